@@ -1,0 +1,138 @@
+//! The debug registers: what can be asked of them, how DR7 says it, what DR6
+//! answers. Intel SDM volume 3, section 18.2.
+
+use std::fmt;
+
+use crate::addr::{AddrRange, VirtAddr};
+
+/// Debug registers that hold an address: DR0 to DR3.
+pub const SLOTS: usize = 4;
+
+/// Which touches of data.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Access {
+    /// Writes.
+    Write,
+    /// Reads; x86 has no slot for these alone.
+    Read,
+    /// Reads and writes.
+    ReadWrite,
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Write => "write",
+            Self::Read => "read",
+            Self::ReadWrite => "access",
+        })
+    }
+}
+
+/// What a slot matches.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum SlotKind {
+    /// An instruction about to execute; a fault, before it runs.
+    Execute,
+    /// A write; a trap, after it.
+    Write,
+    /// A read or a write; a trap, after it.
+    ReadWrite,
+}
+
+/// What one debug register is to match.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Slot {
+    /// What kind of touch.
+    pub kind: SlotKind,
+    /// Where: a multiple of `len`.
+    pub addr: VirtAddr,
+    /// 1, 2, 4 or 8 bytes; 1 for [`SlotKind::Execute`].
+    pub len: u8,
+}
+
+impl Slot {
+    /// The bytes it matches.
+    pub fn range(self) -> AddrRange {
+        AddrRange::sized(self.addr, u64::from(self.len))
+    }
+
+    fn is_valid(self) -> bool {
+        let aligned = self.addr.get().is_multiple_of(u64::from(self.len));
+        match self.kind {
+            SlotKind::Execute => self.len == 1,
+            _ => matches!(self.len, 1 | 2 | 4 | 8) && aligned,
+        }
+    }
+}
+
+/// The four slots of one thread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DebugRegisters {
+    /// `None` for a free slot.
+    pub slots: [Option<Slot>; SLOTS],
+}
+
+impl DebugRegisters {
+    /// DR7 with the local enable bit of each slot in use, its R/W bits and its
+    /// LEN bits. Bit 10 always reads as one and is left to the kernel.
+    ///
+    /// Slots that the processor would refuse are left out; the planner makes
+    /// none.
+    pub fn dr7(&self) -> u64 {
+        let mut dr7 = 0;
+        for (index, slot) in self.slots.iter().enumerate() {
+            let Some(slot) = slot.filter(|slot| slot.is_valid()) else { continue };
+            let rw: u64 = match slot.kind {
+                SlotKind::Execute => 0b00,
+                SlotKind::Write => 0b01,
+                SlotKind::ReadWrite => 0b11,
+            };
+            let len: u64 = match slot.len {
+                1 => 0b00,
+                2 => 0b01,
+                8 => 0b10,
+                _ => 0b11,
+            };
+            dr7 |= 1 << (2 * index);
+            dr7 |= (rw | (len << 2)) << (16 + 4 * index);
+        }
+        dr7
+    }
+
+    /// The addresses for DR0 to DR3; zero for free slots.
+    pub fn addresses(&self) -> [u64; SLOTS] {
+        self.slots.map(|slot| slot.map_or(0, |slot| slot.addr.get()))
+    }
+}
+
+/// DR6 decoded: what a debug exception was for. Several may hold at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DebugStatus {
+    /// Slots whose condition matched (B0 to B3). The processor may set the bit
+    /// of a slot that is not enabled; the caller masks with what it armed.
+    pub slots: [bool; SLOTS],
+    /// A single step ended (BS).
+    pub single_step: bool,
+    /// A debug register was about to be accessed (BD).
+    pub register_access: bool,
+    /// A task switch to a task with its trap bit set (BT).
+    pub task_switch: bool,
+}
+
+impl DebugStatus {
+    /// Reads DR6.
+    pub fn from_dr6(dr6: u64) -> Self {
+        Self {
+            slots: [dr6 & 1 != 0, dr6 & 2 != 0, dr6 & 4 != 0, dr6 & 8 != 0],
+            register_access: dr6 & (1 << 13) != 0,
+            single_step: dr6 & (1 << 14) != 0,
+            task_switch: dr6 & (1 << 15) != 0,
+        }
+    }
+
+    /// Whether any slot matched.
+    pub fn any_slot(self) -> bool {
+        self.slots.contains(&true)
+    }
+}

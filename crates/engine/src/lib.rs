@@ -1,0 +1,1 @@
+//! The debugger: session, run loop, breakpoints, evaluation.

@@ -1,0 +1,1 @@
+//! Trapline's expression language: parse, check, interpret, format.

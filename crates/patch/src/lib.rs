@@ -1,0 +1,1 @@
+//! Moving and printing x86-64 code: instruction facts, relocation, near allocation.

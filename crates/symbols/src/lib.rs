@@ -1,0 +1,1 @@
+//! Reads programs: ELF, DWARF, lines, scopes, types, unwinding.

@@ -1,0 +1,1 @@
+//! Targets: the only crate that talks to an operating system.

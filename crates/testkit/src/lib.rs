@@ -1,0 +1,1 @@
+//! Builds debuggees, finds marks, blesses goldens, checks for leaks.

@@ -1,0 +1,1 @@
+//! A native debugger whose breakpoints cost nothing until they hit.
