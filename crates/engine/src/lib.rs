@@ -1,1 +1,14 @@
-//! The debugger: session, run loop, breakpoints, evaluation.
+//! The debugger itself: sessions, processes, breakpoints, the run loop.
+//!
+//! Front ends speak to it in [`Command`]s and hear from it in [`Reply`]s and
+//! [`Event`]s, and in nothing else. It reaches the debuggee only through
+//! `trapline_core::target::Target`, so it holds no system call, no `unsafe`
+//! and no conditional on an operating system.
+
+#![forbid(unsafe_code)]
+
+pub mod command;
+pub mod event;
+
+pub use command::{Command, CommandError, Reply};
+pub use event::Event;
