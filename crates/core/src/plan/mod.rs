@@ -1,0 +1,363 @@
+//! From what is wanted to what is to be done in the debuggee: the planner.
+//!
+//! [`plan`] is a pure function. It shares sites between owners, packs data
+//! ranges into debug registers, keeps what is armed where it is, and says for
+//! every owner how it is served or why it is not. Carrying out the edits, and
+//! asking an owner's predicate at a hit, are left to the engine.
+//!
+//! A *site* is the physical thing: a trap byte or a debug-register slot. Its
+//! *owners* are those for whom a hit of the site may be meant; an owner's own
+//! predicate (range, access, thread, condition) decides.
+
+mod pack;
+mod slots;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::addr::{AddrRange, VirtAddr};
+use crate::breakpoint::Mechanism;
+use crate::ids::{LocationId, Tid};
+use crate::x64::debug::{Access, Slot};
+
+/// Who needs a site.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Owner {
+    /// One location of a breakpoint of the user's.
+    Location(LocationId),
+    /// Something of ours (stepping, a call, the loader), numbered by the
+    /// engine.
+    Internal(u32),
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Location(LocationId { breakpoint, index: 1 }) => write!(f, "{breakpoint}"),
+            Self::Location(location) => write!(f, "{location}"),
+            Self::Internal(number) => write!(f, "internal {number}"),
+        }
+    }
+}
+
+/// One thing that is to be noticed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Want {
+    /// For whom.
+    pub owner: Owner,
+    /// What.
+    pub what: WantWhat,
+    /// Only on this thread. A debug register is then taken on that thread
+    /// alone; a trap byte is in the memory of all, and the owner's predicate
+    /// has to look.
+    pub thread: Option<Tid>,
+}
+
+/// What is to be noticed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WantWhat {
+    /// The instruction at an address being about to execute.
+    Execute {
+        /// Where.
+        addr: VirtAddr,
+        /// What the user asked for; `None` leaves the choice to the planner.
+        mechanism: Option<Mechanism>,
+        /// Whether a trap byte can be written there.
+        writable_code: bool,
+    },
+    /// Data being touched.
+    Data {
+        /// Which bytes; not empty.
+        range: AddrRange,
+        /// Which touches.
+        access: Access,
+    },
+}
+
+/// What the target offers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PlanCapabilities {
+    /// Debug registers per thread; more than four are not used.
+    pub hardware_slots: u8,
+    /// Whether trap bytes can be written at all.
+    pub traps: bool,
+}
+
+/// What the user allows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PlanSettings {
+    /// Whether a debug register may cover bytes that nobody watches when
+    /// ranges do not fit otherwise. Costs stops that nobody sees.
+    pub over_cover: bool,
+}
+
+/// A physical thing in the target, with those it is for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Site {
+    /// The thing.
+    pub what: SiteWhat,
+    /// For whom, sorted, each once.
+    pub owners: Vec<Owner>,
+}
+
+/// The kinds of sites.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum SiteWhat {
+    /// A trap byte over the first byte of an instruction.
+    Trap {
+        /// Where.
+        addr: VirtAddr,
+    },
+    /// A debug register.
+    Slot {
+        /// Which: DR0 to DR3.
+        index: u8,
+        /// What it matches.
+        slot: Slot,
+        /// The one thread it is set on; `None` for all.
+        thread: Option<Tid>,
+    },
+}
+
+/// One change in the target. Those of a plan are in an order that can be
+/// carried out: what goes away first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Edit {
+    /// Write the program's byte back.
+    RemoveTrap {
+        /// Where.
+        addr: VirtAddr,
+    },
+    /// Free a debug register.
+    ClearSlot {
+        /// Which.
+        index: u8,
+        /// The one thread it was set on; `None` for all.
+        thread: Option<Tid>,
+    },
+    /// Set a debug register, free or not.
+    SetSlot {
+        /// Which.
+        index: u8,
+        /// What it is to match.
+        slot: Slot,
+        /// The one thread to set it on; `None` for all.
+        thread: Option<Tid>,
+    },
+    /// Write a trap byte.
+    AddTrap {
+        /// Where.
+        addr: VirtAddr,
+    },
+    /// Nothing to do in the target: the site stays and serves others than
+    /// before.
+    ChangeOwners {
+        /// Which site.
+        site: SiteWhat,
+    },
+}
+
+/// Why an owner is served the way it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// It is what the user asked for.
+    Asked,
+    /// The mechanism for execution when nothing speaks against it.
+    Usual,
+    /// No trap byte can be written there.
+    CodeNotWritable,
+    /// The mechanism for data.
+    Data,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Asked => "as asked",
+            Self::Usual => "the code can be written",
+            Self::CodeNotWritable => "the code cannot be written",
+            Self::Data => "debug registers watch data",
+        })
+    }
+}
+
+/// How one want is served.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Served {
+    /// The place of the want in what was asked.
+    pub want: usize,
+    /// Whose it is.
+    pub owner: Owner,
+    /// By what.
+    pub mechanism: Mechanism,
+    /// Why by that.
+    pub reason: Reason,
+    /// The sites that serve it, as places in [`Plan::sites`]; paired slots are
+    /// not among them.
+    pub sites: Vec<usize>,
+    /// For each slot in `sites` that matches reads and writes: the slot beside
+    /// it, if one was free, that matches just the writes to the same bytes. A
+    /// hit of the one without the other was a read.
+    pub paired_writes: Vec<PairedWrite>,
+}
+
+/// Two slots on the same bytes which together tell reads from writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PairedWrite {
+    /// The debug register that matches reads and writes.
+    pub both: u8,
+    /// The debug register that matches writes.
+    pub write: u8,
+}
+
+/// A want that is not served.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// The place of the want in what was asked.
+    pub want: usize,
+    /// Whose it is.
+    pub owner: Owner,
+    /// A sentence for the user; it names who holds what is missing.
+    pub why: String,
+}
+
+/// What to do, and what then holds.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Plan {
+    /// All sites when the edits are done: traps by address, then slots.
+    pub sites: Vec<Site>,
+    /// From the sites there are now to these.
+    pub edits: Vec<Edit>,
+    /// The wants that are served, in the order they were given.
+    pub served: Vec<Served>,
+    /// Those that are not, in the same order.
+    pub refused: Vec<Refusal>,
+}
+
+/// Plans for `wanted`, given the sites there are `now`.
+///
+/// Traps are shared by address. Debug registers go to the wants in the order
+/// given: a later one never takes a register from an earlier one, but may make
+/// it move or share. A site that is still right stays as it is. Planning again
+/// from [`Plan::sites`] yields no edits.
+pub fn plan(
+    now: &[Site],
+    wanted: &[Want],
+    capabilities: &PlanCapabilities,
+    settings: &PlanSettings,
+) -> Plan {
+    let mut traps = Traps::default();
+    let mut hardware = slots::Admission::new(now, wanted, capabilities, settings);
+    let mut refused = Vec::new();
+    for (index, want) in wanted.iter().enumerate() {
+        let admitted = match choose(want, capabilities) {
+            Ok((Mechanism::Trap, reason)) => {
+                traps.admit(index, want, reason);
+                Ok(())
+            }
+            Ok((Mechanism::Hardware, reason)) => hardware.admit(index, reason),
+            Err(why) => Err(why),
+        };
+        if let Err(why) = admitted {
+            refused.push(Refusal { want: index, owner: want.owner, why });
+        }
+    }
+    let mut plan = Plan { refused, ..Plan::default() };
+    traps.finish(&mut plan);
+    hardware.finish(&mut plan);
+    plan.served.sort_by_key(|served| served.want);
+    plan.edits = edits(now, &plan.sites);
+    plan
+}
+
+fn choose(want: &Want, capabilities: &PlanCapabilities) -> Result<(Mechanism, Reason), String> {
+    let WantWhat::Execute { addr, mechanism, writable_code } = want.what else {
+        return Ok((Mechanism::Hardware, Reason::Data));
+    };
+    let can_trap = writable_code && capabilities.traps;
+    match mechanism {
+        Some(Mechanism::Hardware) => Ok((Mechanism::Hardware, Reason::Asked)),
+        Some(Mechanism::Trap) if can_trap => Ok((Mechanism::Trap, Reason::Asked)),
+        Some(Mechanism::Trap) => {
+            Err(format!("no trap can be written at {addr}: the code there cannot be changed"))
+        }
+        None if can_trap => Ok((Mechanism::Trap, Reason::Usual)),
+        None => Ok((Mechanism::Hardware, Reason::CodeNotWritable)),
+    }
+}
+
+/// The wants served by trap bytes, by address.
+#[derive(Default)]
+struct Traps {
+    by_addr: BTreeMap<VirtAddr, Vec<(usize, Owner, Reason)>>,
+}
+
+impl Traps {
+    fn admit(&mut self, index: usize, want: &Want, reason: Reason) {
+        if let WantWhat::Execute { addr, .. } = want.what {
+            self.by_addr.entry(addr).or_default().push((index, want.owner, reason));
+        }
+    }
+
+    fn finish(self, plan: &mut Plan) {
+        for (addr, wants) in self.by_addr {
+            let site = plan.sites.len();
+            let owners = sorted(wants.iter().map(|&(_, owner, _)| owner).collect());
+            plan.sites.push(Site { what: SiteWhat::Trap { addr }, owners });
+            plan.served.extend(wants.into_iter().map(|(want, owner, reason)| Served {
+                want,
+                owner,
+                mechanism: Mechanism::Trap,
+                reason,
+                sites: vec![site],
+                paired_writes: Vec::new(),
+            }));
+        }
+    }
+}
+
+fn sorted(mut owners: Vec<Owner>) -> Vec<Owner> {
+    owners.sort_unstable();
+    owners.dedup();
+    owners
+}
+
+/// Where a site is: what it takes up, whatever it matches.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Trap(VirtAddr),
+    Slot(Option<Tid>, u8),
+}
+
+impl SiteWhat {
+    fn place(self) -> Place {
+        match self {
+            Self::Trap { addr } => Place::Trap(addr),
+            Self::Slot { index, thread, .. } => Place::Slot(thread, index),
+        }
+    }
+}
+
+fn edits(now: &[Site], then: &[Site]) -> Vec<Edit> {
+    let before: BTreeMap<Place, &Site> = now.iter().map(|site| (site.what.place(), site)).collect();
+    let after: BTreeMap<Place, &Site> = then.iter().map(|site| (site.what.place(), site)).collect();
+    let gone = before.keys().filter(|place| !after.contains_key(place)).map(|place| match *place {
+        Place::Trap(addr) => Edit::RemoveTrap { addr },
+        Place::Slot(thread, index) => Edit::ClearSlot { index, thread },
+    });
+    let changed = after.iter().filter_map(|(place, site)| edit(before.get(place).copied(), site));
+    gone.chain(changed).collect()
+}
+
+fn edit(before: Option<&Site>, after: &Site) -> Option<Edit> {
+    match before {
+        Some(same) if same == after => None,
+        Some(other) if other.what == after.what => Some(Edit::ChangeOwners { site: after.what }),
+        _ => Some(match after.what {
+            SiteWhat::Trap { addr } => Edit::AddTrap { addr },
+            SiteWhat::Slot { index, slot, thread } => Edit::SetSlot { index, slot, thread },
+        }),
+    }
+}
