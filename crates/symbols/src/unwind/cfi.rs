@@ -138,12 +138,8 @@ impl<'d> Cfi<'d> {
         else {
             return Ok(None);
         };
-        let found = table.fde_for_address(
-            &eh_frame.section,
-            &self.bases,
-            pc,
-            EhFrame::cie_from_offset,
-        );
+        let found =
+            table.fde_for_address(&eh_frame.section, &self.bases, pc, EhFrame::cie_from_offset);
         // A table that misleads is no reason to give up: the search through
         // the entries themselves follows.
         let Ok(fde) = found else { return Ok(None) };
@@ -161,8 +157,7 @@ impl<'d, S: UnwindSection<Slice<'d>>> Indexed<S> {
         if pc >= entry.end {
             return Ok(None);
         }
-        let fde =
-            self.section.fde_from_offset(bases, entry.offset.into(), S::cie_from_offset)?;
+        let fde = self.section.fde_from_offset(bases, entry.offset.into(), S::cie_from_offset)?;
         row_of(&fde, &self.section, bases, pc).map(Some)
     }
 }

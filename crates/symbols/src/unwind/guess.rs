@@ -79,9 +79,9 @@ fn after_prologue_bytes(
         return StackState::Entered;
     }
     let pushes = code.get(push) == Some(&PUSH_RBP);
-    let moves = code.get(push + 1..).is_some_and(|rest| {
-        MOV_RBP_RSP.iter().any(|mov| rest.starts_with(mov))
-    });
+    let moves = code
+        .get(push + 1..)
+        .is_some_and(|rest| MOV_RBP_RSP.iter().any(|mov| rest.starts_with(mov)));
     if pushes && moves && done == push as u64 + 1 {
         return StackState::Pushed;
     }
@@ -111,7 +111,7 @@ fn by_frame_pointer(
     if rbp == 0 {
         return Ok(None);
     }
-    let believable = rbp % 8 == 0 && rbp >= rsp && rbp - rsp < MAX_FRAME;
+    let believable = rbp.is_multiple_of(8) && rbp >= rsp && rbp - rsp < MAX_FRAME;
     if !believable {
         return Err(UnwindError::NoGuess);
     }
@@ -137,17 +137,8 @@ fn leave(
 
 /// Drops what a callee may have changed. System V ABI AMD64, figure 3.4.
 fn forget_scratch(registers: &mut FrameRegisters) {
-    const SCRATCH: [Reg; 9] = [
-        Reg::Rax,
-        Reg::Rcx,
-        Reg::Rdx,
-        Reg::Rsi,
-        Reg::Rdi,
-        Reg::R8,
-        Reg::R9,
-        Reg::R10,
-        Reg::R11,
-    ];
+    const SCRATCH: [Reg; 9] =
+        [Reg::Rax, Reg::Rcx, Reg::Rdx, Reg::Rsi, Reg::Rdi, Reg::R8, Reg::R9, Reg::R10, Reg::R11];
     for reg in SCRATCH {
         registers.set(reg, None);
     }

@@ -11,9 +11,11 @@ mod step;
 
 use std::fmt;
 
-use trapline_core::memory::Unreadable;
+use trapline_core::memory::{ReadMemory, Unreadable};
 use trapline_core::x64::{Reg, Registers};
-use trapline_core::{ImageAddr, VirtAddr};
+use trapline_core::{ImageAddr, LoadBias, VirtAddr};
+
+use crate::Image;
 
 pub use guess::unwind_without_cfi;
 
@@ -140,6 +142,24 @@ impl fmt::Display for UnwindError {
 
 impl std::error::Error for UnwindError {}
 
+impl Image {
+    /// The caller of a frame of this image, by call frame information; `None`
+    /// when the frame is the outermost.
+    ///
+    /// `pc` is the frame's `rip` in the image's terms, `bias` where the image
+    /// was loaded. [`UnwindError::NoCfi`] leaves [`unwind_without_cfi`].
+    pub fn unwind_frame(
+        &self,
+        pc: ImageAddr,
+        kind: PcKind,
+        bias: LoadBias,
+        registers: &FrameRegisters,
+        memory: &dyn ReadMemory,
+    ) -> Result<Option<Unwound>, UnwindError> {
+        self.cfi().unwind(pc, kind, bias, registers, memory)
+    }
+}
+
 /// Ends an unwinding step: the caller, or `None` at the outermost frame, whose
 /// return address is zero by the ABI's convention for a thread's first frame.
 fn finish(from: &FrameRegisters, unwound: Unwound) -> Result<Option<Unwound>, UnwindError> {
@@ -152,9 +172,6 @@ fn finish(from: &FrameRegisters, unwound: Unwound) -> Result<Option<Unwound>, Un
 }
 
 /// A word of the debuggee's memory.
-fn word(
-    memory: &dyn trapline_core::memory::ReadMemory,
-    address: u64,
-) -> Result<u64, UnwindError> {
+fn word(memory: &dyn ReadMemory, address: u64) -> Result<u64, UnwindError> {
     Ok(memory.read_u64(VirtAddr::new(address))?)
 }

@@ -45,8 +45,7 @@ fn apply(row: &Row<'_>, live: Live<'_>) -> Result<Option<Unwound>, UnwindError> 
     }
     let Some(return_address) = caller.get(row.return_address) else { return Ok(None) };
     caller.set(Reg::Rip, Some(return_address));
-    let unwound =
-        Unwound { registers: caller, cfa, signal_frame: row.signal_frame, guess: false };
+    let unwound = Unwound { registers: caller, cfa, signal_frame: row.signal_frame, guess: false };
     finish(live.registers, unwound)
 }
 
@@ -75,7 +74,7 @@ fn recover(
 
 /// The rule for the canonical frame address at a place, as a program; `None`
 /// where there is no rule or the rule cannot be said as one.
-pub(crate) fn cfa_program(cfi: &Cfi<'_>, pc: ImageAddr) -> Option<Program> {
+pub(crate) fn cfa_program(cfi: &Cfi<'static>, pc: ImageAddr) -> Option<Program> {
     let row = cfi.row(pc).ok().flatten()?;
     match row.cfa {
         Cfa::Register(reg, offset) => Some(vec![Op::RegOffset(reg, offset)]),

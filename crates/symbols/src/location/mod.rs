@@ -1,0 +1,107 @@
+//! Lowering DWARF location descriptions to [`trapline_core::location`].
+//!
+//! [`Scene`] is what a description may refer to: its unit, the frame's base
+//! and canonical frame address. Which description belongs to what variable is
+//! left to `variables`; running the result is core's.
+
+mod lower;
+mod word;
+
+use gimli::constants as dw;
+use gimli::{AttributeValue, Expression};
+use trapline_core::ModuleId;
+use trapline_core::location::{Op, Place, Program};
+use trapline_core::x64::Reg;
+
+use crate::units::{DieRef, Entry, Slice, UnitId, UnitRef, Units, Value};
+
+/// Why a variable has no place where its compiler says nothing.
+pub(crate) const OPTIMIZED_OUT: &str = "optimized out";
+
+/// What a location description may refer to.
+#[derive(Clone, Copy)]
+pub(crate) struct Scene<'a> {
+    /// The unit it stands in.
+    pub(crate) unit: Option<(&'a Units, UnitId)>,
+    pub(crate) encoding: gimli::Encoding,
+    /// Whose thread-local storage it means.
+    pub(crate) module: ModuleId,
+    /// Computes the canonical frame address.
+    pub(crate) cfa: Option<&'a Program>,
+    /// Computes the frame base.
+    pub(crate) frame_base: Option<&'a Program>,
+}
+
+/// Lowers the value of a `DW_AT_location` or the like, as it holds at `pc`
+/// (`None` for what does not depend on a place in the code).
+pub(crate) fn lower_attribute(value: Value, pc: Option<u64>, scene: Scene<'_>) -> Place {
+    let unit = scene.unit.and_then(|(units, id)| units.unit(id));
+    let Some(unit) = unit else {
+        return unavailable("its location is outside of readable debug information");
+    };
+    match expression_at(unit, value, pc) {
+        Ok(Some(expression)) => lower::lower(expression, scene),
+        Ok(None) => unavailable(OPTIMIZED_OUT),
+        Err(error) => unavailable(&format!("its location list is malformed: {error}")),
+    }
+}
+
+/// The program that computes a function's frame base at `pc`; `None` where
+/// there is none or it is beyond this reader.
+pub(crate) fn frame_base(
+    units: &Units,
+    function: DieRef,
+    entry: &Entry,
+    pc: u64,
+    scene: Scene<'_>,
+) -> Option<Program> {
+    let value = entry.attr_value(dw::DW_AT_frame_base)?;
+    let unit = units.unit(function.unit)?;
+    let expression = expression_at(unit, value, Some(pc)).ok().flatten()?;
+    match lower::lower(expression, scene) {
+        // "The frame base is in this register" means its value.
+        Place::Register(reg) => Some(vec![Op::RegOffset(reg, 0)]),
+        Place::Memory(program) | Place::Value(program) => Some(program),
+        Place::Bytes(_) | Place::Pieces(_) | Place::Unavailable(_) => None,
+    }
+}
+
+/// Lowers an expression of call frame information, which yields an address
+/// and refers to nothing but registers and memory.
+pub(crate) fn address_program(
+    expression: Expression<Slice>,
+    encoding: gimli::Encoding,
+) -> Option<Program> {
+    let scene =
+        Scene { unit: None, encoding, module: ModuleId::new(0), cfa: None, frame_base: None };
+    match lower::lower(expression, scene) {
+        Place::Memory(program) => Some(program),
+        _ => None,
+    }
+}
+
+fn expression_at(
+    unit: UnitRef<'_>,
+    value: Value,
+    pc: Option<u64>,
+) -> gimli::Result<Option<Expression<Slice>>> {
+    if let AttributeValue::Exprloc(expression) = value {
+        return Ok(Some(expression));
+    }
+    let (Some(pc), Some(mut list)) = (pc, unit.attr_locations(value)?) else { return Ok(None) };
+    while let Some(entry) = list.next()? {
+        if entry.range.begin <= pc && pc < entry.range.end {
+            return Ok(Some(entry.data));
+        }
+    }
+    Ok(None)
+}
+
+pub(crate) fn unavailable(why: &str) -> Place {
+    Place::Unavailable(why.to_owned())
+}
+
+/// Whether a register can serve in a program of 64-bit words.
+fn is_word(reg: Reg) -> bool {
+    reg.general_index().is_some() || matches!(reg, Reg::Rip | Reg::FsBase | Reg::GsBase)
+}

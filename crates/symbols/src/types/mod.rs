@@ -1,0 +1,256 @@
+//! Types of C, C++ and Rust programs, described one level deep from DWARF.
+//!
+//! [`Image::type_at`] reads one entry and leaves links to the rest. Values of
+//! the types, and how a language prints them, are left to others.
+
+pub(crate) mod die;
+mod record;
+pub(crate) mod scalar;
+pub(crate) mod scopes;
+pub(crate) mod size;
+mod spelling;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gimli::constants as dw;
+use gimli::{DwTag, UnitOffset};
+use trapline_core::ModuleId;
+use trapline_core::types::{
+    AliasFlavour, PointerFlavour, Record, RecordFlavour, Type, TypeKind, TypeLink, TypeRef,
+};
+
+use crate::Image;
+use crate::index::Name;
+use crate::names::{self, Pattern};
+use crate::units::{DieRef, UnitId};
+use die::Die;
+use size::{byte_size, dimensions};
+
+/// Types of one name that a lookup returns: every unit has its own `size_t`.
+const MAX_NAMESAKES: usize = 16;
+
+/// Descriptions made so far, by [`TypeRef::offset`].
+#[derive(Debug, Default)]
+pub(crate) struct TypeCache(Mutex<HashMap<u64, Arc<Type>>>);
+
+impl TypeCache {
+    fn get(&self, offset: u64) -> Option<Arc<Type>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&offset).cloned()
+    }
+
+    fn keep(&self, offset: u64, ty: Type) -> Arc<Type> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(offset).or_insert_with(|| Arc::new(ty)).clone()
+    }
+}
+
+/// Bits of a [`TypeRef::offset`] that hold the place in the unit; the unit's
+/// number is above.
+const PLACE_BITS: u32 = 40;
+
+fn type_offset(die: DieRef) -> u64 {
+    (u64::from(die.unit.0) << PLACE_BITS) | (die.offset.0 as u64 & ((1 << PLACE_BITS) - 1))
+}
+
+fn die_of(offset: u64) -> Option<DieRef> {
+    let unit = UnitId(u32::try_from(offset >> PLACE_BITS).ok()?);
+    let place = usize::try_from(offset & ((1 << PLACE_BITS) - 1)).ok()?;
+    Some(DieRef { unit, offset: UnitOffset(place) })
+}
+
+/// A link to the type that an entry describes.
+pub(crate) fn type_link(module: ModuleId, die: DieRef) -> TypeLink {
+    TypeLink::Lazy(TypeRef { module, offset: type_offset(die) })
+}
+
+/// The type that an entry describes.
+pub(crate) fn type_at_entry(image: &Image, at: DieRef) -> Result<Arc<Type>, String> {
+    image.type_at(type_offset(at))
+}
+
+impl Image {
+    /// The type behind a [`TypeRef`] of this image, described one level deep.
+    /// The error is a sentence (corrupt debug information).
+    pub fn type_at(&self, offset: u64) -> Result<Arc<Type>, String> {
+        if let Some(known) = self.values().types.get(offset) {
+            return Ok(known);
+        }
+        let die = die_of(offset)
+            .and_then(|at| Die::open(self.units(), at))
+            .ok_or("corrupt debug information: a type refers to nothing")?;
+        let ty = self.describe(&self.definition(die));
+        Ok(self.values().types.keep(offset, ty))
+    }
+
+    /// The types a name means in a cast or `sizeof`: a base type in any order
+    /// of its words (`unsigned long`), `struct foo`, `Foo`, `ns::Foo`, a path
+    /// that ends with the one given. Those written in full come first.
+    pub fn types_named(&self, name: &str) -> Vec<Arc<Type>> {
+        let wanted = spelling::Wanted::parse(name);
+        let mut found: Vec<Arc<Type>> = Vec::new();
+        for at in wanted.spellings.iter().flat_map(|spelling| self.type_entries(spelling)) {
+            let Some(die) = Die::open(self.units(), at) else { continue };
+            if !wanted.keyword.is_none_or(|keyword| keyword.fits(die.tag())) {
+                continue;
+            }
+            let Ok(ty) = self.type_at(type_offset(at)) else { continue };
+            if !found.iter().any(|known| same_outside(known, &ty)) {
+                found.push(ty);
+            }
+            if found.len() >= MAX_NAMESAKES {
+                break;
+            }
+        }
+        found.sort_by_key(|ty| !wanted.spellings.contains(&ty.name));
+        found
+    }
+
+    fn type_entries(&self, path: &str) -> Vec<DieRef> {
+        let Some(pattern) = Pattern::new(path, false) else { return Vec::new() };
+        let index = self.index();
+        let named = index.types(pattern.key());
+        let meant = named.filter(|name| pattern.matches(index.path(name).into_iter()));
+        meant.map(Name::die).collect()
+    }
+
+    /// The entry that defines what `die` declares, where one can be found.
+    fn definition<'a>(&'a self, die: Die<'a>) -> Die<'a> {
+        if !die.flag(dw::DW_AT_declaration) {
+            return die;
+        }
+        if let Some(whole) = die.follow(dw::DW_AT_signature) {
+            return whole;
+        }
+        let (Some(own), Some(full)) = (die.name(), self.values().scopes.qualified_name(&die))
+        else {
+            return die;
+        };
+        let index = self.index();
+        let named = index.types(names::base(&own)).filter(|name| index.qualified(name) == full);
+        let mut defined = named.filter_map(|name| Die::open(self.units(), name.die()));
+        defined.find(|candidate| same_keyword(candidate.tag(), die.tag())).unwrap_or(die)
+    }
+
+    fn describe(&self, die: &Die<'_>) -> Type {
+        let tag = die.tag();
+        let size = byte_size(die);
+        let name = match tag {
+            dw::DW_TAG_base_type | dw::DW_TAG_unspecified_type => die.name(),
+            _ => self.values().scopes.qualified_name(die),
+        };
+        let name = name.unwrap_or_default();
+        let kind = match tag {
+            dw::DW_TAG_base_type => scalar::base_kind(die, &name, size),
+            dw::DW_TAG_enumeration_type => scalar::enumeration(die),
+            dw::DW_TAG_array_type => return self.array(die),
+            dw::DW_TAG_structure_type
+            | dw::DW_TAG_class_type
+            | dw::DW_TAG_union_type
+            | dw::DW_TAG_interface_type => TypeKind::Record(record::record(die, self.module())),
+            dw::DW_TAG_subroutine_type | dw::DW_TAG_subprogram => self.function(die),
+            _ => self.derived(die, &name),
+        };
+        Type { name, size, kind }
+    }
+
+    /// Pointers, references, aliases.
+    fn derived(&self, die: &Die<'_>, name: &str) -> TypeKind {
+        let target = die.type_reference().map(|at| type_link(self.module(), at));
+        if let Some(flavour) = pointer_flavour(die.tag(), name) {
+            return TypeKind::Pointer { target, flavour };
+        }
+        if let Some(flavour) = alias_flavour(die.tag()) {
+            return TypeKind::Alias { flavour, target };
+        }
+        match die.tag() {
+            // C++'s `decltype(nullptr)`.
+            dw::DW_TAG_unspecified_type if name.contains("nullptr") => {
+                TypeKind::Pointer { target: None, flavour: PointerFlavour::Pointer }
+            }
+            dw::DW_TAG_unspecified_type => TypeKind::Void,
+            dw::DW_TAG_ptr_to_member_type => TypeKind::Other("a pointer to a member".to_owned()),
+            other => TypeKind::Other(other.to_string()),
+        }
+    }
+
+    fn function(&self, die: &Die<'_>) -> TypeKind {
+        let link = |at| type_link(self.module(), at);
+        let result = die.inherited(Die::type_reference).map(link);
+        let parameters =
+            die.children().into_iter().filter(|child| child.tag() == dw::DW_TAG_formal_parameter);
+        let parameters =
+            parameters.filter_map(|child| child.inherited(Die::type_reference)).map(link);
+        TypeKind::Function { result, parameters: parameters.collect() }
+    }
+
+    /// An array; one of several dimensions is built from the innermost out.
+    fn array(&self, die: &Die<'_>) -> Type {
+        let name = die.name().unwrap_or_default();
+        let Some(element) = die.type_reference() else {
+            let kind = TypeKind::Other("an array of nothing".to_owned());
+            return Type { name, size: None, kind };
+        };
+        let mut size = Die::open(self.units(), element).and_then(|die| byte_size(&die));
+        let mut counts = dimensions(die);
+        if counts.is_empty() {
+            counts.push(None);
+        }
+        let mut link = type_link(self.module(), element);
+        let mut array = None;
+        for count in counts.into_iter().rev() {
+            if let Some(inner) = array.take() {
+                link = TypeLink::Known(Arc::new(inner));
+            }
+            size = size.zip(count).and_then(|(size, count)| size.checked_mul(count));
+            let kind = TypeKind::Array { element: link.clone(), count };
+            array = Some(Type { name: String::new(), size, kind });
+        }
+        let kind = array.map_or(TypeKind::Void, |array| array.kind);
+        Type { name, size, kind }
+    }
+}
+
+fn pointer_flavour(tag: DwTag, name: &str) -> Option<PointerFlavour> {
+    match tag {
+        // rustc writes its references as pointers that are named so.
+        dw::DW_TAG_pointer_type if name.starts_with('&') => Some(PointerFlavour::Reference),
+        dw::DW_TAG_pointer_type => Some(PointerFlavour::Pointer),
+        dw::DW_TAG_reference_type => Some(PointerFlavour::Reference),
+        dw::DW_TAG_rvalue_reference_type => Some(PointerFlavour::RvalueReference),
+        _ => None,
+    }
+}
+
+fn alias_flavour(tag: DwTag) -> Option<AliasFlavour> {
+    match tag {
+        dw::DW_TAG_typedef | dw::DW_TAG_template_alias => Some(AliasFlavour::Typedef),
+        dw::DW_TAG_const_type => Some(AliasFlavour::Const),
+        dw::DW_TAG_volatile_type => Some(AliasFlavour::Volatile),
+        dw::DW_TAG_restrict_type => Some(AliasFlavour::Restrict),
+        dw::DW_TAG_atomic_type => Some(AliasFlavour::Atomic),
+        _ => None,
+    }
+}
+
+/// A class may be declared with `struct` and the other way round.
+fn same_keyword(one: DwTag, other: DwTag) -> bool {
+    let class = |tag| matches!(tag, dw::DW_TAG_structure_type | dw::DW_TAG_class_type);
+    one == other || (class(one) && class(other))
+}
+
+/// Whether two types of one name cannot be told apart by a user: each unit
+/// that includes a header has its own copy.
+fn same_outside(one: &Type, other: &Type) -> bool {
+    let shape = |ty: &Type| match &ty.kind {
+        TypeKind::Record(Record { flavour: RecordFlavour::Union, members, .. }) => {
+            (1, members.len())
+        }
+        TypeKind::Record(record) => (2, record.members.len()),
+        TypeKind::Enum { enumerators, .. } => (3, enumerators.len()),
+        TypeKind::Alias { .. } => (4, 0),
+        TypeKind::Base(_) => (5, 0),
+        _ => (6, 0),
+    };
+    one.name == other.name && one.size == other.size && shape(one) == shape(other)
+}

@@ -1,0 +1,133 @@
+//! Variables that are visible everywhere, and the names of enumerations.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use gimli::constants as dw;
+use trapline_core::location::Place;
+use trapline_core::types::{Type, TypeKind, TypeLink};
+
+use super::place_of;
+use crate::Image;
+use crate::index::{Name, NameKind};
+use crate::location::Scene;
+use crate::names::Pattern;
+use crate::types::die::Die;
+use crate::types::{type_at_entry, type_link};
+
+/// A variable outside of functions, or a static member of a class.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Global {
+    /// Its name with all scopes, `ns::Class::member`.
+    pub name: String,
+    /// The name linkers know it by, where that is another.
+    pub linkage_name: Option<String>,
+    /// Its type.
+    pub ty: TypeLink,
+    /// Where it is; addresses are not relocated.
+    pub place: Place,
+    /// The source file whose compilation made it.
+    pub file: Option<String>,
+    /// Whether other files can refer to it.
+    pub external: bool,
+}
+
+impl Image {
+    /// The global variables that a name or a path means: globals, statics of
+    /// any file, of namespaces and of classes, Rust statics, thread-local
+    /// ones. Those named in full come first.
+    pub fn globals_named(&self, name: &str) -> Vec<Global> {
+        let Some(pattern) = Pattern::new(name, false) else { return Vec::new() };
+        let index = self.index();
+        let named = index.globals(pattern.key());
+        let meant = named.filter(|entry| pattern.matches(index.path(entry).into_iter()));
+        let mut found: Vec<Global> = Vec::new();
+        for global in meant.flat_map(|entry| self.globals_of(entry)) {
+            // A declaration and its definition lead to the same variable.
+            if !found.iter().any(|known| known.name == global.name && known.place == global.place) {
+                found.push(global);
+            }
+        }
+        found.sort_by_key(|global| global.name != name.trim_start_matches("::"));
+        found
+    }
+
+    /// Names of globals that start with `prefix` (in their last component or
+    /// in full), sorted, at most `limit`.
+    pub fn global_names(&self, prefix: &str, limit: usize) -> Vec<String> {
+        let index = self.index();
+        let globals = index.all().iter().filter(|name| name.kind() == NameKind::Global);
+        let mut found = BTreeSet::new();
+        for name in globals {
+            let full = index.qualified(name);
+            if name.text().starts_with(prefix) || full.starts_with(prefix) {
+                found.insert(full);
+            }
+            if found.len() > limit {
+                found.pop_last();
+            }
+        }
+        found.into_iter().collect()
+    }
+
+    /// The constant that an enumerator's name means (`RED`, `Color::Red`), with
+    /// its enumeration.
+    pub fn enumerator_named(&self, name: &str) -> Option<(Arc<Type>, i128)> {
+        let pattern = Pattern::new(name, false)?;
+        let index = self.index();
+        let named = index.enumerators(pattern.key());
+        let mut meant = named.filter(|entry| pattern.matches(index.path(entry).into_iter()));
+        meant.find_map(|entry| {
+            let ty = self.enumeration_of(entry)?;
+            let TypeKind::Enum { enumerators, .. } = &ty.kind else { return None };
+            let value = enumerators.iter().find(|known| known.name == entry.text())?.value;
+            Some((ty, value))
+        })
+    }
+
+    fn enumeration_of(&self, enumerator: &Name) -> Option<Arc<Type>> {
+        let at = enumerator.die();
+        let scopes = self.values().scopes.of(self.units(), at.unit);
+        let holder = Die::open(self.units(), scopes.holder(at)?)?;
+        (holder.tag() == dw::DW_TAG_enumeration_type)
+            .then(|| type_at_entry(self, holder.at).ok())?
+    }
+
+    /// The variables behind an entry of the index: itself when it says where
+    /// it is, else the definitions of what it declares.
+    fn globals_of(&self, entry: &Name) -> Vec<Global> {
+        let Some(die) = Die::open(self.units(), entry.die()) else { return Vec::new() };
+        let name = self.index().qualified(entry);
+        if die.has(dw::DW_AT_location) {
+            return self.global(&die, &name).into_iter().collect();
+        }
+        let definitions = self.index().instances(die.at);
+        let definitions = definitions.filter_map(|at| Die::open(self.units(), at));
+        let mut found: Vec<Global> = definitions
+            .filter(|definition| definition.has(dw::DW_AT_location))
+            .filter_map(|definition| self.global(&definition, &name))
+            .collect();
+        if found.is_empty() && die.has(dw::DW_AT_const_value) {
+            found.extend(self.global(&die, &name));
+        }
+        found
+    }
+
+    fn global(&self, die: &Die<'_>, name: &str) -> Option<Global> {
+        let scene = Scene {
+            unit: Some((self.units(), die.at.unit)),
+            encoding: die.unit.encoding(),
+            module: self.module(),
+            cfa: None,
+            frame_base: None,
+        };
+        Some(Global {
+            name: name.to_owned(),
+            linkage_name: die.inherited(|die| die.text(dw::DW_AT_linkage_name)),
+            ty: type_link(self.module(), die.inherited(Die::type_reference)?),
+            place: place_of(die, None, scene),
+            file: die.unit.name.map(|file| file.to_string_lossy().into_owned()),
+            external: die.inherited(|die| die.flag(dw::DW_AT_external).then_some(())).is_some(),
+        })
+    }
+}

@@ -1,0 +1,146 @@
+//! The variables in scope at an address.
+
+use gimli::DwTag;
+use gimli::constants as dw;
+use trapline_core::ImageAddr;
+use trapline_core::location::Program;
+use trapline_core::types::{Type, TypeLink};
+
+use super::{Variable, VariableKind, decl_line, place_of};
+use crate::location::{self, Scene};
+use crate::types::die::Die;
+use crate::types::type_link;
+use crate::units::DieRef;
+use crate::{Image, dies};
+
+/// Scopes in one another.
+const MAX_DEPTH: u32 = 256;
+
+impl Image {
+    /// The variables whose scope holds `pc`, innermost scope first and in
+    /// source order within each; scopes of inlined calls are included, up to
+    /// the function that the code was compiled into.
+    ///
+    /// For a frame that made a call, `pc` is within the call instruction
+    /// ([`PcKind::lookup`](crate::PcKind::lookup)).
+    pub fn variables_at(&self, pc: ImageAddr) -> Vec<Variable> {
+        let Some(function) = self.function_entry_at(pc) else { return Vec::new() };
+        let cfa = self.cfa_rule_at(pc);
+        let mut scene = Scene {
+            unit: Some((self.units(), function.at.unit)),
+            encoding: function.unit.encoding(),
+            module: self.module(),
+            cfa: cfa.as_ref(),
+            frame_base: None,
+        };
+        let base =
+            location::frame_base(self.units(), function.at, &function.entry, pc.get(), scene);
+        scene.frame_base = base.as_ref();
+        let mut walk = Walk { pc: pc.get(), scene, scopes: Vec::new() };
+        walk.scope(&function, 0, 0);
+        walk.scopes.into_iter().rev().flatten().collect()
+    }
+
+    /// The type that the function around `pc` returns, `void` included; `None`
+    /// without debug information.
+    pub fn function_result_type(&self, pc: ImageAddr) -> Option<TypeLink> {
+        let function = self.function_entry_at(pc)?;
+        let result = function.inherited(Die::type_reference);
+        Some(match result {
+            Some(at) => type_link(self.module(), at),
+            None => TypeLink::Known(std::sync::Arc::new(Type::void())),
+        })
+    }
+
+    /// Computes the canonical frame address in a frame that stands at `pc`;
+    /// `None` where nothing says how.
+    pub fn cfa_rule_at(&self, pc: ImageAddr) -> Option<Program> {
+        crate::unwind::cfa_program(self.cfi(), pc)
+    }
+
+    fn function_entry_at(&self, pc: ImageAddr) -> Option<Die<'_>> {
+        let unit = self.units().unit_containing(pc.get())?;
+        let offset = self.values().scopes.of(self.units(), unit).function_at(pc.get())?;
+        Die::open(self.units(), DieRef { unit, offset })
+    }
+}
+
+struct Walk<'a> {
+    pc: u64,
+    scene: Scene<'a>,
+    /// The variables of each scope, outermost first.
+    scopes: Vec<Vec<Variable>>,
+}
+
+impl Walk<'_> {
+    fn scope(&mut self, die: &Die<'_>, depth: u32, inline_depth: u32) {
+        let ranges = dies::ranges(die.unit, &die.entry);
+        let range = |(start, end)| (ImageAddr::new(start), ImageAddr::new(end));
+        let scope: Vec<_> = ranges.into_iter().map(range).collect();
+        let children = die.children();
+        let variables = children.iter().filter_map(|child| self.variable(child));
+        let variables = variables.map(|variable| Variable {
+            scope_depth: depth,
+            inline_depth,
+            scope: scope.clone(),
+            ..variable
+        });
+        let variables = variables.collect();
+        self.scopes.push(variables);
+        if depth >= MAX_DEPTH {
+            return;
+        }
+        let pc = self.pc;
+        for child in children.iter().filter(|child| is_inside(child, pc)) {
+            let inlined = u32::from(child.tag() == dw::DW_TAG_inlined_subroutine);
+            self.scope(child, depth + 1, inline_depth + inlined);
+        }
+    }
+
+    fn variable(&self, die: &Die<'_>) -> Option<Variable> {
+        let kind = match die.tag() {
+            dw::DW_TAG_formal_parameter => VariableKind::Argument,
+            dw::DW_TAG_variable => VariableKind::Local,
+            _ => return None,
+        };
+        // `extern int x;` inside a function names a global.
+        if die.flag(dw::DW_AT_declaration) {
+            return None;
+        }
+        Some(Variable {
+            name: die.inherited(Die::name)?,
+            kind,
+            ty: type_link(self.scene.module, die.inherited(Die::type_reference)?),
+            place: place_of(die, Some(self.pc), self.scene),
+            scope_depth: 0,
+            inline_depth: 0,
+            scope: Vec::new(),
+            decl_line: decl_line(die),
+            artificial: die.inherited(|die| die.flag(dw::DW_AT_artificial).then_some(())).is_some(),
+        })
+    }
+}
+
+/// Whether a block's code holds `pc`.
+fn is_inside(die: &Die<'_>, pc: u64) -> bool {
+    if !is_block(die.tag()) {
+        return false;
+    }
+    // A block without addresses is there for its names alone and is as large
+    // as what holds it.
+    if !die.has(dw::DW_AT_low_pc) && !die.has(dw::DW_AT_ranges) {
+        return die.tag() == dw::DW_TAG_lexical_block;
+    }
+    let ranges = dies::ranges(die.unit, &die.entry);
+    ranges.into_iter().any(|(start, end)| start <= pc && pc < end)
+}
+
+fn is_block(tag: DwTag) -> bool {
+    matches!(
+        tag,
+        dw::DW_TAG_lexical_block
+            | dw::DW_TAG_inlined_subroutine
+            | dw::DW_TAG_try_block
+            | dw::DW_TAG_catch_block
+    )
+}
