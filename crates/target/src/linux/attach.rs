@@ -1,0 +1,141 @@
+//! Taking over running processes.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use trapline_core::target::{Result, TargetError};
+use trapline_core::{Pid, Tid};
+
+use super::LinuxTarget;
+use super::processes::thread_status;
+use super::sys::{self, Errno};
+use super::threads::{State, Thread};
+
+/// What we want to be told of every thread.
+pub(super) fn options(kill_on_exit: bool) -> i32 {
+    let kill = if kill_on_exit { libc::PTRACE_O_EXITKILL } else { 0 };
+    kill | libc::PTRACE_O_TRACECLONE
+        | libc::PTRACE_O_TRACEFORK
+        | libc::PTRACE_O_TRACEVFORK
+        | libc::PTRACE_O_TRACEEXEC
+        | libc::PTRACE_O_TRACEEXIT
+        | libc::PTRACE_O_TRACESYSGOOD
+}
+
+impl LinuxTarget {
+    pub(super) fn attach_process(&mut self, pid: Pid) -> Result<Vec<Tid>> {
+        check_target(pid)?;
+        if self.books.processes.contains_key(&pid) {
+            return Err(refused(pid, "we are attached to it already"));
+        }
+        let seized = seize_all(pid)?;
+        self.add_process(pid, false);
+        for tid in &seized {
+            self.books.threads.insert(*tid, Thread::new(pid, State::Born { attached: true }));
+        }
+        for tid in &seized {
+            // A thread that died meanwhile says so in its status.
+            let _gone = sys::interrupt(tid.get());
+        }
+        Ok(seized.into_iter().collect())
+    }
+}
+
+/// Seizes every thread. Threads that seized ones make are ours from their
+/// birth, so the list is complete once it shows nothing new twice.
+fn seize_all(pid: Pid) -> Result<BTreeSet<Tid>> {
+    let mut seized = BTreeSet::new();
+    let mut quiet = 0;
+    while quiet < 2 {
+        quiet += 1;
+        for tid in task_list(pid)? {
+            if seized.contains(&tid) {
+                continue;
+            }
+            match sys::seize(tid.get(), options(false)) {
+                Ok(()) => {
+                    seized.insert(tid);
+                    quiet = 0;
+                }
+                // Gone since we looked, or born to a thread that we hold.
+                Err(Errno::SRCH) => {}
+                Err(Errno::PERM) if is_ours_or_gone(pid, tid) => {}
+                Err(errno) => {
+                    let_go(&seized);
+                    return Err(refused(pid, &explain(pid, tid, errno)));
+                }
+            }
+        }
+    }
+    if seized.is_empty() { Err(refused(pid, "it has just exited")) } else { Ok(seized) }
+}
+
+fn task_list(pid: Pid) -> Result<Vec<Tid>> {
+    let entries = fs::read_dir(format!("/proc/{pid}/task"))
+        .map_err(|_| refused(pid, "there is no such process"))?;
+    let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok().map(Tid::new);
+    Ok(entries.flatten().filter_map(number).collect())
+}
+
+fn is_ours_or_gone(pid: Pid, tid: Tid) -> bool {
+    thread_status(pid, tid)
+        .is_none_or(|status| status.tracer == sys::own_tid() || matches!(status.state, b'Z' | b'X'))
+}
+
+/// Gives back what was seized before a refusal.
+fn let_go(seized: &BTreeSet<Tid>) {
+    for tid in seized {
+        let stops = sys::interrupt(tid.get()).is_ok() && sys::wait_for(tid.get()).is_ok();
+        if stops {
+            // One that died meanwhile needs no letting go.
+            let _gone = sys::detach(tid.get(), 0);
+        }
+    }
+}
+
+fn check_target(pid: Pid) -> Result<()> {
+    if pid.get() == sys::own_pid() {
+        return Err(refused(pid, "that is this debugger itself"));
+    }
+    let leader = thread_status(pid, pid.leader());
+    let status = leader.ok_or_else(|| refused(pid, "there is no such process"))?;
+    if status.tgid != pid.get() {
+        let why = format!("that is a thread of process {}", status.tgid);
+        return Err(refused(pid, &why));
+    }
+    let others = task_list(pid)?.len() > 1;
+    match status.state {
+        b'Z' | b'X' if !others => Err(refused(pid, "it has exited; only its status remains")),
+        b'Z' | b'X' => Ok(()),
+        _ if !status.has_memory => Err(refused(pid, "it is a thread of the kernel")),
+        _ => Ok(()),
+    }
+}
+
+/// What the kernel wants, where we know.
+fn explain(pid: Pid, tid: Tid, errno: Errno) -> String {
+    if errno != Errno::PERM {
+        return errno.to_string();
+    }
+    let tracer = thread_status(pid, tid).map_or(0, |status| status.tracer);
+    if tracer != 0 {
+        return format!("process {tracer} traces it already");
+    }
+    let scope = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+    let rule = "the kernel asks for the same user, or CAP_SYS_PTRACE";
+    match scope.trim() {
+        "" | "0" => format!("{errno}: {rule}"),
+        level => format!(
+            "{errno}: {rule}, and kernel.yama.ptrace_scope is {level}, which allows {}",
+            match level {
+                "1" => "only descendants of the debugger",
+                "2" => "only holders of CAP_SYS_PTRACE",
+                _ => "nobody",
+            }
+        ),
+    }
+}
+
+fn refused(pid: Pid, why: &str) -> TargetError {
+    TargetError::Refused { what: format!("attach to process {pid}"), why: why.to_owned() }
+}

@@ -1,0 +1,304 @@
+//! From wait statuses to events: what each means given what we know of the
+//! thread. Decides nothing about what a stop means to the user.
+
+use trapline_core::stop::{ExitStatus, Signal, StopCause};
+use trapline_core::target::{Result, Stopped, TargetError, TargetEvent, Wait};
+use trapline_core::x64::INT1;
+use trapline_core::x64::debug::DebugStatus;
+use trapline_core::{Pid, Tid, VirtAddr};
+
+use super::sys::{self, Errno};
+use super::threads::{KernelStop, State, Substitute, Thread};
+use super::wait::{self, Status, Stop, Trap};
+use super::{LinuxTarget, failed, registers};
+use crate::layout::clone::{self, CloneFlags};
+use crate::layout::siginfo::{RawSigInfo, SI_TKILL};
+
+/// What the handling of a stop can come to: an event, nothing to tell, or the
+/// discovery that the thread has died.
+type Handled = std::result::Result<Option<TargetEvent>, Errno>;
+
+impl LinuxTarget {
+    pub(super) fn wait_for_event(&mut self, how: Wait) -> Result<Option<TargetEvent>> {
+        loop {
+            if self.sleeper.take_wake() {
+                return Ok(Some(TargetEvent::Woken));
+            }
+            if let Some(event) = self.ready.pop_front() {
+                return Ok(Some(event));
+            }
+            if let Some((tid, status)) = self.statuses.pop_front() {
+                self.handle(Tid::new(tid), status)?;
+                continue;
+            }
+            if self.collect()? {
+                continue;
+            }
+            if how == Wait::Poll || self.books.threads.is_empty() {
+                return Ok(None);
+            }
+            self.sleeper.sleep();
+        }
+    }
+
+    /// Takes the statuses that are there. The kernel looks through threads in
+    /// a fixed order, so taking one at a time would let a busy thread starve
+    /// the others.
+    fn collect(&mut self) -> Result<bool> {
+        loop {
+            match sys::wait_any() {
+                Ok(Some(status)) => self.statuses.push_back(status),
+                Ok(None) | Err(Errno::CHILD) => return Ok(!self.statuses.is_empty()),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(TargetError::Broken(format!("waiting: {errno}"))),
+            }
+            if self.books.threads.len() == 1 {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn handle(&mut self, tid: Tid, status: i32) -> Result<()> {
+        let stop = match wait::decode(status) {
+            Status::Ended(how) => {
+                self.ended(tid, how);
+                return Ok(());
+            }
+            Status::Stopped(stop) => stop,
+            Status::Unknown(raw) => {
+                return Err(TargetError::Broken(format!("wait status {raw:#x} of thread {tid}")));
+            }
+        };
+        if !self.books.threads.contains_key(&tid) {
+            self.books.unknown.insert(tid, status);
+            return Ok(());
+        }
+        match self.stopped(tid, stop) {
+            Ok(Some(event)) => self.ready.push_back(event),
+            // A thread that was killed in its stop: its end comes next.
+            Ok(None) | Err(Errno::SRCH) => {}
+            Err(errno) => return Err(failed("handle a stop", errno)),
+        }
+        self.release_known();
+        Ok(())
+    }
+
+    /// Handles the first stops of threads that have become known.
+    fn release_known(&mut self) {
+        let (books, statuses) = (&mut self.books, &mut self.statuses);
+        let known = |tid: &Tid, _: &mut i32| books.threads.contains_key(tid);
+        for (tid, status) in books.unknown.extract_if(.., known) {
+            statuses.push_front((tid.get(), status));
+        }
+    }
+
+    fn ended(&mut self, tid: Tid, status: ExitStatus) {
+        self.books.unknown.remove(&tid);
+        let Some(pid) = self.books.threads.get(&tid).map(|thread| thread.pid) else { return };
+        if tid != pid.leader() {
+            self.books.remove(tid);
+            self.ready.push_back(TargetEvent::ThreadExited { pid, tid });
+            return;
+        }
+        for tid in self.books.remove_process(pid) {
+            self.ready.push_back(TargetEvent::ThreadExited { pid, tid });
+        }
+        self.ready.push_back(TargetEvent::ProcessExited { pid, status });
+        self.child_let_go(pid);
+    }
+
+    fn stopped(&mut self, tid: Tid, stop: Stop) -> Handled {
+        let Some(thread) = self.books.threads.get_mut(&tid) else { return Ok(None) };
+        if thread.state == State::Stopped && stop != Stop::Exec {
+            // Only death moves a thread that we hold, and the proof of its
+            // stop is already out.
+            thread.state = State::Exiting;
+            return sys::cont(tid.get(), 0).map(|()| None);
+        }
+        match stop {
+            Stop::Signal(signal) => self.signal_stop(tid, signal),
+            Stop::Trap => self.trap_stop(tid, None),
+            Stop::Group(signal) => self.trap_stop(tid, Some(signal)),
+            Stop::NewChild => self.new_child(tid),
+            Stop::Exec => self.executed(tid),
+            Stop::Exit => Ok(self.report(tid, KernelStop::Exit, StopCause::Exiting)),
+            Stop::SystemCall | Stop::OtherEvent(_) => {
+                self.books.threads.entry(tid).and_modify(|thread| thread.at = KernelStop::Event);
+                self.go_on_as_before(tid).map(|()| None)
+            }
+        }
+    }
+
+    /// Notes the stop and makes the event.
+    fn report(&mut self, tid: Tid, at: KernelStop, cause: StopCause) -> Option<TargetEvent> {
+        let thread = self.books.threads.get_mut(&tid)?;
+        thread.stop_at(at);
+        Some(TargetEvent::Stopped { thread: Stopped::by_target(thread.pid, tid), cause })
+    }
+
+    fn signal_stop(&mut self, tid: Tid, signal: Signal) -> Handled {
+        let mut info = sys::siginfo(tid.get())?;
+        if info.is_event() || info.signal() != signal {
+            // The thread has moved on since the status was taken: it is dying.
+            return Ok(None);
+        }
+        if signal == Signal::TRAP && wait::trap(&info) != Trap::Sent {
+            if self.has_just_left_call(tid, &info) {
+                return self.go_on_as_before(tid).map(|()| None);
+            }
+            let cause = self.trap_cause(tid, &info)?;
+            return Ok(self.report(tid, KernelStop::Delivery, cause));
+        }
+        if let Some(substitute) = self.take_substitute(tid, &info) {
+            if let Some(original) = substitute.info {
+                sys::set_siginfo(tid.get(), &original)?;
+                info = original;
+            }
+            if !substitute.report {
+                return self.deliver_and_go_on(tid, signal).map(|()| None);
+            }
+        }
+        registers::restart_interrupted_call(tid)?;
+        let event = self.report(tid, KernelStop::Delivery, StopCause::Signal(info.decode()));
+        self.books.threads.entry(tid).and_modify(|thread| thread.signal = Some(info));
+        Ok(event)
+    }
+
+    fn has_just_left_call(&mut self, tid: Tid, info: &RawSigInfo) -> bool {
+        let Some(thread) = self.books.threads.get_mut(&tid) else { return false };
+        std::mem::take(&mut thread.leaving_call) && wait::trap(info) == Trap::Int1OrStep
+    }
+
+    /// Whether the signal is one that we sent in the place of another.
+    fn take_substitute(&mut self, tid: Tid, info: &RawSigInfo) -> Option<Substitute> {
+        let ours = info.code() == SI_TKILL && info.pid_field() == sys::own_pid();
+        let waiting = &mut self.books.threads.get_mut(&tid)?.substitutes;
+        let place = waiting.iter().position(|s| ours && s.signal == info.signal())?;
+        waiting.remove(place)
+    }
+
+    fn trap_cause(&self, tid: Tid, info: &RawSigInfo) -> std::result::Result<StopCause, Errno> {
+        let thread = &self.books.threads[&tid];
+        Ok(match wait::trap(info) {
+            Trap::Breakpoint | Trap::Sent => StopCause::Breakpoint,
+            Trap::Int1OrStep if !thread.stepping || self.stands_after_int1(tid)? => StopCause::Int1,
+            Trap::Int1OrStep => {
+                StopCause::Debug(DebugStatus { single_step: true, ..<_>::default() })
+            }
+            Trap::Debug => StopCause::Debug(debug_status(tid, thread)?),
+        })
+    }
+
+    fn stands_after_int1(&self, tid: Tid) -> std::result::Result<bool, Errno> {
+        let pc = registers::read(tid)?.rip;
+        let mut byte = [0];
+        let pid = self.books.threads[&tid].pid;
+        let read = self.read(pid, VirtAddr::new(pc.wrapping_sub(1)), &mut byte);
+        Ok(read == 1 && byte[0] == INT1)
+    }
+
+    /// A trap for an interrupt, for a thread's beginning, or for the beginning
+    /// (`group` names the signal) or end of a group stop.
+    fn trap_stop(&mut self, tid: Tid, group: Option<Signal>) -> Handled {
+        let Some(thread) = self.books.threads.get_mut(&tid) else { return Ok(None) };
+        let (state, asked) = (thread.state, thread.interrupt_asked);
+        let was_in_group_stop = thread.group_stop.is_some();
+        thread.group_stop = group;
+        thread.at = KernelStop::Trap;
+        let cause = match (state, group) {
+            (State::Born { attached: true }, Some(signal)) => StopCause::GroupStop(signal),
+            (State::Born { .. }, _) => StopCause::Started,
+            _ if asked => StopCause::Interrupted,
+            (_, Some(signal)) if !was_in_group_stop => StopCause::GroupStop(signal),
+            (_, Some(_)) => {
+                thread.state = State::Listening;
+                return sys::listen(tid.get()).map(|()| None);
+            }
+            // The end of a group stop, or the answer to an interrupt that
+            // another stop had overtaken.
+            (_, None) => {
+                thread.state = State::Running;
+                return self.go_on_as_before(tid).map(|()| None);
+            }
+        };
+        registers::restart_interrupted_call(tid)?;
+        Ok(self.report(tid, KernelStop::Trap, cause))
+    }
+
+    fn new_child(&mut self, tid: Tid) -> Handled {
+        let child = i32::try_from(sys::event_message(tid.get())?).unwrap_or_default();
+        let flags = self.clone_flags(tid)?;
+        let parent = self.books.threads[&tid].pid;
+        let born = State::Born { attached: false };
+        if flags.thread {
+            let child = Tid::new(child);
+            self.books.threads.insert(child, Thread::new(parent, born));
+            return Ok(self.report(tid, KernelStop::Event, StopCause::Cloned { child }));
+        }
+        let child = Pid::new(child);
+        let ours = self.books.processes.get(&parent).is_some_and(|process| process.ours);
+        self.add_process(child, ours);
+        self.books.threads.insert(child.leader(), Thread::new(child, born));
+        let CloneFlags { shares_memory, vfork, .. } = flags;
+        let cause = StopCause::Forked { child, shares_memory, vfork };
+        let event = self.report(tid, KernelStop::Event, cause);
+        if vfork {
+            self.books.threads.entry(tid).and_modify(|t| t.vfork_child = Some(child));
+        }
+        Ok(event)
+    }
+
+    fn clone_flags(&self, tid: Tid) -> std::result::Result<CloneFlags, Errno> {
+        let registers = registers::read(tid)?;
+        let pid = self.books.threads[&tid].pid;
+        let word = |addr| {
+            let mut bytes = [0; 8];
+            (self.read(pid, VirtAddr::new(addr), &mut bytes) == 8)
+                .then(|| u64::from_le_bytes(bytes))
+        };
+        // Unreadable flags are those of a process that is being killed.
+        clone::flags_of_call(&registers, word).ok_or(Errno::SRCH)
+    }
+
+    fn executed(&mut self, tid: Tid) -> Handled {
+        let former = Tid::new(i32::try_from(sys::event_message(tid.get())?).unwrap_or_default());
+        let pid = self.books.threads[&tid].pid;
+        for gone in self.books.threads_of(pid).into_iter().filter(|other| *other != tid) {
+            self.books.remove(gone);
+            self.statuses.retain(|(raw, _)| *raw != gone.get());
+            self.ready.push_back(TargetEvent::ThreadExited { pid, tid: gone });
+        }
+        self.books.threads.insert(tid, Thread::new(pid, State::Running));
+        let ours = self.books.processes.get(&pid).is_some_and(|process| process.ours);
+        self.add_process(pid, ours);
+        self.child_let_go(pid);
+        Ok(self.report(tid, KernelStop::Event, StopCause::Executed { former }))
+    }
+
+    /// Lets the parents go on that waited for a process to leave their memory.
+    pub(super) fn child_let_go(&mut self, child: Pid) {
+        for tid in self.books.vfork_parents(child) {
+            let Some(parent) = self.books.threads.get_mut(&tid) else { continue };
+            parent.vfork_child = None;
+            if let State::Held(how) = parent.state {
+                parent.state = State::Stopped;
+                let proof = Stopped::by_target(parent.pid, tid);
+                // A parent that died meanwhile tells of it itself.
+                let _gone = self.resume_thread(&proof, how);
+            }
+        }
+    }
+}
+
+/// The debug status register costs two system calls, so it is read only where
+/// it can say more than that a step ended.
+fn debug_status(tid: Tid, thread: &Thread) -> std::result::Result<DebugStatus, Errno> {
+    if thread.armed.slots.iter().all(Option::is_none) {
+        return Ok(DebugStatus { single_step: true, ..DebugStatus::default() });
+    }
+    let mut status = registers::take_debug_status(tid)?;
+    for (hit, slot) in status.slots.iter_mut().zip(thread.armed.slots) {
+        *hit &= slot.is_some();
+    }
+    Ok(status)
+}

@@ -1,0 +1,105 @@
+//! What /proc says of processes, and the end of all of them with the target.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use trapline_core::stop::Signal;
+use trapline_core::target::{ProcessInfo, Result, Resume, Stopped, TargetError, TargetEvent};
+use trapline_core::{Pid, Tid};
+
+use super::LinuxTarget;
+use super::sys;
+use super::threads::State;
+use crate::layout::auxv;
+use crate::layout::status::{self, Status};
+
+impl LinuxTarget {
+    /// The files of a process are those of a thread that still has memory: the
+    /// leader may have exited before the others.
+    fn process_directory(&self, pid: Pid) -> Result<PathBuf> {
+        let tid = self.books.living_thread(pid).ok_or(TargetError::Gone)?;
+        Ok(PathBuf::from(format!("/proc/{pid}/task/{tid}")))
+    }
+
+    pub(super) fn read_process_file(&self, pid: Pid, name: &str) -> Result<Vec<u8>> {
+        fs::read(self.process_directory(pid)?.join(name)).map_err(|_| TargetError::Gone)
+    }
+
+    pub(super) fn read_process_info(&self, pid: Pid) -> Result<ProcessInfo> {
+        let directory = self.process_directory(pid)?;
+        let executable = directory.join("exe");
+        let arguments = self.read_process_file(pid, "cmdline")?;
+        let arguments = arguments.strip_suffix(b"\0").unwrap_or(&arguments);
+        let split = || arguments.split(|byte| *byte == 0).map(|arg| OsString::from_vec(arg.into()));
+        Ok(ProcessInfo {
+            pid,
+            executable_name: fs::read_link(&executable).map_err(|_| TargetError::Gone)?,
+            executable,
+            args: if arguments.is_empty() { Vec::new() } else { split().collect() },
+            directory: fs::read_link(directory.join("cwd")).ok(),
+            auxv: auxv::parse(&self.read_process_file(pid, "auxv")?),
+        })
+    }
+
+    /// Why a system call that we run in this process might kill it.
+    pub(super) fn system_call_filter(&self, pid: Pid) -> Option<String> {
+        let filtered = |tid: &Tid| thread_status(pid, *tid).is_some_and(|s| s.seccomp != 0);
+        let tid = self.books.threads_of(pid).into_iter().find(filtered)?;
+        Some(format!("thread {tid} runs under seccomp, whose filter might kill the program for it"))
+    }
+
+    /// Kills what we launched and lets go of what we attached to.
+    pub(super) fn end_all(&mut self) {
+        let ours = |(pid, process): (&Pid, &super::threads::Process)| process.ours.then_some(*pid);
+        let launched: Vec<Pid> = self.books.processes.iter().filter_map(ours).collect();
+        for pid in &launched {
+            // One that is already dead needs no killing.
+            let _gone = sys::kill(pid.get(), Signal::KILL.0);
+        }
+        let tids: Vec<Tid> = self.books.threads.keys().copied().collect();
+        for tid in tids {
+            self.let_go_for_good(tid);
+        }
+        while self.books.processes.keys().any(|pid| launched.contains(pid)) {
+            match self.wait_for_event(trapline_core::target::Wait::Block) {
+                Ok(Some(TargetEvent::Stopped { thread, .. })) => {
+                    // It is being killed, so this only lets it get on with it.
+                    let _gone = self.resume_thread(&thread, Resume::RUN);
+                }
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
+    fn let_go_for_good(&mut self, tid: Tid) {
+        let Some(thread) = self.books.threads.get(&tid) else { return };
+        let pid = thread.pid;
+        if self.books.processes.get(&pid).is_some_and(|process| process.ours) {
+            return;
+        }
+        let runs = matches!(thread.state, State::Running | State::Listening | State::Born { .. });
+        if runs && sys::interrupt(tid.get()).is_ok() && sys::wait_for(tid.get()).is_err() {
+            return;
+        }
+        if let Some(thread) = self.books.threads.get_mut(&tid) {
+            thread.state = State::Stopped;
+        }
+        // A thread that died meanwhile is let go already.
+        let _gone = self.detach_thread(&Stopped::by_target(pid, tid), None);
+    }
+}
+
+/// What a thread says of itself; `None` when it is gone.
+pub(super) fn thread_status(pid: Pid, tid: Tid) -> Option<Status> {
+    fs::read(format!("/proc/{pid}/task/{tid}/status")).ok().map(|text| status::parse(&text))
+}
+
+/// The name of a thread.
+pub(super) fn thread_name(pid: Pid, tid: Tid) -> Result<String> {
+    let bytes = fs::read(format!("/proc/{pid}/task/{tid}/comm")).map_err(|_| TargetError::Gone)?;
+    let name = String::from_utf8_lossy(&bytes);
+    Ok(name.strip_suffix('\n').unwrap_or(&name).to_owned())
+}

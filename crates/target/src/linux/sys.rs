@@ -1,0 +1,540 @@
+//! Every system call the debugger makes that Rust's library has no safe form
+//! of, each behind a typed function. The only `unsafe` code of this crate.
+//!
+//! No policy and no state: what to call when is the other modules' matter.
+
+use std::ffi::{CStr, CString, c_int, c_long, c_void};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::{fmt, io, mem, ptr};
+
+use crate::layout::registers::{FXSAVE_SIZE, WORDS};
+use crate::layout::siginfo::{RawSigInfo, SIZE as SIGINFO_SIZE};
+
+/// A system call's error number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Errno(pub(super) i32);
+
+impl Errno {
+    pub(super) const PERM: Self = Self(libc::EPERM);
+    pub(super) const SRCH: Self = Self(libc::ESRCH);
+    pub(super) const INTR: Self = Self(libc::EINTR);
+    pub(super) const CHILD: Self = Self(libc::ECHILD);
+    pub(super) const ACCES: Self = Self(libc::EACCES);
+    pub(super) const NOENT: Self = Self(libc::ENOENT);
+    pub(super) const NOTDIR: Self = Self(libc::ENOTDIR);
+    pub(super) const NOEXEC: Self = Self(libc::ENOEXEC);
+
+    fn last() -> Self {
+        Self(io::Error::last_os_error().raw_os_error().unwrap_or(0))
+    }
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = io::Error::from_raw_os_error(self.0).to_string();
+        f.write_str(text.split(" (os error").next().unwrap_or(&text))
+    }
+}
+
+/// Result of a system call.
+pub(super) type Sys<T> = Result<T, Errno>;
+
+fn check(result: c_long) -> Sys<c_long> {
+    if result == -1 { Err(Errno::last()) } else { Ok(result) }
+}
+
+/// The memory page, in bytes. Fixed on x86-64.
+pub(super) const PAGE: u64 = 4096;
+
+/// Where `struct user` holds debug register `index`, for peek and poke.
+pub(super) const fn debug_register_offset(index: usize) -> usize {
+    mem::offset_of!(libc::user, u_debugreg) + index * 8
+}
+
+/// # Safety
+/// `addr` and `data` must be what `request` wants: where it reads or writes
+/// memory of ours, a valid pointer to memory of the size it uses.
+unsafe fn ptrace(request: c_int, tid: i32, addr: usize, data: usize) -> Sys<()> {
+    let request = c_long::from(request);
+    // SAFETY: passed on to the caller.
+    check(unsafe { libc::syscall(libc::SYS_ptrace, request, c_long::from(tid), addr, data) })
+        .map(|_| ())
+}
+
+macro_rules! plain_requests {
+    ($($(#[$doc:meta])* $name:ident($request:expr $(, $data:ident)?);)*) => {$(
+        $(#[$doc])*
+        pub(super) fn $name(tid: i32 $(, $data: c_int)?) -> Sys<()> {
+            #[allow(unused_mut, unused_assignments, reason = "some requests carry no data")]
+            let mut data = 0;
+            $(data = usize::try_from($data).unwrap_or_default();)?
+            // SAFETY: this request takes plain numbers and touches no memory of ours.
+            unsafe { ptrace($request, tid, 0, data) }
+        }
+    )*};
+}
+
+plain_requests! {
+    /// Becomes the tracer of a thread and leaves it running.
+    seize(libc::PTRACE_SEIZE as c_int, options);
+    /// Asks a thread to trap.
+    interrupt(libc::PTRACE_INTERRUPT as c_int);
+    /// Leaves a thread in its group stop and listens for the end of it.
+    listen(libc::PTRACE_LISTEN as c_int);
+    /// Lets a thread run on, with a signal or 0.
+    cont(libc::PTRACE_CONT as c_int, signal);
+    /// Lets a thread execute one instruction, with a signal or 0.
+    step(libc::PTRACE_SINGLESTEP as c_int, signal);
+    /// Lets a thread go, with a signal or 0.
+    detach(libc::PTRACE_DETACH as c_int, signal);
+}
+
+/// The number that goes with the event a thread stopped for.
+pub(super) fn event_message(tid: i32) -> Sys<u64> {
+    let mut message: u64 = 0;
+    let data = (&raw mut message).expose_provenance();
+    // SAFETY: the request writes one unsigned long, and `message` is one.
+    unsafe { ptrace(libc::PTRACE_GETEVENTMSG as c_int, tid, 0, data) }?;
+    Ok(message)
+}
+
+/// The signal that a thread stopped for.
+pub(super) fn siginfo(tid: i32) -> Sys<RawSigInfo> {
+    let mut bytes = [0u64; SIGINFO_SIZE / 8];
+    let data = bytes.as_mut_ptr().expose_provenance();
+    // SAFETY: the request writes one siginfo_t, and `bytes` has its size and alignment.
+    unsafe { ptrace(libc::PTRACE_GETSIGINFO as c_int, tid, 0, data) }?;
+    let mut raw = [0; SIGINFO_SIZE];
+    for (to, word) in raw.chunks_exact_mut(8).zip(bytes) {
+        to.copy_from_slice(&word.to_le_bytes());
+    }
+    Ok(RawSigInfo(raw))
+}
+
+/// Changes what the signal that a thread stopped for says.
+pub(super) fn set_siginfo(tid: i32, info: &RawSigInfo) -> Sys<()> {
+    let data = info.0.as_ptr().expose_provenance();
+    // SAFETY: the request reads the 128 bytes of a siginfo_t, which `info` holds.
+    unsafe { ptrace(libc::PTRACE_SETSIGINFO as c_int, tid, 0, data) }
+}
+
+/// The integer registers.
+pub(super) fn registers(tid: i32) -> Sys<[u64; WORDS]> {
+    let mut words = [0; WORDS];
+    let data = words.as_mut_ptr().expose_provenance();
+    // SAFETY: the request writes one user_regs_struct, which is 27 words.
+    unsafe { ptrace(libc::PTRACE_GETREGS as c_int, tid, 0, data) }?;
+    Ok(words)
+}
+
+/// Changes the integer registers.
+pub(super) fn set_registers(tid: i32, words: &[u64; WORDS]) -> Sys<()> {
+    let data = words.as_ptr().expose_provenance();
+    // SAFETY: the request reads one user_regs_struct, which is 27 words.
+    unsafe { ptrace(libc::PTRACE_SETREGS as c_int, tid, 0, data) }
+}
+
+/// The FXSAVE area.
+pub(super) fn fxsave(tid: i32) -> Sys<[u8; FXSAVE_SIZE]> {
+    let mut area = [0; FXSAVE_SIZE];
+    let data = area.as_mut_ptr().expose_provenance();
+    // SAFETY: the request writes one user_fpregs_struct, which is 512 bytes.
+    unsafe { ptrace(libc::PTRACE_GETFPREGS as c_int, tid, 0, data) }?;
+    Ok(area)
+}
+
+/// Changes the FXSAVE area.
+pub(super) fn set_fxsave(tid: i32, area: &[u8; FXSAVE_SIZE]) -> Sys<()> {
+    let data = area.as_ptr().expose_provenance();
+    // SAFETY: the request reads one user_fpregs_struct, which is 512 bytes.
+    unsafe { ptrace(libc::PTRACE_SETFPREGS as c_int, tid, 0, data) }
+}
+
+const PTRACE_GETSIGMASK: c_int = 0x420a;
+const PTRACE_SETSIGMASK: c_int = 0x420b;
+
+/// The signals that a stopped thread blocks; bit 0 is signal 1.
+pub(super) fn signal_mask(tid: i32) -> Sys<u64> {
+    let mut mask: u64 = 0;
+    let data = (&raw mut mask).expose_provenance();
+    // SAFETY: the request writes `addr` bytes, 8, into `mask`.
+    unsafe { ptrace(PTRACE_GETSIGMASK, tid, 8, data) }?;
+    Ok(mask)
+}
+
+/// Changes the signals that a stopped thread blocks.
+pub(super) fn set_signal_mask(tid: i32, mask: u64) -> Sys<()> {
+    let data = (&raw const mask).expose_provenance();
+    // SAFETY: the request reads `addr` bytes, 8, from `mask`.
+    unsafe { ptrace(PTRACE_SETSIGMASK, tid, 8, data) }
+}
+
+/// A word of a thread's `struct user`.
+pub(super) fn peek_user(tid: i32, offset: usize) -> Sys<u64> {
+    let mut word: u64 = 0;
+    let data = (&raw mut word).expose_provenance();
+    // SAFETY: the system call (unlike the C function) writes one word to `data`.
+    unsafe { ptrace(libc::PTRACE_PEEKUSER as c_int, tid, offset, data) }?;
+    Ok(word)
+}
+
+/// Changes a word of a thread's `struct user`.
+pub(super) fn poke_user(tid: i32, offset: usize, word: u64) -> Sys<()> {
+    let data = usize::try_from(word).unwrap_or_default();
+    // SAFETY: the request takes the word by value.
+    unsafe { ptrace(libc::PTRACE_POKEUSER as c_int, tid, offset, data) }
+}
+
+/// The next wait status of any thread that this thread traces, if there is one.
+pub(super) fn wait_any() -> Sys<Option<(i32, i32)>> {
+    wait(-1, libc::__WALL | libc::__WNOTHREAD | libc::WNOHANG)
+}
+
+/// The next wait status of one thread, waiting for it.
+pub(super) fn wait_for(tid: i32) -> Sys<i32> {
+    loop {
+        match wait(tid, libc::__WALL | libc::__WNOTHREAD) {
+            Ok(Some((_, status))) => return Ok(status),
+            Ok(None) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn wait(tid: i32, flags: c_int) -> Sys<Option<(i32, i32)>> {
+    let mut status = 0;
+    // SAFETY: `status` is an int of ours that the call writes.
+    let found = unsafe { libc::waitpid(tid, &raw mut status, flags) };
+    match check(c_long::from(found))? {
+        0 => Ok(None),
+        _ => Ok(Some((found, status))),
+    }
+}
+
+/// Sends a signal to one thread of a process.
+pub(super) fn tgkill(pid: i32, tid: i32, signal: i32) -> Sys<()> {
+    // SAFETY: the call takes plain numbers.
+    check(unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, signal) }).map(|_| ())
+}
+
+/// Sends a signal to a process.
+pub(super) fn kill(pid: i32, signal: i32) -> Sys<()> {
+    // SAFETY: the call takes plain numbers.
+    check(c_long::from(unsafe { libc::kill(pid, signal) })).map(|_| ())
+}
+
+/// The number of this thread.
+pub(super) fn own_tid() -> i32 {
+    // SAFETY: the call takes nothing and cannot fail.
+    unsafe { libc::gettid() }
+}
+
+/// The number of this process.
+pub(super) fn own_pid() -> i32 {
+    // SAFETY: the call takes nothing and cannot fail.
+    unsafe { libc::getpid() }
+}
+
+/// Copies another process's memory; how many bytes, from the start.
+pub(super) fn read_remote(tid: i32, addr: u64, buf: &mut [u8]) -> Sys<usize> {
+    let local = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
+    let base = ptr::with_exposed_provenance_mut(usize::try_from(addr).unwrap_or(usize::MAX));
+    let remote = libc::iovec { iov_base: base, iov_len: buf.len() };
+    // SAFETY: the call writes only into `buf`; the remote address is not ours.
+    let read = unsafe { libc::process_vm_readv(tid, &raw const local, 1, &raw const remote, 1, 0) };
+    usize::try_from(read).map_err(|_| Errno::last())
+}
+
+/// A set of signals of this process.
+#[derive(Clone, Copy)]
+pub(super) struct SignalSet(libc::sigset_t);
+
+impl SignalSet {
+    pub(super) fn of(signals: &[c_int]) -> Self {
+        // SAFETY: a sigset_t is plain bits; all zero is one.
+        let mut set: libc::sigset_t = unsafe { mem::zeroed() };
+        // SAFETY: `set` is ours.
+        unsafe { libc::sigemptyset(&raw mut set) };
+        for signal in signals {
+            // SAFETY: `set` is ours; a bad number is refused.
+            unsafe { libc::sigaddset(&raw mut set, *signal) };
+        }
+        Self(set)
+    }
+
+    /// Blocks these for the calling thread; returns what was blocked before.
+    pub(super) fn block(&self) -> Self {
+        self.change_mask(libc::SIG_BLOCK)
+    }
+
+    /// Makes this the calling thread's mask.
+    pub(super) fn set_as_mask(&self) {
+        self.change_mask(libc::SIG_SETMASK);
+    }
+
+    fn change_mask(&self, how: c_int) -> Self {
+        let mut before = Self::of(&[]);
+        // SAFETY: both sets are valid for the call.
+        unsafe { libc::pthread_sigmask(how, &raw const self.0, &raw mut before.0) };
+        before
+    }
+
+    /// Waits for one of these, which must be blocked; `None` when `seconds`
+    /// passed or a handler of another signal ran.
+    pub(super) fn wait(&self, seconds: Option<i64>) -> Option<Taken> {
+        // SAFETY: a siginfo_t is plain data; all zero is one.
+        let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
+        let limit = seconds.map(|tv_sec| libc::timespec { tv_sec, tv_nsec: 0 });
+        let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: all three pointers are valid, or null where null is allowed.
+        let signal = unsafe { libc::sigtimedwait(&raw const self.0, &raw mut info, limit) };
+        (signal > 0).then_some(Taken { signal, to_this_thread: info.si_code == libc::SI_TKILL })
+    }
+}
+
+/// A signal that was waited for.
+pub(super) struct Taken {
+    pub(super) signal: c_int,
+    /// Whether it was sent to this one thread rather than to the process.
+    pub(super) to_this_thread: bool,
+}
+
+/// The threads that wait for `SIGCHLD`; 0 for a free place.
+pub(super) static TRACERS: [AtomicI32; 64] = [const { AtomicI32::new(0) }; 64];
+
+/// Passes `SIGCHLD` to every tracer thread but the calling one.
+pub(super) fn forward_child_signal() {
+    let (pid, own) = (own_pid(), own_tid());
+    for place in &TRACERS {
+        let tid = place.load(Ordering::Acquire);
+        if tid != 0 && tid != own {
+            // A tracer that is just going away needs no signal.
+            let _gone = tgkill(pid, tid, libc::SIGCHLD);
+        }
+    }
+}
+
+extern "C" fn on_child_signal(_signal: c_int) {
+    // SAFETY: the location is the calling thread's own errno, always valid.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    let saved = unsafe { *errno };
+    forward_child_signal();
+    // SAFETY: as above.
+    unsafe { *errno = saved };
+}
+
+/// Makes threads that do not block `SIGCHLD` pass it on to the tracers, unless
+/// the process has a handler of its own.
+pub(super) fn install_child_handler() {
+    // SAFETY: a sigaction is plain data; all zero is one.
+    let mut now: libc::sigaction = unsafe { mem::zeroed() };
+    // SAFETY: asks only; `now` is ours.
+    unsafe { libc::sigaction(libc::SIGCHLD, ptr::null(), &raw mut now) };
+    if now.sa_sigaction != libc::SIG_DFL && now.sa_sigaction != libc::SIG_IGN {
+        return;
+    }
+    let handler: extern "C" fn(c_int) = on_child_signal;
+    now.sa_sigaction = (handler as *const c_void).expose_provenance();
+    now.sa_flags = libc::SA_RESTART;
+    // SAFETY: the handler only makes system calls and keeps errno: it may run anywhere.
+    unsafe { libc::sigaction(libc::SIGCHLD, &raw const now, ptr::null_mut()) };
+}
+
+/// A thread's scheduling: policy with its flags, priority, niceness.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Scheduling {
+    pub(super) policy: c_int,
+    pub(super) priority: c_int,
+    pub(super) nice: c_int,
+}
+
+impl Scheduling {
+    /// First in, first out, at the lowest real-time priority; children start
+    /// with ordinary scheduling.
+    pub(super) const REAL_TIME: Self =
+        Self { policy: libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, priority: 1, nice: 0 };
+
+    /// The calling thread's.
+    pub(super) fn current() -> Self {
+        // SAFETY: takes a plain number.
+        let policy = unsafe { libc::sched_getscheduler(0) };
+        let mut param = libc::sched_param { sched_priority: 0 };
+        // SAFETY: `param` is ours.
+        unsafe { libc::sched_getparam(0, &raw mut param) };
+        // SAFETY: takes plain numbers.
+        let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+        Self { policy: policy.max(0), priority: param.sched_priority, nice }
+    }
+
+    /// Makes it the calling thread's; whether the system allowed it.
+    pub(super) fn apply(self) -> bool {
+        let param = libc::sched_param { sched_priority: self.priority };
+        // SAFETY: `param` is valid; 0 is the calling thread.
+        let done = unsafe { libc::sched_setscheduler(0, self.policy, &raw const param) } == 0;
+        done && set_own_nice(self.nice)
+    }
+}
+
+/// Changes the calling thread's niceness; whether the system allowed it.
+pub(super) fn set_own_nice(nice: c_int) -> bool {
+    // SAFETY: takes plain numbers.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) == 0 }
+}
+
+/// The name of this machine.
+pub(super) fn machine_name() -> String {
+    // SAFETY: a utsname is plain bytes; all zero is one.
+    let mut names: libc::utsname = unsafe { mem::zeroed() };
+    // SAFETY: `names` is ours.
+    unsafe { libc::uname(&raw mut names) };
+    names.nodename.iter().take_while(|c| **c != 0).map(|c| char::from(c.cast_unsigned())).collect()
+}
+
+/// Whether standard input is a terminal whose foreground group is ours.
+pub(super) fn owns_terminal() -> bool {
+    // SAFETY: takes a plain number.
+    let foreground = unsafe { libc::tcgetpgrp(0) };
+    // SAFETY: takes nothing.
+    foreground == unsafe { libc::getpgrp() }
+}
+
+/// The process group of this process.
+pub(super) fn own_group() -> i32 {
+    // SAFETY: takes nothing.
+    unsafe { libc::getpgrp() }
+}
+
+/// Makes a process group the terminal's foreground group.
+pub(super) fn set_foreground(group: i32) -> Sys<()> {
+    // SAFETY: takes plain numbers.
+    check(c_long::from(unsafe { libc::tcsetpgrp(0, group) })).map(|_| ())
+}
+
+/// A pipe: (reading end, writing end); `exec` closes both.
+pub(super) fn pipe() -> Sys<(OwnedFd, OwnedFd)> {
+    let mut ends = [0; 2];
+    // SAFETY: the call writes two descriptors into `ends`.
+    check(c_long::from(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) }))?;
+    // SAFETY: the descriptor is new and nobody else's.
+    let reading = unsafe { OwnedFd::from_raw_fd(ends[0]) };
+    // SAFETY: the descriptor is new and nobody else's.
+    let writing = unsafe { OwnedFd::from_raw_fd(ends[1]) };
+    Ok((reading, writing))
+}
+
+/// Everything a child does between fork and exec, prepared so that it needs no
+/// memory allocation there.
+pub(super) struct ChildPlan {
+    /// Files to try, in order.
+    pub(super) candidates: Vec<CString>,
+    pub(super) args: Vec<CString>,
+    pub(super) environment: Vec<CString>,
+    pub(super) directory: Option<CString>,
+    /// Replacements for descriptors 0, 1 and 2.
+    pub(super) streams: [Option<OwnedFd>; 3],
+    pub(super) mask: SignalSet,
+    pub(super) fixed_addresses: bool,
+    pub(super) own_group: bool,
+    pub(super) scheduling: Scheduling,
+    /// One byte arrives here when the child may go on.
+    pub(super) go: OwnedFd,
+    /// The error number goes here when it cannot.
+    pub(super) report: OwnedFd,
+}
+
+/// Which step of a child failed.
+pub(super) const FAILED_DIRECTORY: u8 = 1;
+pub(super) const FAILED_EXEC: u8 = 2;
+pub(super) const FAILED_OTHER: u8 = 3;
+
+fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+}
+
+/// Starts a child that follows the plan. Returns its number.
+pub(super) fn fork_child(plan: &ChildPlan) -> Sys<i32> {
+    let args = pointers(&plan.args);
+    let environment = pointers(&plan.environment);
+    // SAFETY: the child only runs `child`, which allocates nothing, takes no
+    // lock and never returns.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        child(plan, &args, &environment);
+    }
+    check(c_long::from(pid))?;
+    Ok(pid)
+}
+
+/// Runs in the child: only system calls from here to the exec.
+fn child(plan: &ChildPlan, args: &[*const libc::c_char], environment: &[*const libc::c_char]) -> ! {
+    let (step, errno) = prepare_child(plan)
+        .and_then(|()| execute(&plan.candidates, args, environment))
+        .err()
+        .unwrap_or((FAILED_OTHER, Errno(0)));
+    let [a, b, c, d] = errno.0.to_le_bytes();
+    let report = [step, a, b, c, d];
+    // SAFETY: writes five bytes of ours.
+    unsafe { libc::write(plan.report.as_raw_fd(), report.as_ptr().cast(), report.len()) };
+    // SAFETY: ends the child without running anything of the parent's.
+    unsafe { libc::_exit(127) }
+}
+
+fn prepare_child(plan: &ChildPlan) -> Result<(), (u8, Errno)> {
+    let other = |errno| (FAILED_OTHER, errno);
+    if plan.own_group {
+        // SAFETY: takes plain numbers.
+        check(c_long::from(unsafe { libc::setpgid(0, 0) })).map_err(other)?;
+    }
+    let mut byte = 0u8;
+    // SAFETY: reads one byte into a byte of ours.
+    let got = unsafe { libc::read(plan.go.as_raw_fd(), (&raw mut byte).cast(), 1) };
+    if got != 1 {
+        return Err((FAILED_OTHER, Errno(libc::ECANCELED)));
+    }
+    if let Some(directory) = &plan.directory {
+        // SAFETY: the string is terminated.
+        check(c_long::from(unsafe { libc::chdir(directory.as_ptr()) }))
+            .map_err(|errno| (FAILED_DIRECTORY, errno))?;
+    }
+    for (number, stream) in (0..).zip(&plan.streams) {
+        let Some(stream) = stream else { continue };
+        // SAFETY: takes plain numbers.
+        check(c_long::from(unsafe { libc::dup2(stream.as_raw_fd(), number) })).map_err(other)?;
+    }
+    if plan.fixed_addresses {
+        // SAFETY: takes a plain number.
+        unsafe { libc::personality(libc::ADDR_NO_RANDOMIZE as libc::c_ulong) };
+    }
+    // The program gets the scheduling it would have had; real-time policies do
+    // not pass through the fork, and were then not ours to give.
+    plan.scheduling.apply();
+    // Rust's runtime ignores SIGPIPE, and what is ignored stays so over exec.
+    // SAFETY: sets a default.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    plan.mask.set_as_mask();
+    Ok(())
+}
+
+/// Tries each file as execvp(3) does: a missing one is passed over, and a
+/// forbidden one is remembered.
+fn execute(
+    candidates: &[CString],
+    args: &[*const libc::c_char],
+    environment: &[*const libc::c_char],
+) -> Result<(), (u8, Errno)> {
+    let mut reason = Errno::NOENT;
+    for file in candidates {
+        let file: &CStr = file;
+        // SAFETY: the string is terminated, and both arrays end in null and
+        // point at strings that outlive the call.
+        unsafe { libc::execve(file.as_ptr(), args.as_ptr(), environment.as_ptr()) };
+        match Errno::last() {
+            Errno::NOENT | Errno::NOTDIR => {}
+            Errno::ACCES => reason = Errno::ACCES,
+            other => return Err((FAILED_EXEC, other)),
+        }
+    }
+    Err((FAILED_EXEC, reason))
+}

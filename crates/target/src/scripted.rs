@@ -1,0 +1,1 @@
+//! A target that plays back a script: for tests of the engine.
