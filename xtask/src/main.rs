@@ -1,3 +1,58 @@
-//! The project's own commands.
+//! The project's own commands, run as `cargo xtask COMMAND`: one per module,
+//! each callable on its own. Nothing here ships.
 
-fn main() {}
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks")]
+
+mod bench;
+mod corpus;
+mod fuzz;
+mod packages;
+mod steps;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  test [--quick]              every check and test; --quick: format, lints, tidy, quick tests
+  tidy                        the house rules that no compiler knows
+  corpus [--only NAME] [--list]
+                              build the real programs that are measured on
+  fuzz NAME SECONDS           run one fuzz target
+  bench [--only NAME] [--runs N] [--json FILE] [--list]
+                              measure, beside the peers
+";
+
+/// What a command ends with: a message for the user when it failed.
+type Outcome = Result<(), String>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match dispatch(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("xtask: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(words: &[&str]) -> Outcome {
+    match words {
+        ["test"] => test::run(test::Extent::Full),
+        ["test", "--quick"] => test::run(test::Extent::Quick),
+        ["tidy"] => tidy::run(),
+        ["corpus", rest @ ..] => corpus::run(rest),
+        ["fuzz", name, seconds] => fuzz::run(name, seconds),
+        ["bench", rest @ ..] => bench::run(rest),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(format!("not a command: {}\n\n{USAGE}", words.join(" "))),
+    }
+}

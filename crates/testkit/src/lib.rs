@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod corpus;
 pub mod debuggee;
 pub mod golden;
 pub mod leaks;

@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -68,6 +68,8 @@ pub struct Background {
     started: Instant,
     ended: Receiver<(std::io::Result<ExitStatus>, Instant)>,
     over: bool,
+    /// Held so that the program's standard input does not end.
+    stdin: Option<ChildStdin>,
 }
 
 impl Background {
@@ -77,18 +79,34 @@ impl Background {
     /// When it does not start.
     #[track_caller]
     pub fn spawn(command: &mut Command) -> Self {
+        Self::spawn_reading(command, Stdio::null())
+    }
+
+    /// Starts a command whose standard input neither says anything nor ends
+    /// while it lives: a program that waits for commands.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[track_caller]
+    pub fn spawn_waiting(command: &mut Command) -> Self {
+        Self::spawn_reading(command, Stdio::piped())
+    }
+
+    #[track_caller]
+    fn spawn_reading(command: &mut Command, stdin: Stdio) -> Self {
         let (marker, folder) = fresh_folder();
         let file = |name| File::create(folder.join(name)).expect("a fresh folder is writable");
-        command.env(MARKER, &marker).stdin(Stdio::null());
+        command.env(MARKER, &marker).stdin(stdin);
         command.stdout(file("stdout")).stderr(file("stderr"));
         let started = Instant::now();
         let mut child = command
             .spawn()
             .unwrap_or_else(|why| panic!("{:?} does not start: {why}", command.get_program()));
         let pid = Pid::new(child.id().cast_signed());
+        let stdin = child.stdin.take();
         let (sender, ended) = mpsc::channel();
         thread::spawn(move || sender.send((child.wait(), Instant::now())));
-        Self { pid, marker, folder, started, ended, over: false }
+        Self { pid, marker, folder, started, ended, over: false, stdin }
     }
 
     /// The process started.
@@ -127,6 +145,7 @@ impl Background {
     /// When it has not ended after `limit`; everything is killed first.
     #[track_caller]
     pub fn finish(mut self, limit: Duration) -> Finished {
+        drop(self.stdin.take());
         let (status, at) = match self.ended.recv_timeout(limit) {
             Ok(end) => end,
             Err(RecvTimeoutError::Timeout) => {

@@ -1,0 +1,62 @@
+//! `unsafe` lives in the `sys.rs` files that the design names, and nowhere else;
+//! every other crate forbids it outright.
+
+use super::Finding;
+use super::sources::Source;
+
+/// The files that may contain `unsafe`.
+const ALLOWED: &[&str] = &["crates/symbols/src/sys.rs", "crates/target/src/linux/sys.rs"];
+/// Crates whose root cannot forbid it, because one of those files is in them.
+const HOSTS: &[&str] = &["crates/symbols/", "crates/target/"];
+
+pub(super) fn check(sources: &[Source]) -> Vec<Finding> {
+    let ours = |source: &&Source| source.is_rust() && !source.path.starts_with("debuggees/");
+    sources.iter().filter(ours).flat_map(check_one).collect()
+}
+
+fn check_one(source: &Source) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if !ALLOWED.contains(&source.path.as_str()) {
+        let lines = source.code_lines().filter(|(_, line)| uses_unsafe(line));
+        findings
+            .extend(lines.map(|(line, _)| Finding::at(source, line, "`unsafe` outside sys.rs")));
+    }
+    if is_crate_root(&source.path) && !source.code.contains("#![forbid(unsafe_code)]") {
+        findings.push(Finding::about(&source.path, "lacks `#![forbid(unsafe_code)]`"));
+    }
+    findings
+}
+
+fn is_crate_root(path: &str) -> bool {
+    let root = path.ends_with("src/lib.rs") || path.ends_with("src/main.rs");
+    root && !HOSTS.iter().any(|host| path.starts_with(host))
+}
+
+fn uses_unsafe(line: &str) -> bool {
+    line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_file(path: &str, text: &str, findings: usize) {
+        assert_eq!(check(&[Source::new(path, text)]).len(), findings, "{path}: {text}");
+    }
+
+    #[test]
+    fn unsafe_is_code_not_words_about_it() {
+        check_file("crates/core/src/a.rs", "fn f() { unsafe { g() } }", 1);
+        check_file("crates/core/src/a.rs", "// unsafe\nfn f(unsafe_code: &str) {}", 0);
+        check_file("crates/target/src/linux/sys.rs", "unsafe fn f() {}", 0);
+        check_file("debuggees/a.rs", "unsafe fn f() {}", 0);
+    }
+
+    #[test]
+    fn a_crate_root_forbids_it_unless_the_crate_hosts_some() {
+        check_file("crates/core/src/lib.rs", "#![forbid(unsafe_code)]", 0);
+        check_file("crates/core/src/lib.rs", "pub mod a;", 1);
+        check_file("crates/target/src/lib.rs", "pub mod linux;", 0);
+    }
+}
