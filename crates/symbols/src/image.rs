@@ -7,9 +7,13 @@ use std::sync::{Arc, OnceLock};
 use trapline_core::{ImageAddr, ModuleId};
 
 use crate::bytes::Bytes;
+use crate::code::UnitCode;
 use crate::elf::{Elf, ImageKind, Section, SectionInfo, Segment, Tls};
 use crate::error::LoadError;
+use crate::files::Files;
+use crate::index::Index;
 use crate::separate::{self, DebugInfo, Source};
+use crate::symbols::Symbols;
 use crate::units::Units;
 
 /// How far an index under construction has come.
@@ -61,6 +65,10 @@ pub struct Image {
     segments: Vec<Segment>,
     source: OnceLock<Source>,
     units: OnceLock<Units>,
+    pub(crate) index: OnceLock<Index>,
+    pub(crate) code: OnceLock<Box<[UnitCode]>>,
+    pub(crate) files: OnceLock<Files>,
+    pub(crate) symbols: OnceLock<Symbols>,
 }
 
 impl Image {
@@ -95,6 +103,10 @@ impl Image {
             elf,
             source: OnceLock::new(),
             units: OnceLock::new(),
+            index: OnceLock::new(),
+            code: OnceLock::new(),
+            files: OnceLock::new(),
+            symbols: OnceLock::new(),
         })
     }
 
@@ -208,15 +220,22 @@ impl Image {
         self.units.get_or_init(|| Units::load(self.debug_elf(), self.source().shared.as_ref()))
     }
 
+    /// The name index of all units.
+    pub(crate) fn index(&self) -> &Index {
+        self.index.get_or_init(|| Index::build(self.units(), self.options.progress.as_ref()))
+    }
+
+    /// Reads the whole name index now, reporting progress, rather than at the
+    /// first question that needs it.
+    pub fn prepare(&self) {
+        self.index();
+    }
+
     /// A section with its address: from the image, or, when it has no bytes
     /// there, from the separate debug file (`.debug_frame`).
     pub(crate) fn section(&self, name: &str) -> Option<Section> {
         let own = self.elf.section(name).ok().flatten();
         own.or_else(|| self.source().file.as_ref()?.section(name).ok().flatten())
-    }
-
-    pub(crate) fn progress(&self) -> Option<&ProgressFn> {
-        self.options.progress.as_ref()
     }
 
     /// What was wrong or missing in what has been read so far, a sentence
@@ -228,6 +247,9 @@ impl Image {
         }
         if let Some(units) = self.units.get() {
             all.extend(units.load_problems().iter().cloned());
+        }
+        if let Some(index) = self.index.get() {
+            all.extend(index.problems().iter().cloned());
         }
         all
     }

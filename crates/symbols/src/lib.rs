@@ -7,15 +7,31 @@
 //! is the engine's business.
 
 mod bytes;
+mod code;
+mod demangle;
+mod dies;
 mod elf;
 mod error;
+mod files;
+mod functions;
+#[doc(hidden)]
+pub mod fuzz;
 mod image;
+mod index;
+mod line_table;
+mod lines;
+mod names;
 mod ranges;
 mod separate;
+mod suggest;
+mod symbols;
 mod sys;
 mod units;
 
 pub use elf::{ImageKind, SectionInfo, Segment, Tls};
 pub use error::{LoadError, LoadFailure};
+pub use functions::{Function, InlinedCall};
 pub use image::{Image, LoadOptions, Progress, ProgressFn};
+pub use lines::{LineError, LineMatch, LinePlace, SourceLine};
 pub use separate::DebugInfo;
+pub use symbols::{SymbolHit, SymbolKind};

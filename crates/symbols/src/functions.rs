@@ -1,0 +1,365 @@
+//! Functions: found by name, by pattern and by address, with every copy the
+//! compiler made, and where a breakpoint on each belongs.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use gimli::constants as dw;
+use regex::Regex;
+use trapline_core::ImageAddr;
+
+use crate::dies;
+use crate::image::Image;
+use crate::index::Name;
+use crate::line_table;
+use crate::names::{self, Pattern};
+use crate::symbols::{SymbolHit, SymbolKind};
+use crate::units::{DieRef, Entry, UnitRef};
+
+/// One copy of a function in the code.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Function {
+    /// Its qualified name, demangled.
+    pub name: String,
+    /// Its name as the linker knows it, where that differs or is known.
+    pub linkage_name: Option<String>,
+    /// Its first instruction to be executed.
+    pub entry: ImageAddr,
+    /// Its code: half-open ranges, the one entered first.
+    pub ranges: Vec<(ImageAddr, ImageAddr)>,
+    /// Whether it was inlined into another.
+    pub inlined: bool,
+    /// Where its source is: file and line.
+    pub decl: Option<(Arc<str>, u32)>,
+    /// Where a breakpoint on it belongs: past the instructions that set up
+    /// its frame. The entry itself when nothing is known about lines, and in
+    /// an inlined copy.
+    pub prologue_end: ImageAddr,
+    /// Whether debug information describes it; else only a symbol does.
+    pub has_debug: bool,
+    /// Whether calling it only chooses the function to use (`STT_GNU_IFUNC`).
+    pub indirect: bool,
+    pub(crate) die: Option<DieRef>,
+}
+
+impl Function {
+    /// Whether an address is in its code.
+    pub fn contains(&self, address: ImageAddr) -> bool {
+        self.ranges.iter().any(|&(start, end)| start <= address && address < end)
+    }
+}
+
+/// An inlined call around an address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InlinedCall {
+    /// The qualified name of the inlined function.
+    pub name: String,
+    /// The file of the call.
+    pub call_file: Option<Arc<str>>,
+    /// The line of the call; 0 when unknown.
+    pub call_line: u32,
+    /// The column of the call; 0 when unknown.
+    pub call_column: u32,
+    /// Where this copy is entered.
+    pub entry: ImageAddr,
+    /// The copy's code: half-open ranges.
+    pub ranges: Vec<(ImageAddr, ImageAddr)>,
+    pub(crate) die: DieRef,
+}
+
+/// Copies of one function that are followed at most.
+const MAX_COPIES: usize = 100_000;
+
+impl Image {
+    /// Every copy of the functions of a name, as gdb understands names: at any
+    /// scope unless `qualified`, every template instance unless arguments are
+    /// given, every overload unless parameters are given; also linkage names.
+    pub fn functions_named(&self, name: &str, qualified: bool) -> Vec<Function> {
+        let Some(pattern) = Pattern::new(name, qualified) else { return Vec::new() };
+        let mut found = Vec::new();
+        let mut seen = HashSet::new();
+        for candidate in self.index().functions(pattern.key()) {
+            if self.candidate_matches(&pattern, candidate) {
+                self.add_copies(candidate.die(), &mut seen, &mut found);
+            }
+        }
+        let mut symbols = self.function_symbols(&pattern);
+        if symbols.is_empty() {
+            symbols = self.symbols_named(name);
+            symbols.retain(|hit| is_function(hit.kind));
+        }
+        self.add_symbols(symbols, &mut found);
+        in_order(found)
+    }
+
+    /// Every copy of the functions whose qualified name the pattern finds.
+    pub fn functions_matching(&self, pattern: &Regex) -> Vec<Function> {
+        let index = self.index();
+        let mut found = Vec::new();
+        let mut seen = HashSet::new();
+        for name in
+            index.all().iter().filter(|name| name.kind() == crate::index::NameKind::Function)
+        {
+            if pattern.is_match(&index.qualified(name)) {
+                self.add_copies(name.die(), &mut seen, &mut found);
+            }
+        }
+        let symbols = self
+            .all_function_symbols()
+            .filter(|hit| pattern.is_match(&hit.name) && !names::split_clone(&hit.linkage_name).1);
+        self.add_symbols(symbols.collect(), &mut found);
+        in_order(found)
+    }
+
+    fn candidate_matches(&self, pattern: &Pattern, candidate: &Name) -> bool {
+        let path = self.index().path(candidate);
+        let by_path = pattern.matches(path.iter().copied());
+        let rust_impl = path.iter().any(|component| component.starts_with("{impl#"));
+        if by_path && pattern.parameters().is_none() {
+            return true;
+        }
+        if !by_path && !rust_impl {
+            return false;
+        }
+        match self.any_linkage_name(candidate.die()) {
+            Some(linkage) => pattern.matches_demangled(&crate::demangle::demangle(&linkage)),
+            None => by_path,
+        }
+    }
+
+    /// The linkage name of an entry or of what defines it.
+    fn any_linkage_name(&self, die: DieRef) -> Option<String> {
+        let units = self.units();
+        dies::linkage_name(units, &dies::origins(units, die)).or_else(|| {
+            let mut copies = self.index().instances(die);
+            copies.find_map(|copy| dies::linkage_name(units, &dies::origins(units, copy)))
+        })
+    }
+
+    /// Adds the copies of a function: itself when it has code, and whatever
+    /// defines or inlines it.
+    fn add_copies(&self, die: DieRef, seen: &mut HashSet<DieRef>, found: &mut Vec<Function>) {
+        let mut pending = vec![die];
+        while let Some(die) = pending.pop() {
+            if found.len() >= MAX_COPIES || !seen.insert(die) {
+                continue;
+            }
+            found.extend(self.function_of(die));
+            pending.extend(self.index().instances(die));
+        }
+    }
+
+    /// Adds functions that only a symbol names.
+    fn add_symbols(&self, symbols: Vec<SymbolHit>, found: &mut Vec<Function>) {
+        let mut known: HashSet<ImageAddr> =
+            found.iter().filter(|it| !it.inlined).map(|it| it.entry).collect();
+        for hit in symbols.into_iter().filter(|hit| known.insert(hit.start)) {
+            let described = self.function_die_at(hit.start.get()).and_then(|die| {
+                self.function_of(die).filter(|function| function.entry == hit.start)
+            });
+            found.push(described.unwrap_or_else(|| symbol_function(hit)));
+        }
+    }
+
+    /// The function whose code an address is in; inlined copies are not looked
+    /// at (see [`Self::inline_chain_at`]).
+    pub fn function_at(&self, address: ImageAddr) -> Option<Function> {
+        let described = self.function_die_at(address.get()).and_then(|die| self.function_of(die));
+        described.or_else(|| {
+            let hit = self.symbol_at(address)?;
+            (is_function(hit.kind) || self.is_code(address)).then(|| symbol_function(hit))
+        })
+    }
+
+    /// The inlined calls around an address, innermost first.
+    pub fn inline_chain_at(&self, address: ImageAddr) -> Vec<InlinedCall> {
+        let Some(function) = self.function_die_at(address.get()) else { return Vec::new() };
+        let mut chain: Vec<InlinedCall> = self
+            .inlined_dies_at(function, address.get())
+            .into_iter()
+            .filter_map(|die| self.inlined_call(die))
+            .collect();
+        chain.reverse();
+        chain
+    }
+
+    /// The inlined copies within `function` around an address, outermost first.
+    pub(crate) fn inlined_dies_at(&self, function: DieRef, address: u64) -> Vec<DieRef> {
+        let Some(unit) = self.units().unit(function.unit) else { return Vec::new() };
+        let mut found = Vec::new();
+        let Ok(mut raw) = unit.entries_raw(Some(function.offset)) else { return found };
+        let mut entry = Entry::null();
+        let mut first = true;
+        while !raw.is_empty() && (first || raw.next_depth() > 0) {
+            first = false;
+            let offset = raw.next_offset();
+            if raw.read_entry(&mut entry).is_err() {
+                break;
+            }
+            let inlined = entry.tag() == dw::DW_TAG_inlined_subroutine;
+            if inlined && covers(&dies::ranges(unit, &entry), address) {
+                found.push(DieRef { unit: function.unit, offset });
+            }
+        }
+        found
+    }
+
+    fn inlined_call(&self, die: DieRef) -> Option<InlinedCall> {
+        let unit = self.units().unit(die.unit)?;
+        let entry = unit.entry(die.offset).ok()?;
+        let ranges = dies::ranges(unit, &entry);
+        let number = |attribute| dies::number(&entry, attribute);
+        let small = |attribute| number(attribute).and_then(|it| u32::try_from(it).ok());
+        let file = number(dw::DW_AT_call_file);
+        Some(InlinedCall {
+            name: self.entry_name(die)?,
+            call_file: file.and_then(|index| line_table::file(unit, index)),
+            call_line: small(dw::DW_AT_call_line).unwrap_or(0),
+            call_column: small(dw::DW_AT_call_column).unwrap_or(0),
+            entry: ImageAddr::new(dies::entry_pc(unit, &entry, &ranges)?),
+            ranges: image_ranges(&ranges),
+            die,
+        })
+    }
+
+    /// The qualified name of an entry or of what it is a copy of.
+    pub(crate) fn entry_name(&self, die: DieRef) -> Option<String> {
+        let units = self.units();
+        let chain = dies::origins(units, die);
+        let (named, text) = dies::chain_string(units, &chain, &[dw::DW_AT_name]).or_else(|| {
+            let attributes = [dw::DW_AT_linkage_name];
+            dies::chain_string(units, &chain, &attributes)
+        })?;
+        let text_name = || crate::demangle::demangle(&String::from_utf8_lossy(text)).into_owned();
+        // The declaration within a class knows more scopes than a definition
+        // outside that repeats the name.
+        let outermost = chain.iter().rev().find_map(|(die, _)| self.indexed_name(*die, text));
+        let name = outermost.or_else(|| self.indexed_name(named, text));
+        Some(name.unwrap_or_else(text_name))
+    }
+
+    fn indexed_name(&self, die: DieRef, text: &[u8]) -> Option<String> {
+        let index = self.names_near(die.unit)?;
+        Some(index.qualified(index.name_of(die, text)?))
+    }
+
+    /// Reads a function or an inlined copy; `None` when it has no code.
+    pub(crate) fn function_of(&self, die: DieRef) -> Option<Function> {
+        let units = self.units();
+        let unit = units.unit(die.unit)?;
+        let chain = dies::origins(units, die);
+        let (_, entry) = chain.first()?;
+        let ranges = dies::ranges(unit, entry);
+        let entry_pc = dies::entry_pc(unit, entry, &ranges)?;
+        let inlined = entry.tag() == dw::DW_TAG_inlined_subroutine;
+        let prologue_end = match inlined {
+            true => entry_pc,
+            false => self.prologue_end(die, entry_pc, &ranges),
+        };
+        Some(Function {
+            name: self.entry_name(die)?,
+            linkage_name: dies::linkage_name(units, &chain),
+            entry: ImageAddr::new(entry_pc),
+            ranges: image_ranges(&ranges),
+            inlined,
+            decl: chain.iter().find_map(|(die, entry)| declared(units.unit(die.unit)?, entry)),
+            prologue_end: ImageAddr::new(prologue_end),
+            has_debug: true,
+            indirect: false,
+            die: Some(die),
+        })
+    }
+
+    /// Where a breakpoint on a function goes: at the place the compiler marks
+    /// as the end of the prologue, else at the second address of its lines.
+    fn prologue_end(&self, die: DieRef, entry: u64, ranges: &[(u64, u64)]) -> u64 {
+        if self.entries_are_exact(die.unit) {
+            return entry;
+        }
+        let within = ranges.iter().find(|&&(start, end)| start <= entry && entry < end);
+        let (Some(&(_, end)), Some(table)) = (within, self.line_table(die.unit)) else {
+            return entry;
+        };
+        let rows = table.between(entry, end);
+        let marked = rows.iter().find(|row| row.is_prologue_end() && row.is_stmt());
+        let second = rows.iter().find(|row| row.address > entry && row.is_place());
+        marked.or(second).map_or(entry, |row| row.address)
+    }
+
+    /// Statement rows of a function's own ranges: line and address.
+    pub fn lines_of_function(&self, function: &Function) -> Vec<(u32, ImageAddr)> {
+        let Some(table) = function.die.and_then(|die| self.line_table(die.unit)) else {
+            return Vec::new();
+        };
+        let rows =
+            function.ranges.iter().flat_map(|(start, end)| table.between(start.get(), end.get()));
+        rows.filter(|row| row.is_place())
+            .map(|row| (row.line, ImageAddr::new(row.address)))
+            .collect()
+    }
+
+    /// Up to `limit` qualified function names that start with `prefix`, or one
+    /// of whose trailing components does; sorted.
+    pub fn function_names(&self, prefix: &str, limit: usize) -> Vec<String> {
+        let index = self.index();
+        let mut found: Vec<String> = index
+            .all()
+            .iter()
+            .filter(|name| name.kind() == crate::index::NameKind::Function)
+            .filter_map(|name| completion(prefix, &index.path(name)))
+            .collect();
+        let symbols = self.all_function_symbols().map(|hit| hit.name);
+        found.extend(symbols.filter(|name| name.starts_with(prefix)));
+        found.sort_unstable();
+        found.dedup();
+        found.truncate(limit);
+        found
+    }
+}
+
+/// The completed name when `prefix` starts any of its trailing paths.
+fn completion(prefix: &str, path: &[&str]) -> Option<String> {
+    let scopes = prefix.matches("::").count() + 1;
+    let tails = (0..path.len()).rev().take(path.len().min(scopes + 1));
+    tails.map(|from| path[from..].join("::")).find(|tail| tail.starts_with(prefix))
+}
+
+pub(crate) fn covers(ranges: &[(u64, u64)], address: u64) -> bool {
+    ranges.iter().any(|&(start, end)| start <= address && address < end)
+}
+
+fn image_ranges(ranges: &[(u64, u64)]) -> Vec<(ImageAddr, ImageAddr)> {
+    ranges.iter().map(|&(start, end)| (ImageAddr::new(start), ImageAddr::new(end))).collect()
+}
+
+fn declared(unit: UnitRef<'_>, entry: &Entry) -> Option<(Arc<str>, u32)> {
+    let line = dies::number(entry, dw::DW_AT_decl_line)?;
+    let file = line_table::file(unit, dies::number(entry, dw::DW_AT_decl_file)?)?;
+    Some((file, u32::try_from(line).ok()?))
+}
+
+fn is_function(kind: SymbolKind) -> bool {
+    matches!(kind, SymbolKind::Function | SymbolKind::IndirectFunction)
+}
+
+fn symbol_function(hit: SymbolHit) -> Function {
+    let end = hit.start.checked_add(hit.size.max(1)).unwrap_or(hit.start);
+    Function {
+        name: hit.name,
+        linkage_name: Some(hit.linkage_name),
+        entry: hit.start,
+        ranges: vec![(hit.start, end)],
+        inlined: false,
+        decl: None,
+        prologue_end: hit.start,
+        has_debug: false,
+        indirect: hit.kind == SymbolKind::IndirectFunction,
+        die: None,
+    }
+}
+
+fn in_order(mut functions: Vec<Function>) -> Vec<Function> {
+    functions.sort_by(|a, b| (a.entry, a.inlined, &a.name).cmp(&(b.entry, b.inlined, &b.name)));
+    functions.dedup_by(|a, b| a.entry == b.entry && a.inlined == b.inlined && a.name == b.name);
+    functions
+}

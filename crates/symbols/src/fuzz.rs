@@ -1,0 +1,64 @@
+//! Every lookup over arbitrary bytes, for the fuzz target: nothing may panic,
+//! hang or read out of bounds whatever a file claims.
+
+use regex::Regex;
+use trapline_core::{ImageAddr, ModuleId};
+
+use crate::Image;
+
+/// Addresses and names that are tried per image.
+const PROBES: usize = 32;
+
+/// Loads `bytes` as an image and asks it everything once.
+pub fn fuzz_everything(bytes: &[u8]) {
+    let Ok(image) = Image::from_bytes("fuzz", bytes.to_vec(), ModuleId::new(0)) else { return };
+    facts(&image);
+    let names = image.function_names("", PROBES);
+    for name in names.iter().map(String::as_str).chain(["main", "a::b", "f<int>(int)"]) {
+        for function in image.functions_named(name, false).iter().take(PROBES) {
+            image.lines_of_function(function);
+            at(&image, function.entry);
+            at(&image, function.prologue_end);
+        }
+        image.symbols_named(name);
+        image.nearest_functions(name, 3);
+    }
+    if let Ok(any) = Regex::new("m.*n") {
+        image.functions_matching(&any);
+    }
+    for file in image.files().iter().take(PROBES) {
+        for line in [1, 2, 10, u32::MAX] {
+            if let Ok(found) = image.line_locations(file, line) {
+                found.places.iter().take(PROBES).for_each(|place| at(&image, place.address));
+            }
+        }
+    }
+    let _unknown = image.line_locations("no_such_file.c", 1);
+    image.statement_addresses().take(PROBES).for_each(|address| at(&image, address));
+    image.problems();
+}
+
+fn facts(image: &Image) {
+    image.build_id();
+    image.interpreter();
+    image.soname();
+    image.tls();
+    image.debug_info();
+    let (start, end) = image.image_range();
+    for address in [start, end, ImageAddr::new(0), ImageAddr::new(u64::MAX)] {
+        at(image, address);
+    }
+    if let Some(entry) = image.entry() {
+        at(image, entry);
+    }
+}
+
+fn at(image: &Image, address: ImageAddr) {
+    let mut code = [0; 16];
+    image.read_static(address, &mut code);
+    image.symbol_at(address);
+    image.function_at(address);
+    image.inline_chain_at(address);
+    image.source_at(address);
+    image.plt_target(address);
+}

@@ -1,0 +1,469 @@
+//! The name index: one parallel pass over all units that notes where every
+//! function, global variable, type and enumerator is, under which scope, and
+//! which entries are copies of which. Compact: a name costs 32 bytes and
+//! points into the mapped strings.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use gimli::constants as dw;
+use gimli::{Abbreviation, AttributeValue, EntriesRaw, UnitOffset};
+use rayon::prelude::*;
+
+use crate::image::{Progress, ProgressFn};
+use crate::names::{self, ANONYMOUS};
+use crate::units::{DieRef, Slice, UnitId, UnitRef, Units};
+
+/// What a name in the index stands for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+pub(crate) enum NameKind {
+    /// A function: definition, declaration or abstract instance.
+    Function = 0,
+    /// A variable outside every function, or a static member.
+    Global = 1,
+    /// A complete type or a typedef.
+    Type = 2,
+    /// A constant of an enumeration.
+    Enumerator = 3,
+}
+
+/// One named entry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Name {
+    text: &'static [u8],
+    hash: u32,
+    /// The unit, with the kind in the top two bits.
+    unit_and_kind: u32,
+    offset: u32,
+    scope: u32,
+}
+
+const KIND_SHIFT: u32 = 30;
+const NO_SCOPE: u32 = u32::MAX;
+/// Scopes nested deeper than this are cut off.
+const MAX_SCOPES: usize = 64;
+
+impl Name {
+    /// Where it is.
+    pub(crate) fn die(&self) -> DieRef {
+        let unit = UnitId(self.unit_and_kind & ((1 << KIND_SHIFT) - 1));
+        DieRef { unit, offset: UnitOffset(self.offset as usize) }
+    }
+
+    /// What it stands for.
+    pub(crate) fn kind(&self) -> NameKind {
+        match self.unit_and_kind >> KIND_SHIFT {
+            0 => NameKind::Function,
+            1 => NameKind::Global,
+            2 => NameKind::Type,
+            _ => NameKind::Enumerator,
+        }
+    }
+
+    /// Its own name, without scopes.
+    pub(crate) fn text(&self) -> &'static str {
+        std::str::from_utf8(self.text).unwrap_or("")
+    }
+}
+
+/// A namespace, type or function that encloses named entries.
+#[derive(Clone, Copy, Debug)]
+struct Scope {
+    parent: u32,
+    text: &'static [u8],
+}
+
+/// An entry that is a copy or the definition of another.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Instance {
+    origin: (u32, u32),
+    copy: (u32, u32),
+}
+
+/// The finished index.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    /// By hash, then kind, unit and offset.
+    names: Vec<Name>,
+    scopes: Vec<Scope>,
+    instances: Vec<Instance>,
+    problems: Vec<String>,
+}
+
+impl Index {
+    /// Reads all units. Units that cannot be read become problems.
+    pub(crate) fn build(units: &Units, progress: Option<&ProgressFn>) -> Self {
+        let ids: Vec<UnitId> = units.ids().filter(|id| id.0 < 1 << KIND_SHIFT).collect();
+        let done = AtomicUsize::new(0);
+        let parts: Vec<Part> = ids
+            .par_iter()
+            .map(|&id| {
+                let part = Part::read(units, id);
+                if let Some(report) = progress {
+                    let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                    report(Progress { done, total: ids.len() });
+                }
+                part
+            })
+            .collect();
+        Self::merge(parts)
+    }
+
+    /// The index of one unit.
+    pub(crate) fn of_unit(units: &Units, id: UnitId) -> Self {
+        Self::merge(vec![Part::read(units, id)])
+    }
+
+    fn merge(parts: Vec<Part>) -> Self {
+        let mut index = Self::default();
+        index.names.reserve_exact(parts.iter().map(|part| part.names.len()).sum());
+        index.instances.reserve_exact(parts.iter().map(|part| part.instances.len()).sum());
+        index.scopes.reserve_exact(parts.iter().map(|part| part.scopes.len()).sum());
+        for part in parts {
+            let base = u32::try_from(index.scopes.len()).unwrap_or(NO_SCOPE);
+            let moved = |scope| if scope == NO_SCOPE { scope } else { base.saturating_add(scope) };
+            let scopes = part.scopes.into_iter();
+            index.scopes.extend(scopes.map(|it| Scope { parent: moved(it.parent), ..it }));
+            let names = part.names.into_iter();
+            index.names.extend(names.map(|it| Name { scope: moved(it.scope), ..it }));
+            index.instances.extend(part.instances);
+            index.problems.extend(part.problem);
+        }
+        index.names.par_sort_unstable_by_key(|it| (it.hash, it.unit_and_kind, it.offset));
+        index.instances.par_sort_unstable();
+        index
+    }
+
+    /// What could not be indexed.
+    pub(crate) fn problems(&self) -> &[String] {
+        &self.problems
+    }
+
+    /// Every name, in no useful order.
+    pub(crate) fn all(&self) -> &[Name] {
+        &self.names
+    }
+
+    /// Entries whose own name, without template arguments, is `key`.
+    pub(crate) fn named(&self, key: &str, kind: NameKind) -> impl Iterator<Item = &Name> {
+        let hash = hash(key.as_bytes());
+        let start = self.names.partition_point(|name| name.hash < hash);
+        let same_hash = self.names[start..].iter().take_while(move |name| name.hash == hash);
+        let key = key.to_owned();
+        same_hash.filter(move |name| name.kind() == kind && names::base(name.text()) == key)
+    }
+
+    /// Functions of this name (the last component, no template arguments).
+    pub(crate) fn functions(&self, key: &str) -> impl Iterator<Item = &Name> {
+        self.named(key, NameKind::Function)
+    }
+
+    /// Global variables and static members of this name.
+    pub(crate) fn globals(&self, key: &str) -> impl Iterator<Item = &Name> {
+        self.named(key, NameKind::Global)
+    }
+
+    /// Types of this name.
+    pub(crate) fn types(&self, key: &str) -> impl Iterator<Item = &Name> {
+        self.named(key, NameKind::Type)
+    }
+
+    /// Enumerators of this name.
+    pub(crate) fn enumerators(&self, key: &str) -> impl Iterator<Item = &Name> {
+        self.named(key, NameKind::Enumerator)
+    }
+
+    /// The components of a name, outermost scope first.
+    pub(crate) fn path(&self, name: &Name) -> Vec<&'static str> {
+        let mut path = vec![name.text()];
+        let mut scope = name.scope;
+        while let Some(found) = self.scopes.get(scope as usize) {
+            if path.len() > MAX_SCOPES {
+                break;
+            }
+            path.push(std::str::from_utf8(found.text).unwrap_or(""));
+            scope = found.parent;
+        }
+        path.reverse();
+        path
+    }
+
+    /// The name in full: `ns::Class::m`.
+    pub(crate) fn qualified(&self, name: &Name) -> String {
+        self.path(name).join("::")
+    }
+
+    /// The name of an entry whose own name is `text`.
+    pub(crate) fn name_of(&self, die: DieRef, text: &[u8]) -> Option<&Name> {
+        let text = std::str::from_utf8(text).ok()?;
+        let hash = hash(names::base(text).as_bytes());
+        let start = self.names.partition_point(|name| name.hash < hash);
+        self.names[start..].iter().take_while(|name| name.hash == hash).find(|it| it.die() == die)
+    }
+
+    /// Entries that name `origin` as their specification or abstract origin.
+    pub(crate) fn instances(&self, origin: DieRef) -> impl Iterator<Item = DieRef> {
+        let key = (origin.unit.0, u32::try_from(origin.offset.0).unwrap_or(u32::MAX));
+        let start = self.instances.partition_point(|it| it.origin < key);
+        let same = self.instances[start..].iter().take_while(move |it| it.origin == key);
+        same.map(|it| DieRef { unit: UnitId(it.copy.0), offset: UnitOffset(it.copy.1 as usize) })
+    }
+}
+
+/// FNV-1a; names are short and the table only narrows a comparison.
+fn hash(text: &[u8]) -> u32 {
+    text.iter().fold(0x811c_9dc5, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// What one unit adds.
+#[derive(Default)]
+struct Part {
+    names: Vec<Name>,
+    scopes: Vec<Scope>,
+    instances: Vec<Instance>,
+    problem: Option<String>,
+}
+
+impl Part {
+    fn read(units: &Units, id: UnitId) -> Self {
+        let mut part = Self::default();
+        let walked = units.with_transient(id, |unit| {
+            if unit.dwo_id.is_some() {
+                part.problem = Some(split_problem(unit));
+            }
+            Walk { units, id, unit, part: &mut part, levels: Vec::new() }.run()
+        });
+        if let Err(error) | Ok(Err(error)) = walked {
+            let at = units.section_offset(id);
+            part.problem = Some(format!("debug information unit at {at:#x}: {error}"));
+        }
+        part
+    }
+}
+
+fn split_problem(unit: UnitRef<'_>) -> String {
+    let name = unit.name.map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    format!("{name}: its split debug information (.dwo) is not read; only its lines are known")
+}
+
+/// An enclosing entry on the way down.
+struct Level {
+    depth: isize,
+    tag: gimli::DwTag,
+    text: &'static [u8],
+    /// Its number in the part's scopes once something needed it.
+    scope: Option<u32>,
+}
+
+struct Walk<'a> {
+    units: &'a Units,
+    id: UnitId,
+    unit: UnitRef<'a>,
+    part: &'a mut Part,
+    levels: Vec<Level>,
+}
+
+/// The attributes the index looks at.
+#[derive(Default)]
+struct Facts {
+    name: Option<&'static [u8]>,
+    origin: Option<DieRef>,
+    declaration: bool,
+    external: bool,
+}
+
+impl Walk<'_> {
+    fn run(&mut self) -> gimli::Result<()> {
+        let unit = self.unit;
+        let mut raw = unit.entries_raw(None)?;
+        while !raw.is_empty() {
+            let (offset, depth) = (raw.next_offset(), raw.next_depth());
+            let Some(abbreviation) = raw.read_abbreviation()? else { continue };
+            self.entry(&mut raw, abbreviation, offset, depth)?;
+        }
+        Ok(())
+    }
+
+    fn entry(
+        &mut self,
+        raw: &mut EntriesRaw<'_, Slice>,
+        abbreviation: &Abbreviation,
+        offset: UnitOffset,
+        depth: isize,
+    ) -> gimli::Result<()> {
+        let tag = abbreviation.tag();
+        if !is_interesting(tag) {
+            return raw.skip_attributes(abbreviation.attributes());
+        }
+        let facts = self.facts(raw, abbreviation)?;
+        while self.levels.last().is_some_and(|level| level.depth >= depth) {
+            self.levels.pop();
+        }
+        self.note(tag, &facts, offset);
+        if abbreviation.has_children() && is_scope(tag) {
+            let text = self.scope_text(tag, &facts);
+            self.levels.push(Level { depth, tag, text, scope: None });
+        }
+        Ok(())
+    }
+
+    fn facts(
+        &self,
+        raw: &mut EntriesRaw<'_, Slice>,
+        abbreviation: &Abbreviation,
+    ) -> gimli::Result<Facts> {
+        let mut facts = Facts::default();
+        for spec in abbreviation.attributes() {
+            let attribute = raw.read_attribute(*spec)?;
+            match spec.name() {
+                dw::DW_AT_name => {
+                    facts.name = self.unit.attr_string(attribute.value()).ok().map(|it| it.slice());
+                }
+                dw::DW_AT_specification | dw::DW_AT_abstract_origin => {
+                    facts.origin = self.units.follow(self.id, attribute.value());
+                }
+                dw::DW_AT_declaration => facts.declaration = is_set(attribute.value()),
+                dw::DW_AT_external => facts.external = is_set(attribute.value()),
+                _ => {}
+            }
+        }
+        Ok(facts)
+    }
+
+    /// What others see as this scope's name.
+    fn scope_text(&self, tag: gimli::DwTag, facts: &Facts) -> &'static [u8] {
+        match (facts.name, facts.origin) {
+            (Some(name), _) => name,
+            (None, Some(origin)) => self.origin_name(origin).unwrap_or(b""),
+            (None, None) if tag == dw::DW_TAG_namespace => ANONYMOUS.as_bytes(),
+            (None, None) => b"",
+        }
+    }
+
+    /// The name a definition takes from its declaration, when that is in the
+    /// same unit (as it is but for link-time optimisation).
+    fn origin_name(&self, origin: DieRef) -> Option<&'static [u8]> {
+        let mut origin = origin;
+        for _ in 0..4 {
+            if origin.unit != self.id {
+                return None;
+            }
+            let entry = self.unit.entry(origin.offset).ok()?;
+            if let Some(name) = entry.attr_value(dw::DW_AT_name) {
+                return self.unit.attr_string(name).ok().map(|name| name.slice());
+            }
+            let next = entry
+                .attr_value(dw::DW_AT_specification)
+                .or_else(|| entry.attr_value(dw::DW_AT_abstract_origin))?;
+            origin = self.units.follow(self.id, next)?;
+        }
+        None
+    }
+
+    fn note(&mut self, tag: gimli::DwTag, facts: &Facts, offset: UnitOffset) {
+        let Ok(at) = u32::try_from(offset.0) else { return };
+        let in_function = self.levels.iter().any(|level| level.tag == dw::DW_TAG_subprogram);
+        if let Some(origin) = facts.origin.filter(|_| is_copied(tag, in_function)) {
+            let origin = (origin.unit.0, u32::try_from(origin.offset.0).unwrap_or(u32::MAX));
+            self.part.instances.push(Instance { origin, copy: (self.id.0, at) });
+        }
+        let (Some(text), Some(kind)) = (facts.name, kind_of(tag, facts, in_function)) else {
+            return;
+        };
+        let Ok(name) = std::str::from_utf8(text) else { return };
+        if name.is_empty() {
+            return;
+        }
+        let scope = self.innermost_scope(tag);
+        self.part.names.push(Name {
+            text,
+            hash: hash(names::base(name).as_bytes()),
+            unit_and_kind: self.id.0 | (kind as u32) << KIND_SHIFT,
+            offset: at,
+            scope,
+        });
+    }
+
+    /// The scope entries at this point belong to, noted on first need. The
+    /// enumerators of a plain C enumeration belong to what encloses it, and so
+    /// they can always be reached by their bare name.
+    fn innermost_scope(&mut self, tag: gimli::DwTag) -> u32 {
+        let mut count = self.levels.len();
+        if tag == dw::DW_TAG_enumerator && count > 0 && self.levels[count - 1].text.is_empty() {
+            count -= 1;
+        }
+        let mut parent = NO_SCOPE;
+        for level in &mut self.levels[..count] {
+            if level.text.is_empty() {
+                continue;
+            }
+            parent = *level.scope.get_or_insert_with(|| {
+                let number = u32::try_from(self.part.scopes.len()).unwrap_or(NO_SCOPE);
+                self.part.scopes.push(Scope { parent, text: level.text });
+                number
+            });
+        }
+        parent
+    }
+}
+
+fn is_set(value: AttributeValue<Slice>) -> bool {
+    matches!(value, AttributeValue::Flag(true))
+}
+
+fn is_scope(tag: gimli::DwTag) -> bool {
+    matches!(
+        tag,
+        dw::DW_TAG_namespace
+            | dw::DW_TAG_module
+            | dw::DW_TAG_structure_type
+            | dw::DW_TAG_class_type
+            | dw::DW_TAG_union_type
+            | dw::DW_TAG_interface_type
+            | dw::DW_TAG_enumeration_type
+            | dw::DW_TAG_subprogram
+    )
+}
+
+fn is_interesting(tag: gimli::DwTag) -> bool {
+    is_scope(tag)
+        || matches!(
+            tag,
+            dw::DW_TAG_inlined_subroutine
+                | dw::DW_TAG_variable
+                | dw::DW_TAG_member
+                | dw::DW_TAG_typedef
+                | dw::DW_TAG_base_type
+                | dw::DW_TAG_enumerator
+        )
+}
+
+/// Whether the copies of such an entry are worth finding from the original.
+fn is_copied(tag: gimli::DwTag, in_function: bool) -> bool {
+    match tag {
+        dw::DW_TAG_subprogram | dw::DW_TAG_inlined_subroutine => true,
+        dw::DW_TAG_variable => !in_function,
+        _ => false,
+    }
+}
+
+fn kind_of(tag: gimli::DwTag, facts: &Facts, in_function: bool) -> Option<NameKind> {
+    match tag {
+        dw::DW_TAG_subprogram => Some(NameKind::Function),
+        dw::DW_TAG_variable if !in_function => Some(NameKind::Global),
+        dw::DW_TAG_member if facts.declaration && facts.external => Some(NameKind::Global),
+        dw::DW_TAG_enumerator => Some(NameKind::Enumerator),
+        dw::DW_TAG_structure_type
+        | dw::DW_TAG_class_type
+        | dw::DW_TAG_union_type
+        | dw::DW_TAG_interface_type
+        | dw::DW_TAG_enumeration_type
+        | dw::DW_TAG_typedef
+        | dw::DW_TAG_base_type
+            if !facts.declaration =>
+        {
+            Some(NameKind::Type)
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,244 @@
+//! Source lines to addresses and back, the way gdb resolves them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use trapline_core::ImageAddr;
+
+use crate::image::Image;
+use crate::line_table::{self, Row};
+use crate::units::{DieRef, UnitId};
+
+/// The source line of an address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SourceLine {
+    /// Its file.
+    pub file: Arc<str>,
+    /// The line, from 1; 0 for code the compiler ascribes to no line.
+    pub line: u32,
+    /// The column, from 1; 0 when unknown.
+    pub column: u32,
+    /// Whether a breakpoint for the line may be at `start`.
+    pub is_stmt: bool,
+    /// First address of the row.
+    pub start: ImageAddr,
+    /// First address past it.
+    pub end: ImageAddr,
+}
+
+/// What a file and line resolved to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LineMatch {
+    /// The files that were meant and have code for the line.
+    pub files: Vec<Arc<str>>,
+    /// The line asked for.
+    pub requested: u32,
+    /// The line used: the first at or after the requested one with code.
+    pub actual: u32,
+    /// One place for each function or inlined copy with code for the line, by
+    /// address.
+    pub places: Vec<LinePlace>,
+}
+
+/// One address a line resolved to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LinePlace {
+    /// Where a breakpoint belongs.
+    pub address: ImageAddr,
+    /// The function, or the inlined function, whose code it is.
+    pub function: Option<String>,
+    /// Whether that is an inlined copy.
+    pub inlined: bool,
+    /// The file of the line.
+    pub file: Arc<str>,
+}
+
+/// Why a file and line resolved to nothing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LineError {
+    /// The image has no line information at all.
+    NoDebugInfo,
+    /// No line table names such a file.
+    UnknownFile {
+        /// Files of similar name.
+        nearest: Vec<Arc<str>>,
+    },
+    /// The file is known, but has no code at or after the line.
+    NoCode {
+        /// The files that were meant.
+        files: Vec<Arc<str>>,
+        /// The last lines before it that have code.
+        nearest: Vec<u32>,
+    },
+}
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoDebugInfo => f.write_str("no debug information; compile with -g"),
+            Self::UnknownFile { nearest } if nearest.is_empty() => f.write_str("no such file"),
+            Self::UnknownFile { nearest } => {
+                write!(f, "no such file; similar: {}", nearest.join(", "))
+            }
+            Self::NoCode { nearest, .. } => match nearest.last() {
+                Some(line) => write!(f, "no code at or after the line; the last is {line}"),
+                None => f.write_str("no code comes from this file"),
+            },
+        }
+    }
+}
+
+impl std::error::Error for LineError {}
+
+/// How many similar files are named.
+const SUGGESTED: usize = 3;
+
+/// What one unit has for a line: the nearest line at or after it, the rows of
+/// that line, and the lines before.
+struct UnitRows {
+    unit: UnitId,
+    line: u32,
+    /// Address, and the file's number.
+    rows: Vec<(u64, u32)>,
+    before: Vec<u32>,
+}
+
+impl Image {
+    /// The line an address belongs to.
+    pub fn source_at(&self, address: ImageAddr) -> Option<SourceLine> {
+        let unit = self.units().unit_containing(address.get())?;
+        let table = self.line_table(unit)?;
+        let (row, end) = table.at(address.get())?;
+        Some(SourceLine {
+            file: Arc::clone(table.file(row.file)?),
+            line: row.line,
+            column: u32::from(row.column),
+            is_stmt: row.is_stmt(),
+            start: ImageAddr::new(row.address),
+            end: ImageAddr::new(end),
+        })
+    }
+
+    /// Every place of a line of a file named by its path or the end of it. A
+    /// line without code means the next one that has some; one that starts a
+    /// function means the end of its prologue.
+    pub fn line_locations(&self, file: &str, line: u32) -> Result<LineMatch, LineError> {
+        let index = self.file_index();
+        if index.paths().is_empty() {
+            return Err(LineError::NoDebugInfo);
+        }
+        let files = index.matching(file);
+        if files.is_empty() {
+            return Err(LineError::UnknownFile { nearest: self.nearest_files(file, SUGGESTED) });
+        }
+        let found: Vec<UnitRows> = index
+            .units_naming(&files)
+            .into_par_iter()
+            .map(|(unit, table)| self.unit_rows(unit, table, &files, line))
+            .collect();
+        let Some(actual) = found.iter().filter(|it| !it.rows.is_empty()).map(|it| it.line).min()
+        else {
+            return Err(no_code(&files, index.paths(), &found));
+        };
+        let places = self.places(found.into_iter().filter(|it| it.line == actual));
+        let mut files: Vec<Arc<str>> = places.iter().map(|place| place.file.clone()).collect();
+        files.sort_unstable();
+        files.dedup();
+        Ok(LineMatch { files, requested: line, actual, places })
+    }
+
+    fn unit_rows(&self, unit: UnitId, table: &[u32], files: &[u32], line: u32) -> UnitRows {
+        let mut found = UnitRows { unit, line: u32::MAX, rows: Vec::new(), before: Vec::new() };
+        let all = self.units().with_transient(unit, line_table::rows).unwrap_or_default();
+        for row in all.iter().filter(|row| row.is_place() && self.is_code(row_address(row))) {
+            let Some(&file) = table.get(row.file as usize) else { continue };
+            if files.contains(&file) {
+                found.add(row, file, line);
+            }
+        }
+        found.keep_last_before();
+        found
+    }
+
+    /// The best place in each function or inlined copy.
+    fn places(&self, found: impl Iterator<Item = UnitRows>) -> Vec<LinePlace> {
+        let mut best: BTreeMap<(UnitId, Option<DieRef>), (u64, u32, bool)> = BTreeMap::new();
+        for unit in found {
+            for (address, file) in unit.rows {
+                let function = self.function_die_at(address);
+                let inlined = function.and_then(|it| self.inlined_dies_at(it, address).pop());
+                let block = (unit.unit, inlined.or(function));
+                let entry = best.entry(block).or_insert((address, file, inlined.is_some()));
+                if address < entry.0 {
+                    *entry = (address, file, inlined.is_some());
+                }
+            }
+        }
+        let mut places: Vec<LinePlace> =
+            best.into_iter().filter_map(|((_, block), at)| self.place(block, at)).collect();
+        places.sort_by_key(|place| place.address);
+        places.dedup_by_key(|place| place.address);
+        places
+    }
+
+    fn place(
+        &self,
+        block: Option<DieRef>,
+        (address, file, inlined): (u64, u32, bool),
+    ) -> Option<LinePlace> {
+        let mut address = ImageAddr::new(address);
+        if let Some(function) = block.filter(|_| !inlined).and_then(|die| self.function_of(die)) {
+            if function.entry <= address && address < function.prologue_end {
+                address = function.prologue_end;
+            }
+        }
+        let file = self.file_index().paths().get(file as usize)?.clone();
+        let function = block.and_then(|die| self.entry_name(die));
+        Some(LinePlace { address, function, inlined, file })
+    }
+
+    /// The addresses of all statements in executable code, unit by unit.
+    pub fn statement_addresses(&self) -> impl Iterator<Item = ImageAddr> + '_ {
+        let units = self.units();
+        units.ids().flat_map(move |unit| {
+            let rows = units.with_transient(unit, line_table::rows).unwrap_or_default();
+            let addresses = rows.into_iter().filter(Row::is_place).map(|row| row_address(&row));
+            addresses.filter(|address| self.is_code(*address))
+        })
+    }
+}
+
+impl UnitRows {
+    fn add(&mut self, row: &Row, file: u32, wanted: u32) {
+        if row.line < wanted {
+            self.before.push(row.line);
+        } else if row.line <= self.line {
+            if row.line < self.line {
+                self.line = row.line;
+                self.rows.clear();
+            }
+            self.rows.push((row.address, file));
+        }
+    }
+
+    fn keep_last_before(&mut self) {
+        self.before.sort_unstable();
+        self.before.dedup();
+        self.before.drain(..self.before.len().saturating_sub(SUGGESTED));
+    }
+}
+
+fn row_address(row: &Row) -> ImageAddr {
+    ImageAddr::new(row.address)
+}
+
+fn no_code(files: &[u32], paths: &[Arc<str>], found: &[UnitRows]) -> LineError {
+    let mut nearest: Vec<u32> = found.iter().flat_map(|unit| unit.before.clone()).collect();
+    nearest.sort_unstable();
+    nearest.dedup();
+    nearest.drain(..nearest.len().saturating_sub(SUGGESTED));
+    let files = files.iter().filter_map(|&file| paths.get(file as usize).cloned()).collect();
+    LineError::NoCode { files, nearest }
+}

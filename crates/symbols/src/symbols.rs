@@ -1,0 +1,325 @@
+//! Symbol tables: what is at an address and where a symbol is, with nothing
+//! but `.symtab`, `.dynsym` and the procedure linkage table.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use object::elf;
+use object::read::elf::{Sym as _, SymbolTable};
+use object::{
+    LittleEndian, Object as _, ObjectSymbol as _, ObjectSymbolTable as _, RelocationTarget,
+};
+use trapline_core::ImageAddr;
+
+use crate::demangle::{demangle, is_mangled};
+use crate::elf::Elf;
+use crate::image::Image;
+use crate::names::{self, Pattern};
+
+/// What a symbol stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SymbolKind {
+    /// Code.
+    Function,
+    /// Code that chooses the function to use when the program starts
+    /// (`STT_GNU_IFUNC`).
+    IndirectFunction,
+    /// Data.
+    Data,
+    /// A label, mostly of assembly code.
+    Label,
+    /// A stub of the procedure linkage table.
+    Stub,
+}
+
+/// A symbol found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SymbolHit {
+    /// Its name, demangled; `name@plt` for a stub.
+    pub name: String,
+    /// Its name as the linker knows it.
+    pub linkage_name: String,
+    /// Its address.
+    pub start: ImageAddr,
+    /// Its size in bytes; 0 when the table does not say.
+    pub size: u64,
+    /// What it stands for.
+    pub kind: SymbolKind,
+}
+
+/// Which table a symbol is in: later ones add to the earlier.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum TableId {
+    /// `.symtab` of the file with the debug information.
+    Debug,
+    /// `.symtab` of the image.
+    Own,
+    /// `.dynsym` of the image.
+    Dynamic,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    address: u64,
+    index: u32,
+    table: TableId,
+}
+
+/// The symbols of an image by address. The names stay in the mapped files.
+#[derive(Debug, Default)]
+pub(crate) struct Symbols {
+    entries: Vec<Entry>,
+    stubs: OnceLock<HashMap<u64, String>>,
+}
+
+type Table = SymbolTable<'static, elf::FileHeader64<LittleEndian>>;
+type Raw = elf::Sym64<LittleEndian>;
+
+impl Symbols {
+    fn read(image: &Image) -> Self {
+        let mut entries = Vec::new();
+        for id in [TableId::Debug, TableId::Own, TableId::Dynamic] {
+            let Some(table) = table(image, id) else { continue };
+            for (index, symbol) in table.symbols().iter().enumerate() {
+                if kind(symbol).is_some() {
+                    let Ok(index) = u32::try_from(index) else { break };
+                    let address = symbol.st_value(LittleEndian);
+                    entries.push(Entry { address, index, table: id });
+                }
+            }
+        }
+        entries.sort_unstable_by_key(|entry| (entry.address, entry.table, entry.index));
+        Self { entries, stubs: OnceLock::new() }
+    }
+}
+
+fn table(image: &Image, id: TableId) -> Option<&Table> {
+    let own: &Elf = &image.elf;
+    match id {
+        TableId::Debug => Some(image.source().file.as_ref()?.file.elf_symbol_table()),
+        TableId::Own => Some(own.file.elf_symbol_table()),
+        TableId::Dynamic => Some(own.file.elf_dynamic_symbol_table()),
+    }
+}
+
+fn kind(symbol: &Raw) -> Option<SymbolKind> {
+    let section = symbol.st_shndx(LittleEndian);
+    if section == elf::SHN_UNDEF || section == elf::SHN_ABS || section == elf::SHN_COMMON {
+        return None;
+    }
+    match symbol.st_type() {
+        elf::STT_FUNC => Some(SymbolKind::Function),
+        elf::STT_GNU_IFUNC => Some(SymbolKind::IndirectFunction),
+        elf::STT_OBJECT => Some(SymbolKind::Data),
+        elf::STT_NOTYPE => Some(SymbolKind::Label),
+        _ => None,
+    }
+}
+
+/// Which of several symbols at one address is the one to show.
+fn preference(symbol: &Raw) -> (bool, bool, bool) {
+    let label = symbol.st_type() == elf::STT_NOTYPE;
+    let binding = symbol.st_bind();
+    (!label, symbol.st_size(LittleEndian) != 0, binding == elf::STB_GLOBAL)
+}
+
+impl Image {
+    fn symbols(&self) -> &Symbols {
+        self.symbols.get_or_init(|| Symbols::read(self))
+    }
+
+    fn raw_symbol(&self, entry: &Entry) -> Option<(&'static Raw, &'static [u8])> {
+        let table = table(self, entry.table)?;
+        let symbol = table.symbols().get(entry.index as usize)?;
+        let name = symbol.name(LittleEndian, table.strings()).ok()?;
+        Some((symbol, name)).filter(|_| !name.is_empty())
+    }
+
+    fn symbol_hit(&self, entry: &Entry) -> Option<SymbolHit> {
+        let (symbol, name) = self.raw_symbol(entry)?;
+        let linkage_name = std::str::from_utf8(name).ok()?;
+        Some(SymbolHit {
+            name: demangle(linkage_name).into_owned(),
+            linkage_name: linkage_name.to_owned(),
+            start: ImageAddr::new(entry.address),
+            size: symbol.st_size(LittleEndian),
+            kind: kind(symbol)?,
+        })
+    }
+
+    /// The symbol whose code or data is at an address. A symbol without a size
+    /// reaches to the next one.
+    pub fn symbol_at(&self, address: ImageAddr) -> Option<SymbolHit> {
+        self.segment_at(address)?;
+        self.covering_symbol(address.get()).or_else(|| self.stub_at(address))
+    }
+
+    fn covering_symbol(&self, address: u64) -> Option<SymbolHit> {
+        // How far back a symbol that encloses others is looked for.
+        const NESTING: usize = 64;
+        let entries = &self.symbols().entries;
+        let after = entries.partition_point(|entry| entry.address <= address);
+        let nearest = entries.get(after.checked_sub(1)?)?.address;
+        let covering = entries[..after].iter().rev().take(NESTING).filter(|entry| {
+            self.raw_symbol(entry).is_some_and(|(symbol, _)| {
+                let size = symbol.st_size(LittleEndian);
+                let open =
+                    size == 0 && entry.address == nearest && self.same_section(entry, address);
+                open || address - entry.address < size
+            })
+        });
+        let best = covering.max_by_key(|entry| {
+            let preference = self.raw_symbol(entry).map(|(symbol, _)| preference(symbol));
+            let first_table = std::cmp::Reverse((entry.table, entry.index));
+            (entry.address, preference, first_table)
+        })?;
+        self.symbol_hit(best)
+    }
+
+    /// Whether an address is in the section a symbol is defined in.
+    fn same_section(&self, entry: &Entry, address: u64) -> bool {
+        let Some((symbol, _)) = self.raw_symbol(entry) else { return false };
+        let index = object::SectionIndex(usize::from(symbol.st_shndx(LittleEndian).0));
+        let elf = match entry.table {
+            TableId::Debug => self.debug_elf(),
+            TableId::Own | TableId::Dynamic => &self.elf,
+        };
+        let Ok(section) = elf.file.elf_section_table().section(index) else { return true };
+        use object::read::elf::SectionHeader as _;
+        let start = section.sh_addr(LittleEndian);
+        address.checked_sub(start).is_some_and(|skip| skip < section.sh_size(LittleEndian))
+    }
+
+    /// Every symbol of a name: a linkage name, or a demangled one written the
+    /// way functions are named. Copies in both tables count once.
+    pub fn symbols_named(&self, name: &str) -> Vec<SymbolHit> {
+        let pattern = Pattern::new(name, false);
+        let mut found = self.symbols_where(|linkage| {
+            linkage == name.as_bytes()
+                || pattern.as_ref().is_some_and(|pattern| mangled_matches(pattern, linkage))
+        });
+        found.sort_by(|a, b| (a.start, &a.linkage_name).cmp(&(b.start, &b.linkage_name)));
+        found.dedup_by(|a, b| a.start == b.start && a.linkage_name == b.linkage_name);
+        found
+    }
+
+    /// The symbols of functions that match a pattern, compiler clones included
+    /// but for parts split off.
+    pub(crate) fn function_symbols(&self, pattern: &Pattern) -> Vec<SymbolHit> {
+        let mut found = self.symbols_where(|linkage| {
+            let Ok(text) = std::str::from_utf8(linkage) else { return false };
+            let (function, cold) = names::split_clone(text);
+            !cold
+                && if is_mangled(linkage) {
+                    mangled_matches(pattern, linkage)
+                } else {
+                    pattern.matches(std::iter::once(function))
+                }
+        });
+        found.retain(|hit| {
+            matches!(hit.kind, SymbolKind::Function | SymbolKind::IndirectFunction)
+                || (hit.kind == SymbolKind::Label && self.is_code(hit.start))
+        });
+        found
+    }
+
+    /// Every symbol of code.
+    pub(crate) fn all_function_symbols(&self) -> impl Iterator<Item = SymbolHit> {
+        self.symbols().entries.iter().filter_map(|entry| {
+            let (symbol, _) = self.raw_symbol(entry)?;
+            let kind = kind(symbol)?;
+            matches!(kind, SymbolKind::Function | SymbolKind::IndirectFunction)
+                .then(|| self.symbol_hit(entry))?
+        })
+    }
+
+    fn symbols_where(&self, wanted: impl Fn(&[u8]) -> bool) -> Vec<SymbolHit> {
+        let entries = self.symbols().entries.iter();
+        entries
+            .filter(|entry| self.raw_symbol(entry).is_some_and(|(_, name)| wanted(name)))
+            .filter_map(|entry| self.symbol_hit(entry))
+            .collect()
+    }
+
+    /// Whether an address is in an executable segment.
+    pub fn is_code(&self, address: ImageAddr) -> bool {
+        self.segment_at(address).is_some_and(|segment| segment.execute)
+    }
+
+    /// The stub of the procedure linkage table at an address.
+    fn stub_at(&self, address: ImageAddr) -> Option<SymbolHit> {
+        let linkage_name = self.plt_target(address)?;
+        Some(SymbolHit {
+            name: format!("{}@plt", demangle(&linkage_name)),
+            start: ImageAddr::new(address.get() & !(STUB_SIZE - 1)),
+            size: STUB_SIZE,
+            linkage_name,
+            kind: SymbolKind::Stub,
+        })
+    }
+
+    /// The linkage name of the function a stub of the procedure linkage table
+    /// jumps to; `None` where there is no stub.
+    pub fn plt_target(&self, address: ImageAddr) -> Option<String> {
+        let sections = [".plt", ".plt.sec", ".plt.got"];
+        let inside = sections.iter().filter_map(|name| self.section_named(name)).any(|section| {
+            address.checked_sub(section.address).is_some_and(|skip| skip < section.size)
+        });
+        if !inside {
+            return None;
+        }
+        let start = ImageAddr::new(address.get() & !(STUB_SIZE - 1));
+        let mut code = [0; STUB_SIZE as usize];
+        let read = self.read_static(start, &mut code);
+        let slot = jump_slot(start.get(), &code[..read])?;
+        self.symbols().stubs.get_or_init(|| self.read_slots()).get(&slot).cloned()
+    }
+
+    /// The names behind the slots that relocations fill.
+    fn read_slots(&self) -> HashMap<u64, String> {
+        let mut slots = HashMap::new();
+        let file = &self.elf.file;
+        let (Some(relocations), Some(symbols)) =
+            (file.dynamic_relocations(), file.dynamic_symbol_table())
+        else {
+            return slots;
+        };
+        for (slot, relocation) in relocations {
+            let RelocationTarget::Symbol(index) = relocation.target() else { continue };
+            let Ok(symbol) = symbols.symbol_by_index(index) else { continue };
+            if let Ok(name) = symbol.name() {
+                slots.insert(slot, name.to_owned());
+            }
+        }
+        slots
+    }
+}
+
+/// Bytes of one stub (System V ABI, AMD64 supplement, section 5.2).
+const STUB_SIZE: u64 = 16;
+
+/// The slot that a stub's `jmp *slot(%rip)` reads.
+fn jump_slot(start: u64, code: &[u8]) -> Option<u64> {
+    let at = code.windows(2).position(|pair| pair == [0xff, 0x25])?;
+    let displacement: [u8; 4] = code.get(at + 2..at + 6)?.try_into().ok()?;
+    let next = start.wrapping_add(at as u64 + 6);
+    Some(next.wrapping_add_signed(i64::from(i32::from_le_bytes(displacement))))
+}
+
+/// Whether a mangled name means the pattern. Every scheme spells identifiers
+/// out, so one that does not even contain the last component needs no
+/// demangling.
+fn mangled_matches(pattern: &Pattern, linkage: &[u8]) -> bool {
+    if !is_mangled(linkage) {
+        return false;
+    }
+    let key = pattern.key().trim_start_matches('~');
+    let plain = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let named = plain && !key.starts_with("operator");
+    if named && !linkage.windows(key.len().max(1)).any(|part| part == key.as_bytes()) {
+        return false;
+    }
+    std::str::from_utf8(linkage).is_ok_and(|text| {
+        crate::demangle::demangled(text).is_some_and(|name| pattern.matches_demangled(&name))
+    })
+}
