@@ -15,6 +15,7 @@ use crate::index::Index;
 use crate::separate::{self, DebugInfo, Source};
 use crate::symbols::Symbols;
 use crate::units::Units;
+use crate::values::Values;
 
 /// How far an index under construction has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,6 +70,7 @@ pub struct Image {
     pub(crate) code: OnceLock<Box<[UnitCode]>>,
     pub(crate) files: OnceLock<Files>,
     pub(crate) symbols: OnceLock<Symbols>,
+    pub(crate) values: Values,
 }
 
 impl Image {
@@ -107,6 +109,7 @@ impl Image {
             code: OnceLock::new(),
             files: OnceLock::new(),
             symbols: OnceLock::new(),
+            values: Values::default(),
         })
     }
 

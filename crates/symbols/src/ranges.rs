@@ -46,16 +46,6 @@ impl<T> RangeMap<T> {
             .find(|entry| address < entry.end)
             .map(|entry| (entry.start, entry.end, &entry.value))
     }
-
-    /// Every range, by start.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u64, &T)> {
-        self.entries.iter().map(|entry| (entry.start, entry.end, &entry.value))
-    }
-
-    /// Whether there is nothing in it.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ struct KeptCfi {
 impl Image {
     /// The image's call frame information.
     pub(crate) fn cfi(&self) -> &Cfi<'static> {
-        &self.values().cfi.get_or_init(|| self.load_cfi()).cfi
+        &self.values.cfi.get_or_init(|| self.load_cfi()).cfi
     }
 
     fn load_cfi(&self) -> KeptCfi {

@@ -73,14 +73,14 @@ impl Image {
     /// The type behind a [`TypeRef`] of this image, described one level deep.
     /// The error is a sentence (corrupt debug information).
     pub fn type_at(&self, offset: u64) -> Result<Arc<Type>, String> {
-        if let Some(known) = self.values().types.get(offset) {
+        if let Some(known) = self.values.types.get(offset) {
             return Ok(known);
         }
         let die = die_of(offset)
             .and_then(|at| Die::open(self.units(), at))
             .ok_or("corrupt debug information: a type refers to nothing")?;
         let ty = self.describe(&self.definition(die));
-        Ok(self.values().types.keep(offset, ty))
+        Ok(self.values.types.keep(offset, ty))
     }
 
     /// The types a name means in a cast or `sizeof`: a base type in any order
@@ -122,8 +122,7 @@ impl Image {
         if let Some(whole) = die.follow(dw::DW_AT_signature) {
             return whole;
         }
-        let (Some(own), Some(full)) = (die.name(), self.values().scopes.qualified_name(&die))
-        else {
+        let (Some(own), Some(full)) = (die.name(), self.values.scopes.qualified_name(&die)) else {
             return die;
         };
         let index = self.index();
@@ -137,7 +136,7 @@ impl Image {
         let size = byte_size(die);
         let name = match tag {
             dw::DW_TAG_base_type | dw::DW_TAG_unspecified_type => die.name(),
-            _ => self.values().scopes.qualified_name(die),
+            _ => self.values.scopes.qualified_name(die),
         };
         let name = name.unwrap_or_default();
         let kind = match tag {

@@ -1,5 +1,5 @@
-//! What encloses what in a unit: the scopes of a name, and the function
-//! around an address. One pass over the unit when first asked, then kept.
+//! What encloses what in a unit, for the scopes of a name. One pass over the
+//! unit when first asked, then kept.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,9 +8,7 @@ use gimli::constants as dw;
 use gimli::{DwTag, UnitOffset};
 
 use super::die::Die;
-use crate::dies;
 use crate::names::ANONYMOUS;
-use crate::ranges::RangeMap;
 use crate::units::{DieRef, UnitId, UnitRef, Units};
 
 /// Components of a qualified name.
@@ -27,7 +25,6 @@ pub(crate) struct Scopes {
 pub(crate) struct UnitScopes {
     /// By start; nested ones follow what holds them.
     containers: Vec<Container>,
-    functions: RangeMap<UnitOffset>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -92,15 +89,14 @@ fn scope_name(die: &Die<'_>) -> Option<String> {
 
 impl UnitScopes {
     fn empty() -> Self {
-        Self { containers: Vec::new(), functions: RangeMap::new(Vec::new()) }
+        Self { containers: Vec::new() }
     }
 
     /// What can be read of a unit: damage ends it.
     fn read(unit: UnitRef<'_>) -> Self {
-        let mut walk = Walk { containers: Vec::new(), open: Vec::new(), functions: Vec::new() };
+        let mut walk = Walk { containers: Vec::new(), open: Vec::new() };
         let _damaged_units_end_early = walk.unit(unit);
-        let functions = function_ranges(unit, &walk.functions);
-        Self { containers: walk.containers, functions }
+        Self { containers: walk.containers }
     }
 
     /// The innermost container of an entry.
@@ -121,18 +117,12 @@ impl UnitScopes {
         let container = self.containers[self.around(at.offset)?];
         Some(DieRef { unit: at.unit, offset: UnitOffset(container.start) })
     }
-
-    /// The function (not an inlined one) whose code holds `pc`.
-    pub(crate) fn function_at(&self, pc: u64) -> Option<UnitOffset> {
-        self.functions.find(pc).copied()
-    }
 }
 
 struct Walk {
     containers: Vec<Container>,
     /// For each open list of children, the container it belongs to, if any.
     open: Vec<Option<usize>>,
-    functions: Vec<UnitOffset>,
 }
 
 impl Walk {
@@ -145,12 +135,8 @@ impl Walk {
                 continue;
             };
             raw.skip_attributes(abbreviation.attributes())?;
-            let tag = abbreviation.tag();
-            if tag == dw::DW_TAG_subprogram {
-                self.functions.push(offset);
-            }
             if abbreviation.has_children() {
-                self.open(offset, tag);
+                self.open(offset, abbreviation.tag());
             }
         }
         Ok(())
@@ -185,14 +171,4 @@ fn names_a_scope(tag: DwTag) -> bool {
             | dw::DW_TAG_enumeration_type
             | dw::DW_TAG_subprogram
     )
-}
-
-fn function_ranges(unit: UnitRef<'_>, functions: &[UnitOffset]) -> RangeMap<UnitOffset> {
-    let mut found = Vec::new();
-    for &offset in functions {
-        let Ok(entry) = unit.entry(offset) else { continue };
-        let ranges = dies::ranges(unit, &entry).into_iter();
-        found.extend(ranges.map(|(start, end)| (start, end, offset)));
-    }
-    RangeMap::new(found)
 }

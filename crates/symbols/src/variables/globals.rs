@@ -87,7 +87,7 @@ impl Image {
 
     fn enumeration_of(&self, enumerator: &Name) -> Option<Arc<Type>> {
         let at = enumerator.die();
-        let scopes = self.values().scopes.of(self.units(), at.unit);
+        let scopes = self.values.scopes.of(self.units(), at.unit);
         let holder = Die::open(self.units(), scopes.holder(at)?)?;
         (holder.tag() == dw::DW_TAG_enumeration_type)
             .then(|| type_at_entry(self, holder.at).ok())?

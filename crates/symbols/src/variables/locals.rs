@@ -10,7 +10,6 @@ use super::{Variable, VariableKind, decl_line, place_of};
 use crate::location::{self, Scene};
 use crate::types::die::Die;
 use crate::types::type_link;
-use crate::units::DieRef;
 use crate::{Image, dies};
 
 /// Scopes in one another.
@@ -59,9 +58,7 @@ impl Image {
     }
 
     fn function_entry_at(&self, pc: ImageAddr) -> Option<Die<'_>> {
-        let unit = self.units().unit_containing(pc.get())?;
-        let offset = self.values().scopes.of(self.units(), unit).function_at(pc.get())?;
-        Die::open(self.units(), DieRef { unit, offset })
+        Die::open(self.units(), self.function_die_at(pc.get())?)
     }
 }
 
