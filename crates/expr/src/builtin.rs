@@ -1,0 +1,119 @@
+//! The types that a language has without debug information, for System V
+//! x86-64: `int` is 4 bytes, `long` and pointers are 8.
+
+use std::sync::Arc;
+
+use trapline_core::types::{BaseKind, Type, TypeLink};
+
+use crate::ir::{FloatKind, IntKind};
+
+/// C's and Rust's arithmetic types by name, with their sizes in bytes.
+const TABLE: &[(&str, BaseKind, u64)] = &[
+    ("char", BaseKind::SignedChar, 1),
+    ("signed char", BaseKind::SignedChar, 1),
+    ("unsigned char", BaseKind::UnsignedChar, 1),
+    ("short", BaseKind::Signed, 2),
+    ("unsigned short", BaseKind::Unsigned, 2),
+    ("int", BaseKind::Signed, 4),
+    ("unsigned int", BaseKind::Unsigned, 4),
+    ("long", BaseKind::Signed, 8),
+    ("unsigned long", BaseKind::Unsigned, 8),
+    ("long long", BaseKind::Signed, 8),
+    ("unsigned long long", BaseKind::Unsigned, 8),
+    ("__int128", BaseKind::Signed, 16),
+    ("unsigned __int128", BaseKind::Unsigned, 16),
+    ("bool", BaseKind::Bool, 1),
+    ("wchar_t", BaseKind::Unicode, 4),
+    ("float", BaseKind::Float, 4),
+    ("double", BaseKind::Float, 8),
+    ("long double", BaseKind::Float, 16),
+    ("char8_t", BaseKind::Unicode, 1),
+    ("char16_t", BaseKind::Unicode, 2),
+    ("char32_t", BaseKind::Unicode, 4),
+    ("i8", BaseKind::Signed, 1),
+    ("u8", BaseKind::Unsigned, 1),
+    ("i16", BaseKind::Signed, 2),
+    ("u16", BaseKind::Unsigned, 2),
+    ("i32", BaseKind::Signed, 4),
+    ("u32", BaseKind::Unsigned, 4),
+    ("i64", BaseKind::Signed, 8),
+    ("u64", BaseKind::Unsigned, 8),
+    ("isize", BaseKind::Signed, 8),
+    ("usize", BaseKind::Unsigned, 8),
+    ("i128", BaseKind::Signed, 16),
+    ("u128", BaseKind::Unsigned, 16),
+    ("f32", BaseKind::Float, 4),
+    ("f64", BaseKind::Float, 8),
+    ("int8_t", BaseKind::SignedChar, 1),
+    ("uint8_t", BaseKind::UnsignedChar, 1),
+    ("int16_t", BaseKind::Signed, 2),
+    ("uint16_t", BaseKind::Unsigned, 2),
+    ("int32_t", BaseKind::Signed, 4),
+    ("uint32_t", BaseKind::Unsigned, 4),
+    ("int64_t", BaseKind::Signed, 8),
+    ("uint64_t", BaseKind::Unsigned, 8),
+    ("intptr_t", BaseKind::Signed, 8),
+    ("uintptr_t", BaseKind::Unsigned, 8),
+    ("ptrdiff_t", BaseKind::Signed, 8),
+    ("ssize_t", BaseKind::Signed, 8),
+    ("size_t", BaseKind::Unsigned, 8),
+];
+
+/// The built-in type with a name.
+pub fn named(name: &str) -> Option<Arc<Type>> {
+    if name == "void" {
+        return Some(Arc::new(Type::void()));
+    }
+    let (name, kind, size) = TABLE.iter().find(|row| row.0 == name)?;
+    Some(Arc::new(Type::base(name, *kind, *size)))
+}
+
+/// The type of C that has this meaning.
+pub fn integer(kind: IntKind) -> Arc<Type> {
+    let name = match (kind.bytes, kind.signed) {
+        (1, true) => "signed char",
+        (1, false) => "unsigned char",
+        (2, true) => "short",
+        (2, false) => "unsigned short",
+        (4, true) => "int",
+        (4, false) => "unsigned int",
+        (_, true) => "long",
+        (_, false) => "unsigned long",
+    };
+    let base = if kind.signed { BaseKind::Signed } else { BaseKind::Unsigned };
+    Arc::new(Type::base(name, base, u64::from(kind.bytes)))
+}
+
+/// `float` or `double`.
+pub fn float(kind: FloatKind) -> Arc<Type> {
+    let (name, size) = match kind {
+        FloatKind::F32 => ("float", 4),
+        FloatKind::F64 => ("double", 8),
+    };
+    Arc::new(Type::base(name, BaseKind::Float, size))
+}
+
+/// `bool`.
+pub fn boolean() -> Arc<Type> {
+    Arc::new(Type::base("bool", BaseKind::Bool, 1))
+}
+
+/// `char`.
+pub fn character() -> Arc<Type> {
+    Arc::new(Type::base("char", BaseKind::SignedChar, 1))
+}
+
+/// A character that does not fit a byte.
+pub fn wide_character() -> Arc<Type> {
+    Arc::new(Type::base("char32_t", BaseKind::Unicode, 4))
+}
+
+/// `target *`.
+pub fn pointer(target: Arc<Type>) -> Arc<Type> {
+    Arc::new(Type::pointer_to(TypeLink::Known(target)))
+}
+
+/// `char [len]`.
+pub fn text(len: usize) -> Arc<Type> {
+    Arc::new(Type::array_of(TypeLink::Known(character()), 1, len as u64))
+}

@@ -1,0 +1,218 @@
+//! Reaching objects: indexing, pointers, addresses, artificial arrays.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use trapline_core::types::{Type, TypeKind, TypeLink};
+
+use super::scalar::{Rvalue, Scalar};
+use super::{Checker, Kind, Typed};
+use crate::ast::{Expr, TypeName};
+use crate::builtin;
+use crate::error::Error;
+use crate::ir::{Arithmetic, IntKind, Sort};
+
+impl Checker<'_> {
+    /// `*p`. A number is taken for the address of a `long`, as gdb does.
+    pub(super) fn dereference(
+        &mut self,
+        operand: Typed,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        let target = self.referent(&operand.ty, span)?;
+        if !Arc::ptr_eq(&target, &operand.ty) && !self.is_pointer(&target, span)? {
+            let object = self.through_references(operand)?;
+            return Ok(Typed { span: span.clone(), ..object });
+        }
+        let pointer = self.rvalue(operand)?;
+        let (address, ty) = match &pointer.scalar {
+            Scalar::Pointer(Some(target)) => (pointer.node, target.clone()),
+            Scalar::Pointer(None) => return Err(self.nothing_there(&pointer, span)),
+            Scalar::Int(kind) if kind.bytes >= 4 => {
+                let address = self.at_sort(pointer.node, Sort::ADDRESS, span)?;
+                (address, builtin::integer(IntKind::I64))
+            }
+            _ => {
+                let message = format!("`{}` is no pointer", self.spell(&pointer.ty));
+                return Err(Error::new(span.clone(), message));
+            }
+        };
+        if matches!(self.strip(&ty, span)?.kind, TypeKind::Void) {
+            return Err(self.nothing_there(&pointer, span));
+        }
+        Ok(Typed { kind: Kind::Memory { address, bits: None }, ty, span: span.clone() })
+    }
+
+    fn nothing_there(&self, pointer: &Rvalue, span: &Range<usize>) -> Error {
+        let message = format!("`{}` points to nothing that has a type", self.spell(&pointer.ty));
+        Error::new(span.clone(), message).with_help("cast it first: `*(type *)p`")
+    }
+
+    fn is_pointer(&self, ty: &Arc<Type>, span: &Range<usize>) -> Result<bool, Error> {
+        Ok(matches!(self.strip(ty, span)?.kind, TypeKind::Pointer { .. } | TypeKind::Array { .. }))
+    }
+
+    pub(super) fn address_of(
+        &mut self,
+        operand: Typed,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        let object = self.through_references(operand)?;
+        let address = match &object.kind {
+            Kind::Memory { address, bits: None } => *address,
+            Kind::Function(address) => self.constant(address.get(), IntKind::U64, span)?,
+            Kind::Memory { .. } => {
+                return Err(Error::new(span.clone(), "a bit-field has no address"));
+            }
+            Kind::Stored { .. } => {
+                return Err(Error::new(span.clone(), "it has no address: it is not in memory"));
+            }
+            Kind::Word(_) | Kind::Text(_) | Kind::Repeated { .. } => {
+                return Err(Error::new(span.clone(), "a computed value has no address"));
+            }
+        };
+        let ty = builtin::pointer(object.ty);
+        Ok(Typed { kind: Kind::Word(address), ty, span: span.clone() })
+    }
+
+    /// gdb's `{type} address`.
+    pub(super) fn at_address(
+        &mut self,
+        ty: &TypeName,
+        address: &Expr,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        let ty = self.type_named(ty, span)?;
+        let value = self.expr(address).and_then(|typed| self.rvalue(typed))?;
+        if let Scalar::Float(_) = value.scalar {
+            return Err(Error::new(value.span, "a floating-point number is no address"));
+        }
+        let address = self.at_sort(value.node, Sort::ADDRESS, span)?;
+        Ok(Typed { kind: Kind::Memory { address, bits: None }, ty, span: span.clone() })
+    }
+
+    pub(super) fn index(
+        &mut self,
+        object: &Expr,
+        index: &Expr,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        let object = self.expr(object)?;
+        let object = self.through_references(object)?;
+        let index = self.expr(index).and_then(|typed| self.rvalue(typed))?;
+        let stripped = self.strip(&object.ty, span)?;
+        match (&object.kind, &stripped.kind) {
+            (Kind::Stored { place, offset }, TypeKind::Array { element, count }) => {
+                let element = self.follow(element, span)?;
+                let skip = self.known_offset(&index, &element, *count, span)?;
+                let offset = offset.saturating_add(skip);
+                let kind = Kind::Stored { place: place.clone(), offset };
+                Ok(Typed { kind, ty: element, span: span.clone() })
+            }
+            (_, TypeKind::Record(_)) => {
+                let data = self.slice_data(&object, span)?;
+                self.element(&data, &index, span)
+            }
+            _ => {
+                let pointer = self.rvalue(object)?;
+                self.element(&pointer, &index, span)
+            }
+        }
+    }
+
+    /// Where a known element of an array outside memory starts.
+    fn known_offset(
+        &self,
+        index: &Rvalue,
+        element: &Arc<Type>,
+        count: Option<u64>,
+        span: &Range<usize>,
+    ) -> Result<u64, Error> {
+        let size = self.size(element, span)?;
+        let Some(known) = self.known(index.node) else {
+            return Err(Error::new(
+                index.span.clone(),
+                "an array in registers needs a plain number",
+            ));
+        };
+        if count.is_some_and(|count| known >= count) {
+            return Err(Error::new(index.span.clone(), "there is no such element"));
+        }
+        Ok(known.saturating_mul(size))
+    }
+
+    /// The data pointer of a Rust slice.
+    fn slice_data(&mut self, object: &Typed, span: &Range<usize>) -> Result<Rvalue, Error> {
+        match self.find_member(object, "data_ptr", span)? {
+            Some(data) => self.rvalue(data),
+            None => {
+                let message = format!("`{}` cannot be indexed", self.spell(&object.ty));
+                Err(Error::new(span.clone(), message))
+            }
+        }
+    }
+
+    fn element(
+        &mut self,
+        pointer: &Rvalue,
+        index: &Rvalue,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        if !matches!(pointer.scalar, Scalar::Pointer(_)) {
+            let message = format!("`{}` cannot be indexed", self.spell(&pointer.ty));
+            return Err(Error::new(span.clone(), message));
+        }
+        let element = self.advance(pointer, index, Arithmetic::Add, span)?;
+        self.dereference(element, span)
+    }
+
+    /// gdb's `first@count`.
+    pub(super) fn repeat(
+        &mut self,
+        first: &Expr,
+        count: &Expr,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        let first = self.expr(first)?;
+        let first = self.through_references(first)?;
+        let Kind::Memory { address, bits: None } = first.kind else {
+            return Err(Error::new(
+                first.span,
+                "only an object in memory can be repeated with `@`",
+            ));
+        };
+        let count = self.expr(count).and_then(|typed| self.rvalue(typed))?;
+        if !matches!(count.scalar, Scalar::Int(_) | Scalar::Bool) {
+            return Err(Error::new(count.span, "a number of elements must be an integer"));
+        }
+        let ty = first.ty;
+        let node = self.at_sort(count.node, Sort::Int(IntKind::I64), span)?;
+        let Some(known) = self.known(node) else {
+            let kind = Kind::Repeated { address, count: node };
+            return Ok(Typed { kind, ty, span: span.clone() });
+        };
+        let elements = u64::try_from(known.cast_signed()).unwrap_or(0);
+        if elements == 0 {
+            return Err(Error::new(count.span, "a number of elements must be at least 1"));
+        }
+        let size = self.size(&ty, span)?;
+        let ty = Arc::new(Type::array_of(TypeLink::Known(ty), size, elements));
+        Ok(Typed { kind: Kind::Memory { address, bits: None }, ty, span: span.clone() })
+    }
+
+    /// Follows pointers and references to the object at their end.
+    pub(super) fn through_pointers(&mut self, typed: Typed) -> Result<Typed, Error> {
+        let mut typed = typed;
+        for _ in 0..crate::limits::MAX_MEMBER_WALK {
+            typed = self.through_references(typed)?;
+            let span = typed.span.clone();
+            let stripped = self.strip(&typed.ty, &span)?;
+            let TypeKind::Pointer { target, .. } = &stripped.kind else { return Ok(typed) };
+            if target.is_none() {
+                return Ok(typed);
+            }
+            typed = self.dereference(typed, &span)?;
+        }
+        Err(Error::new(typed.span, "too many pointers to follow"))
+    }
+}

@@ -1,0 +1,156 @@
+//! Conversions: C's usual ones, and casts.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use trapline_core::types::{Type, TypeKind};
+
+use super::scalar::{Rvalue, Scalar};
+use super::{Checker, Kind, Typed};
+use crate::ast::{Expr, TypeName};
+use crate::builtin;
+use crate::error::Error;
+use crate::ir::{FloatKind, IntKind, NodeId, Op, Sort};
+
+/// C11 6.3.1.1: small integers compute as `int`.
+pub(super) fn promote(kind: IntKind) -> IntKind {
+    if kind.bytes < 4 { IntKind::I32 } else { kind }
+}
+
+/// C11 6.3.1.8 for integers.
+fn common(a: IntKind, b: IntKind) -> IntKind {
+    let (a, b) = (promote(a), promote(b));
+    match a.bytes.cmp(&b.bytes) {
+        std::cmp::Ordering::Greater => a,
+        std::cmp::Ordering::Less => b,
+        std::cmp::Ordering::Equal => IntKind { bytes: a.bytes, signed: a.signed && b.signed },
+    }
+}
+
+/// The integer a scalar computes as.
+pub(super) fn as_int(scalar: &Scalar) -> Option<IntKind> {
+    match scalar {
+        Scalar::Int(kind) => Some(*kind),
+        Scalar::Bool => Some(IntKind { bytes: 1, signed: false }),
+        Scalar::Pointer(_) => Some(IntKind::U64),
+        Scalar::Float(_) => None,
+    }
+}
+
+/// C11 6.3.1.8.
+pub(super) fn usual(a: &Scalar, b: &Scalar) -> Sort {
+    match (as_int(a), as_int(b)) {
+        (Some(a), Some(b)) => Sort::Int(common(a, b)),
+        _ => {
+            let double = |scalar: &Scalar| matches!(scalar, Scalar::Float(FloatKind::F64));
+            let either = double(a) || double(b);
+            Sort::Float(if either { FloatKind::F64 } else { FloatKind::F32 })
+        }
+    }
+}
+
+/// The type of a computed number.
+pub(super) fn computed(sort: Sort) -> Arc<Type> {
+    match sort {
+        Sort::Int(kind) => builtin::integer(kind),
+        Sort::Float(kind) => builtin::float(kind),
+    }
+}
+
+impl Checker<'_> {
+    /// A word at another sort; known words are converted here and now.
+    pub(super) fn at_sort(
+        &mut self,
+        node: NodeId,
+        to: Sort,
+        span: &Range<usize>,
+    ) -> Result<NodeId, Error> {
+        let from = self.sort(node);
+        if from == to {
+            return Ok(node);
+        }
+        if let (Some(word), Sort::Int(_), Sort::Int(kind)) = (self.known(node), from, to) {
+            return self.constant(word, kind, span);
+        }
+        self.push(Op::Convert(node), to, span)
+    }
+
+    /// A number converted to a scalar type.
+    pub(super) fn to_type(
+        &mut self,
+        value: &Rvalue,
+        ty: &Arc<Type>,
+        span: &Range<usize>,
+    ) -> Result<NodeId, Error> {
+        let (scalar, _) = self.scalar(ty, span)?;
+        let from_float = matches!(value.scalar, Scalar::Float(_));
+        match scalar {
+            Scalar::Bool => self.truth(Typed {
+                kind: Kind::Word(value.node),
+                ty: value.ty.clone(),
+                span: span.clone(),
+            }),
+            Scalar::Pointer(_) if from_float => {
+                Err(Error::new(span.clone(), "a floating-point number is no address"))
+            }
+            scalar => self.at_sort(value.node, scalar.sort(), span),
+        }
+    }
+
+    pub(super) fn cast(
+        &mut self,
+        name: &TypeName,
+        value: &Expr,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        let ty = self.type_named(name, span)?;
+        let typed = self.expr(value)?;
+        let stripped = self.strip(&ty, span)?;
+        if let TypeName::Reference(_) = name {
+            return self.reinterpret(typed, &stripped, span);
+        }
+        if matches!(stripped.kind, TypeKind::Record(_) | TypeKind::Array { .. }) {
+            return self.same_object(typed, ty, span);
+        }
+        let value = self.rvalue(typed)?;
+        let node = self.to_type(&value, &ty, span)?;
+        Ok(Typed { kind: Kind::Word(node), ty, span: span.clone() })
+    }
+
+    /// `(T &)x`: the bytes of `x` seen as another type.
+    fn reinterpret(
+        &mut self,
+        typed: Typed,
+        reference: &Type,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        let typed = self.through_references(typed)?;
+        let (Kind::Memory { address, bits: None }, TypeKind::Pointer { target: Some(link), .. }) =
+            (&typed.kind, &reference.kind)
+        else {
+            return Err(Error::new(
+                span.clone(),
+                "only an object in memory can be seen as another",
+            ));
+        };
+        let ty = self.follow(link, span)?;
+        let kind = Kind::Memory { address: *address, bits: None };
+        Ok(Typed { kind, ty, span: span.clone() })
+    }
+
+    /// A cast to a record or an array is a view of an object of that size.
+    fn same_object(
+        &mut self,
+        typed: Typed,
+        ty: Arc<Type>,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        let typed = self.through_references(typed)?;
+        let is_object = matches!(typed.kind, Kind::Memory { bits: None, .. } | Kind::Stored { .. });
+        if is_object && self.size(&typed.ty, span)? == self.size(&ty, span)? {
+            return Ok(Typed { ty, span: span.clone(), ..typed });
+        }
+        let message = format!("a value cannot be converted to `{}`", self.spell(&ty));
+        Err(Error::new(span.clone(), message).with_help("cast a pointer instead: `*(type *)&x`"))
+    }
+}

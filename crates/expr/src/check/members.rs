@@ -1,0 +1,182 @@
+//! Members, through pointers, anonymous members, base classes and variants.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use trapline_core::types::{BitField, Member, Record, Type, TypeKind};
+
+use super::{Checker, Kind, Typed};
+use crate::ast::Expr;
+use crate::error::Error;
+use crate::ir::{Arithmetic, IntKind, Op, Sort};
+use crate::limits;
+
+/// A member and how far it is from the start of the outermost record.
+struct Found {
+    offset: u64,
+    bits: Option<BitField>,
+    ty: Arc<Type>,
+}
+
+impl Checker<'_> {
+    /// `object.name`, `object->name`, `object.0`.
+    pub(super) fn member(
+        &mut self,
+        object: &Expr,
+        name: &str,
+        name_span: &Range<usize>,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        let object = self.expr(object)?;
+        let object = self.through_pointers(object)?;
+        match self.find_member(&object, name, span)? {
+            Some(member) => Ok(member),
+            None => Err(self.no_member(&object, name, name_span)),
+        }
+    }
+
+    fn no_member(&self, object: &Typed, name: &str, span: &Range<usize>) -> Error {
+        let spelled = self.spell(&object.ty);
+        let Ok(stripped) = self.strip(&object.ty, span) else {
+            return Error::new(span.clone(), format!("no member is named `{name}`"));
+        };
+        let TypeKind::Record(record) = &stripped.kind else {
+            let message = format!("`{spelled}` has no members");
+            return Error::new(span.clone(), message);
+        };
+        if record.declaration {
+            let message = format!("`{spelled}` is only declared here: its members are not known");
+            return Error::new(span.clone(), message);
+        }
+        let error = Error::new(span.clone(), format!("`{spelled}` has no member `{name}`"));
+        let names = record.members.iter().map(|member| member.name.as_str());
+        match closest(name, names) {
+            Some(close) => error.with_help(format!("did you mean `{close}`?")),
+            None => error,
+        }
+    }
+
+    /// A member of a record that is at hand; `None` when it has no such one.
+    pub(super) fn find_member(
+        &mut self,
+        object: &Typed,
+        name: &str,
+        span: &Range<usize>,
+    ) -> Result<Option<Typed>, Error> {
+        let stripped = self.strip(&object.ty, span)?;
+        let TypeKind::Record(record) = &stripped.kind else { return Ok(None) };
+        let Some(found) = self.search(record, name, span, 0)? else { return Ok(None) };
+        let kind = match &object.kind {
+            Kind::Memory { address, .. } => {
+                let address = self.displaced(*address, found.offset, span)?;
+                Kind::Memory { address, bits: found.bits }
+            }
+            Kind::Stored { place, offset } => {
+                let offset = offset.saturating_add(found.offset);
+                let kind = Kind::Stored { place: place.clone(), offset };
+                match found.bits {
+                    None => kind,
+                    Some(field) => return self.stored_bits(kind, found.ty, field, span).map(Some),
+                }
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(Typed { kind, ty: found.ty, span: span.clone() }))
+    }
+
+    pub(super) fn displaced(
+        &mut self,
+        address: crate::ir::NodeId,
+        offset: u64,
+        span: &Range<usize>,
+    ) -> Result<crate::ir::NodeId, Error> {
+        if offset == 0 {
+            return Ok(address);
+        }
+        let op = match self.nodes[address.index()].op {
+            Op::Const(base) => Op::Const(base.wrapping_add(offset)),
+            Op::RegOffset(reg, base) => Op::RegOffset(reg, base.wrapping_add_unsigned(offset)),
+            _ => {
+                let offset = self.constant(offset, IntKind::U64, span)?;
+                Op::Arithmetic(Arithmetic::Add, address, offset)
+            }
+        };
+        self.push(op, Sort::ADDRESS, span)
+    }
+
+    /// A bit-field of a record that is not in memory.
+    fn stored_bits(
+        &mut self,
+        kind: Kind,
+        ty: Arc<Type>,
+        field: BitField,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        let whole = Typed { kind, ty: ty.clone(), span: span.clone() };
+        let value = self.rvalue(whole)?.node;
+        let sort = self.sort(value);
+        let node = self.push(Op::Bits { value, field }, sort, span)?;
+        Ok(Typed { kind: Kind::Word(node), ty, span: span.clone() })
+    }
+
+    /// Looks among a record's own members, then inside those that lend theirs:
+    /// base classes and members without a name.
+    fn search(
+        &self,
+        record: &Record,
+        name: &str,
+        span: &Range<usize>,
+        depth: usize,
+    ) -> Result<Option<Found>, Error> {
+        if depth >= limits::MAX_MEMBER_WALK {
+            return Err(Error::new(span.clone(), "base classes nest too deep to search"));
+        }
+        if let Some(member) = record.members.iter().find(|member| names(member, name)) {
+            let ty = self.follow(&member.ty, span)?;
+            return Ok(Some(Found { offset: member.offset, bits: member.bits, ty }));
+        }
+        for member in record.members.iter().filter(|each| each.name.is_empty() || each.base_class) {
+            let ty = self.follow(&member.ty, span)?;
+            let TypeKind::Record(inner) = &self.strip(&ty, span)?.kind else { continue };
+            if let Some(found) = self.search(inner, name, span, depth + 1)? {
+                let offset = member.offset.saturating_add(found.offset);
+                return Ok(Some(Found { offset, ..found }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether a member answers to a name; `0` is a tuple's `__0`.
+fn names(member: &Member, name: &str) -> bool {
+    let is_field = name.starts_with(|c: char| c.is_ascii_digit());
+    member.name == name || (is_field && member.name.strip_prefix("__") == Some(name))
+}
+
+/// The name that is nearest to a wrong one, if it is near at all.
+fn closest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let near = wrong.chars().count().div_ceil(3);
+    names
+        .take(1000)
+        .filter(|name| !name.is_empty())
+        .map(|name| (edits(wrong, name), name))
+        .filter(|(distance, _)| *distance <= near)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Levenshtein's distance.
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

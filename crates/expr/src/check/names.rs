@@ -1,0 +1,239 @@
+//! Names: variables, members of `this`, registers, inputs, the user's own.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use trapline_core::location::{self, Place};
+use trapline_core::types::{Type, TypeKind, TypeLink};
+use trapline_core::x64::{Reg, RegClass, RegView};
+
+use super::{Checker, Kind, Typed};
+use crate::ast::{Expr, Path};
+use crate::builtin;
+use crate::error::Error;
+use crate::ir::{Input, IntKind, Op, Sort, Text};
+use crate::scope::Binding;
+
+impl Checker<'_> {
+    pub(super) fn binding(
+        &self,
+        path: &Path,
+        span: &Range<usize>,
+    ) -> Result<Option<Binding>, Error> {
+        self.scope.variable(path).map_err(|why| Error::new(span.clone(), why))
+    }
+
+    pub(super) fn path(&mut self, path: &Path, span: &Range<usize>) -> Result<Typed, Error> {
+        match self.binding(path, span)? {
+            Some(binding) => self.bound(binding, span),
+            None => match self.member_of_this(path, span)? {
+                Some(member) => Ok(member),
+                None => Err(self.unknown(path, span)),
+            },
+        }
+    }
+
+    fn unknown(&self, path: &Path, span: &Range<usize>) -> Error {
+        if let Ok(Some(_)) = self.find_type(&path.joined(), span) {
+            return Error::new(span.clone(), format!("`{path}` is a type, not a value"))
+                .with_help("a cast is written `(type)value` or `value as type`");
+        }
+        let error = Error::new(span.clone(), format!("no symbol `{path}` in this context"));
+        match self.scope.suggest(&path.joined()).first() {
+            Some(close) => error.with_help(format!("did you mean `{close}`?")),
+            None => error,
+        }
+    }
+
+    /// A plain name inside a C++ method may be a member of its object.
+    fn member_of_this(&mut self, path: &Path, span: &Range<usize>) -> Result<Option<Typed>, Error> {
+        let Some(name) = path.as_simple() else { return Ok(None) };
+        let Some(Binding::Variable { ty, place }) = self.binding(&Path::simple("this"), span)?
+        else {
+            return Ok(None);
+        };
+        let this = self.variable(ty, place, span)?;
+        let object = self.through_pointers(this)?;
+        self.find_member(&object, name, span)
+    }
+
+    fn bound(&mut self, binding: Binding, span: &Range<usize>) -> Result<Typed, Error> {
+        match binding {
+            Binding::Variable { ty, place } => self.variable(ty, place, span),
+            Binding::Constant { ty, value } => self.named_constant(ty, value, span),
+            Binding::Function { ty, address, .. } => {
+                Ok(Typed { kind: Kind::Function(address), ty, span: span.clone() })
+            }
+        }
+    }
+
+    /// A named number, as its type's low bytes.
+    pub(super) fn named_constant(
+        &mut self,
+        ty: Arc<Type>,
+        value: i128,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        let bytes = value.to_le_bytes().to_vec();
+        let kind = Kind::Stored { place: Arc::new(Place::Bytes(bytes)), offset: 0 };
+        let stored = Typed { kind, ty: ty.clone(), span: span.clone() };
+        let loaded = self.rvalue(stored)?;
+        let word = match self.sort(loaded.node) {
+            Sort::Int(kind) => kind.extend(value as u64),
+            Sort::Float(_) => {
+                return Err(Error::new(span.clone(), "a named constant that is no integer"));
+            }
+        };
+        let sort = self.sort(loaded.node);
+        let node = self.push(Op::Const(word), sort, span)?;
+        Ok(Typed { kind: Kind::Word(node), ty, span: span.clone() })
+    }
+
+    fn variable(
+        &mut self,
+        ty: Arc<Type>,
+        place: Place,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        let kind = match place {
+            Place::Memory(program) => {
+                let address = self.address(program, span)?;
+                Kind::Memory { address, bits: None }
+            }
+            place => Kind::Stored { place: Arc::new(place), offset: 0 },
+        };
+        Ok(Typed { kind, ty, span: span.clone() })
+    }
+
+    /// The common location descriptions become plain nodes.
+    fn address(
+        &mut self,
+        program: location::Program,
+        span: &Range<usize>,
+    ) -> Result<crate::ir::NodeId, Error> {
+        let op = match program.as_slice() {
+            [location::Op::Const(address)] => Op::Const(*address),
+            [location::Op::RegOffset(reg, offset)] => Op::RegOffset(*reg, *offset),
+            _ => Op::Location(program),
+        };
+        self.push(op, Sort::ADDRESS, span)
+    }
+
+    /// `$name`: a register, an input, or the user's own.
+    pub(super) fn dollar(&mut self, name: &str, span: &Range<usize>) -> Result<Typed, Error> {
+        if let Some(view) = RegView::parse(name) {
+            return Ok(register(view, span));
+        }
+        if let Some(input) = Input::named(name) {
+            return self.input(input, span);
+        }
+        if let Some(value) = self.scope.convenience(name) {
+            let place = Arc::new(Place::Bytes(value.bytes.as_ref().to_vec()));
+            let kind = Kind::Stored { place, offset: 0 };
+            return Ok(Typed { kind, ty: value.ty, span: span.clone() });
+        }
+        let error = Error::new(span.clone(), format!("`${name}` has no value"));
+        if matches!(name, "_changed" | "_streq") {
+            return Err(error.with_help(format!("it is a function: write `${name}(...)`")));
+        }
+        Err(error.with_help("it is no register, no input, and was never set"))
+    }
+
+    fn input(&mut self, input: Input, span: &Range<usize>) -> Result<Typed, Error> {
+        if !self.inputs.contains(&input) {
+            self.inputs.push(input);
+        }
+        let span_of = span.clone();
+        match input.sort() {
+            Some(sort @ Sort::Int(kind)) => {
+                let node = self.push(Op::Input(input), sort, span)?;
+                Ok(Typed { kind: Kind::Word(node), ty: builtin::integer(kind), span: span_of })
+            }
+            _ => {
+                let kind = Kind::Text(Text::Input(input));
+                Ok(Typed { kind, ty: builtin::text(0), span: span_of })
+            }
+        }
+    }
+
+    /// `$name(arguments)`.
+    pub(super) fn call(
+        &mut self,
+        name: &str,
+        arguments: &[Expr],
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        let node = match (name, arguments) {
+            ("_changed", [only]) => self.changed(only, span)?,
+            ("_streq", [a, b]) => self.streq(a, b, span)?,
+            ("_changed" | "_streq", _) => {
+                let wanted = if name == "_streq" { "two arguments" } else { "one argument" };
+                return Err(Error::new(span.clone(), format!("`${name}` takes {wanted}")));
+            }
+            _ => {
+                return Err(Error::new(span.clone(), format!("no function is named `${name}`"))
+                    .with_help("there are `$_changed(e)` and `$_streq(a, b)`"));
+            }
+        };
+        Ok(Typed { kind: Kind::Word(node), ty: builtin::boolean(), span: span.clone() })
+    }
+}
+
+/// A register with the type gdb gives it.
+fn register(view: RegView, span: &Range<usize>) -> Typed {
+    let kind =
+        Kind::Stored { place: Arc::new(Place::Register(view.reg)), offset: u64::from(view.offset) };
+    Typed { kind, ty: register_type(view), span: span.clone() }
+}
+
+fn register_type(view: RegView) -> Arc<Type> {
+    let void = || Arc::new(Type::void());
+    match (view.reg, view.size) {
+        (Reg::Rip, 8) => {
+            let kind = TypeKind::Function { result: None, parameters: Vec::new() };
+            builtin::pointer(Arc::new(Type { name: String::new(), size: None, kind }))
+        }
+        (Reg::Rsp | Reg::Rbp, 8) => builtin::pointer(void()),
+        _ if view.reg.class() == RegClass::Vector => vector_type(),
+        (_, bytes) => {
+            let signed = view.reg.class() == RegClass::General;
+            builtin::integer(IntKind { bytes, signed })
+        }
+    }
+}
+
+/// A vector register's views, with gdb's names.
+fn vector_type() -> Arc<Type> {
+    use trapline_core::types::{Member, Record, RecordFlavour};
+    let views = [
+        ("v4_float", "float", 4),
+        ("v2_double", "double", 2),
+        ("v16_int8", "int8_t", 16),
+        ("v8_int16", "int16_t", 8),
+        ("v4_int32", "int32_t", 4),
+        ("v2_int64", "int64_t", 2),
+        ("uint128", "u128", 1),
+    ];
+    let member = |(name, element, count): (&str, &str, u64)| {
+        let element = builtin::named(element).unwrap_or_else(builtin::character);
+        let ty = if count == 1 {
+            element
+        } else {
+            Arc::new(Type::array_of(TypeLink::Known(element), 16 / count, count))
+        };
+        Member {
+            name: name.to_owned(),
+            ty: TypeLink::Known(ty),
+            offset: 0,
+            bits: None,
+            base_class: false,
+            variant: None,
+        }
+    };
+    let record = Record {
+        flavour: RecordFlavour::Union,
+        members: views.into_iter().map(member).collect(),
+        declaration: false,
+    };
+    Arc::new(Type { name: "vec128".to_owned(), size: Some(16), kind: TypeKind::Record(record) })
+}

@@ -1,0 +1,135 @@
+//! Texts: string equality and `$_changed`.
+
+use std::ops::Range;
+
+use trapline_core::types::TypeKind;
+
+use super::scalar::Scalar;
+use super::{Checker, Kind, Typed};
+use crate::ast::{BinaryOp, Expr};
+use crate::error::Error;
+use crate::ir::{IntKind, NodeId, Object, Op, Sort, Text};
+use crate::layout;
+
+impl Checker<'_> {
+    /// `a == "text"`, `$_thread_name != "text"`.
+    pub(super) fn text_comparison(
+        &mut self,
+        op: BinaryOp,
+        a: &Typed,
+        b: &Typed,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        if !matches!(op, BinaryOp::Equal | BinaryOp::NotEqual) {
+            return Err(Error::new(span.clone(), "texts can only be compared with `==` and `!=`"));
+        }
+        let mut node = self.texts_equal(a.clone(), b.clone(), span)?;
+        if op == BinaryOp::NotEqual {
+            node = self.push(Op::IsZero(node), Sort::BOOL, span)?;
+        }
+        Ok(self.boolean(node, span))
+    }
+
+    /// `$_streq(a, b)`.
+    pub(super) fn streq(
+        &mut self,
+        a: &Expr,
+        b: &Expr,
+        span: &Range<usize>,
+    ) -> Result<NodeId, Error> {
+        let (a, b) = (self.expr(a)?, self.expr(b)?);
+        self.texts_equal(a, b, span)
+    }
+
+    fn texts_equal(&mut self, a: Typed, b: Typed, span: &Range<usize>) -> Result<NodeId, Error> {
+        let a = self.text(a)?;
+        let b = self.text(b)?;
+        self.push(Op::TextEqual(a, b), Sort::BOOL, span)
+    }
+
+    /// A subexpression as a text.
+    fn text(&mut self, typed: Typed) -> Result<Text, Error> {
+        if let Kind::Text(text) = typed.kind {
+            return Ok(text);
+        }
+        let typed = self.through_references(typed)?;
+        let span = typed.span.clone();
+        let stripped = self.strip(&typed.ty, &span)?;
+        match &stripped.kind {
+            TypeKind::Array { count, .. } => {
+                let count = *count;
+                self.terminated(typed, count)
+            }
+            TypeKind::Pointer { target: Some(link), .. } => {
+                let target = self.follow(link, &span)?;
+                match self.strip(&target, &span)?.kind {
+                    TypeKind::Record(_) => {
+                        let object = self.dereference(typed, &span)?;
+                        self.counted(&object)
+                    }
+                    _ => self.terminated(typed, None),
+                }
+            }
+            TypeKind::Record(_) => self.counted(&typed),
+            _ => Err(self.no_text(&typed)),
+        }
+    }
+
+    fn no_text(&self, typed: &Typed) -> Error {
+        let message = format!("`{}` is no text", self.spell(&typed.ty));
+        Error::new(typed.span.clone(), message)
+            .with_help("texts are `char *`, `char [N]`, `&str`, `String` and `std::string`")
+    }
+
+    fn terminated(&mut self, typed: Typed, capacity: Option<u64>) -> Result<Text, Error> {
+        let pointer = self.rvalue(typed.clone()).map_err(|_| self.no_text(&typed))?;
+        if let Scalar::Pointer(Some(target)) = &pointer.scalar
+            && layout::is_text_byte(&*self.strip(target, &typed.span)?)
+        {
+            return Ok(Text::Terminated { address: pointer.node, capacity });
+        }
+        Err(self.no_text(&typed))
+    }
+
+    /// A record of a data pointer and a length.
+    fn counted(&mut self, object: &Typed) -> Result<Text, Error> {
+        let stripped = self.strip(&object.ty, &object.span)?;
+        let Some(found) = layout::text(&stripped, self.scope) else {
+            return Err(self.no_text(object));
+        };
+        let address = self.word_inside(object, found.pointer)?;
+        let len = self.word_inside(object, found.len)?;
+        Ok(Text::Counted { address, len })
+    }
+
+    /// The unsigned word at an offset in an object.
+    fn word_inside(&mut self, object: &Typed, offset: u64) -> Result<NodeId, Error> {
+        let kind = match &object.kind {
+            Kind::Memory { address, .. } => {
+                let address = self.displaced(*address, offset, &object.span)?;
+                Kind::Memory { address, bits: None }
+            }
+            Kind::Stored { place, offset: start } => {
+                let offset = start.saturating_add(offset);
+                Kind::Stored { place: place.clone(), offset }
+            }
+            _ => return Err(self.no_text(object)),
+        };
+        let ty = crate::builtin::integer(IntKind::U64);
+        let word = self.rvalue(Typed { kind, ty, span: object.span.clone() })?;
+        Ok(word.node)
+    }
+
+    /// `$_changed(e)`.
+    pub(super) fn changed(&mut self, only: &Expr, span: &Range<usize>) -> Result<NodeId, Error> {
+        let typed = self.expr(only)?;
+        let typed = self.through_references(typed)?;
+        let (object, _) = self.whole(typed)?;
+        if let Object::Repeated { .. } = object {
+            return Err(Error::new(span.clone(), "`$_changed` needs a value of a known size"));
+        }
+        let slot = self.slots;
+        self.slots += 1;
+        self.push(Op::Changed { slot, object: Box::new(object) }, Sort::BOOL, span)
+    }
+}

@@ -1,0 +1,448 @@
+//! Tokens to a syntax tree: operators by binding power, types by trial.
+//!
+//! `(name) - x` is a cast or a subtraction depending on what `name` is. Read
+//! without a scope it is a subtraction, and the name is kept as doubtful for
+//! the checker to decide.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::ast::{Ast, BinaryOp, Doubtful, Expr, ExprKind, Path, SpanOfName, TypeName, UnaryOp};
+use crate::error::Error;
+use crate::lexer::{Spanned, Token, tokenize};
+use crate::limits;
+
+mod types;
+
+/// Binding power of assignment, which nests to the right.
+const ASSIGN: u8 = 1;
+/// Of `?:`, which nests to the right.
+const CONDITIONAL: u8 = 2;
+/// Of Rust's `as`: tighter than any infix operator.
+const AS: u8 = 14;
+
+/// File extensions that make `name.extension::` a file scope.
+const EXTENSIONS: [&str; 16] = [
+    "c", "C", "cc", "cpp", "cxx", "h", "hh", "hpp", "hxx", "rs", "s", "S", "m", "go", "zig", "inc",
+];
+
+/// Parses an expression.
+///
+/// # Errors
+/// Where the text stops being one, or which limit it breaks.
+pub fn parse(text: &str) -> Result<Ast, Error> {
+    parse_with(text, &|_| false)
+}
+
+/// Parses with names in doubt decided by `is_type`.
+pub(crate) fn parse_with(text: &str, is_type: &dyn Fn(&str) -> bool) -> Result<Ast, Error> {
+    let tokens = tokenize(text)?;
+    let mut parser =
+        Parser { text, tokens, at: 0, depth: 0, is_type, doubtful: Vec::new(), half_angle: false };
+    let root = parser.expression(0)?;
+    if *parser.token() != Token::End {
+        let message = format!("unexpected {} after the expression", parser.describe());
+        return Err(Error::new(parser.span(), message));
+    }
+    Ok(Ast { root, source: Arc::from(text), doubtful: parser.doubtful })
+}
+
+/// Parses arbitrary text and checks that what it accepts prints and reads back
+/// the same: the entry point of fuzzers.
+#[doc(hidden)]
+pub fn fuzz_parse(text: &str) {
+    if let Ok(ast) = parse(text) {
+        let printed = ast.to_string();
+        if printed.len() <= limits::MAX_SOURCE {
+            let again = parse(&printed);
+            assert_eq!(again.as_ref().map(|again| &again.root), Ok(&ast.root), "{printed}");
+        }
+    }
+    let _ = crate::template::parse(text);
+}
+
+/// What extends an operand on its right.
+enum Infix {
+    As,
+    Conditional,
+    Assign(Option<BinaryOp>),
+    Binary(BinaryOp),
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    tokens: Vec<Spanned>,
+    at: usize,
+    depth: usize,
+    is_type: &'a dyn Fn(&str) -> bool,
+    doubtful: Vec<Doubtful>,
+    /// Whether the first half of a `>>` was taken to close a list.
+    half_angle: bool,
+}
+
+impl Parser<'_> {
+    fn current(&self) -> &Spanned {
+        self.ahead(0)
+    }
+
+    /// The token `count` after the current one; the end repeats.
+    fn ahead(&self, count: usize) -> &Spanned {
+        let last = self.tokens.len() - 1;
+        &self.tokens[(self.at + count).min(last)]
+    }
+
+    fn token(&self) -> &Token {
+        &self.current().token
+    }
+
+    fn span(&self) -> Range<usize> {
+        self.current().span.clone()
+    }
+
+    fn end_of_previous(&self) -> usize {
+        self.at.checked_sub(1).map_or(0, |previous| self.tokens[previous].span.end)
+    }
+
+    fn advance(&mut self) {
+        self.at = (self.at + 1).min(self.tokens.len() - 1);
+    }
+
+    fn at_punct(&self, punct: &str) -> bool {
+        matches!(self.token(), Token::Punct(found) if *found == punct)
+    }
+
+    fn at_word(&self, word: &str) -> bool {
+        matches!(self.token(), Token::Ident(found) if found == word)
+    }
+
+    fn take(&mut self, punct: &str) -> bool {
+        let found = self.at_punct(punct);
+        if found {
+            self.advance();
+        }
+        found
+    }
+
+    fn describe(&self) -> String {
+        match self.token() {
+            Token::End => "end".to_owned(),
+            _ => format!("`{}`", &self.text[self.span()]),
+        }
+    }
+
+    fn unexpected<T>(&self, wanted: &str) -> Result<T, Error> {
+        let found = self.describe();
+        Err(Error::new(self.span(), format!("expected {wanted}, found {found}")))
+    }
+
+    fn expect(&mut self, punct: &'static str) -> Result<(), Error> {
+        if self.take(punct) { Ok(()) } else { self.unexpected(&format!("`{punct}`")) }
+    }
+
+    fn node(&self, kind: ExprKind, start: usize) -> Result<Expr, Error> {
+        let expr = Expr::new(kind, start..self.end_of_previous());
+        if expr.height > limits::MAX_DEPTH { Err(too_deep(expr.span)) } else { Ok(expr) }
+    }
+
+    /// Runs `inner` one level deeper.
+    fn nested<T>(&mut self, inner: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        if self.depth >= limits::MAX_DEPTH {
+            return Err(too_deep(self.span()));
+        }
+        self.depth += 1;
+        let result = inner(self);
+        self.depth -= 1;
+        result
+    }
+
+    /// An expression whose infix operators all bind tighter than `power`.
+    fn expression(&mut self, power: u8) -> Result<Expr, Error> {
+        self.nested(|parser| {
+            let mut left = parser.unary()?;
+            while let Some(infix) = parser.infix_operator(power) {
+                left = parser.infix(infix, left)?;
+            }
+            Ok(left)
+        })
+    }
+
+    /// The infix operator that stands here, if it binds tighter than `power`.
+    fn infix_operator(&self, power: u8) -> Option<Infix> {
+        if self.at_word("as") {
+            return (AS > power).then_some(Infix::As);
+        }
+        let Token::Punct(punct) = *self.token() else { return None };
+        if punct == "?" {
+            return (CONDITIONAL > power).then_some(Infix::Conditional);
+        }
+        if let Some(op) = assignment(punct) {
+            return (ASSIGN > power).then_some(Infix::Assign(op));
+        }
+        let row = BinaryOp::TABLE.iter().find(|row| row.1 == punct && row.2 > power)?;
+        Some(Infix::Binary(row.0))
+    }
+
+    /// Extends `left` by the infix operator that stands here.
+    fn infix(&mut self, infix: Infix, left: Expr) -> Result<Expr, Error> {
+        let start = left.span.start;
+        self.advance();
+        let left = Box::new(left);
+        let kind = match infix {
+            Infix::As => ExprKind::Cast { ty: self.rust_type()?, value: left, rust: true },
+            Infix::Conditional => self.conditional(left)?,
+            Infix::Assign(op) => ExprKind::Assign(op, left, Box::new(self.expression(ASSIGN - 1)?)),
+            Infix::Binary(op) => ExprKind::Binary(op, left, Box::new(self.expression(op.power())?)),
+        };
+        self.node(kind, start)
+    }
+
+    fn conditional(&mut self, condition: Box<Expr>) -> Result<ExprKind, Error> {
+        let then = self.expression(0)?;
+        self.expect(":")?;
+        let otherwise = self.expression(CONDITIONAL - 1)?;
+        Ok(ExprKind::Conditional(condition, Box::new(then), Box::new(otherwise)))
+    }
+
+    fn unary(&mut self) -> Result<Expr, Error> {
+        let start = self.span().start;
+        let op = match self.token() {
+            Token::Punct("-") => UnaryOp::Negate,
+            Token::Punct("+") => UnaryOp::Plus,
+            Token::Punct("~") => UnaryOp::BitNot,
+            Token::Punct("!") => UnaryOp::Not,
+            Token::Punct("*") => UnaryOp::Dereference,
+            Token::Punct("&") => UnaryOp::AddressOf,
+            Token::Punct("(") => return self.parenthesis(),
+            Token::Punct("{") => return self.at_address(),
+            Token::Ident(word) if word == "sizeof" => return self.size_of(),
+            _ => return self.postfix_of_primary(),
+        };
+        self.advance();
+        let operand = self.nested(Self::unary)?;
+        self.node(ExprKind::Unary(op, Box::new(operand)), start)
+    }
+
+    /// gdb's `{type} address`.
+    fn at_address(&mut self) -> Result<Expr, Error> {
+        let start = self.span().start;
+        self.advance();
+        let ty = self.c_type()?;
+        self.expect("}")?;
+        let address = self.nested(Self::unary)?;
+        self.node(ExprKind::At(ty, Box::new(address)), start)
+    }
+
+    fn size_of(&mut self) -> Result<Expr, Error> {
+        let start = self.span().start;
+        self.advance();
+        if self.at_punct("(")
+            && let Some((ty, true)) = self.type_in_parentheses()
+        {
+            return self.node(ExprKind::SizeOfType(ty), start);
+        }
+        let operand = self.nested(Self::unary)?;
+        self.node(ExprKind::SizeOf(Box::new(operand)), start)
+    }
+
+    /// A cast, or an expression in parentheses with what follows it.
+    fn parenthesis(&mut self) -> Result<Expr, Error> {
+        let start = self.span().start;
+        let here = self.at;
+        if let Some((ty, certain)) = self.type_in_parentheses() {
+            if certain || self.name_is_type(&ty, start) {
+                let value = self.nested(Self::unary)?;
+                let kind = ExprKind::Cast { ty, value: Box::new(value), rust: false };
+                return self.node(kind, start);
+            }
+            self.at = here;
+        }
+        self.advance();
+        let mut inner = self.expression(0)?;
+        self.expect(")")?;
+        inner.span = start..self.end_of_previous();
+        self.postfix(inner)
+    }
+
+    /// Whether `(name)` just read is a cast, judging by the token after it.
+    fn name_is_type(&mut self, ty: &TypeName, start: usize) -> bool {
+        let TypeName::Named { name, .. } = ty else { return true };
+        match self.token() {
+            Token::Ident(word) => word != "as",
+            Token::Int(_)
+            | Token::Float(_)
+            | Token::Char(_)
+            | Token::Str(_)
+            | Token::Dollar(_)
+            | Token::Quoted(_)
+            | Token::Punct("(" | "~" | "!" | "{") => true,
+            Token::Punct("-" | "+" | "*" | "&") => {
+                if (self.is_type)(name) {
+                    return true;
+                }
+                let span = start..self.end_of_previous();
+                self.doubtful.push(Doubtful { name: name.clone(), span });
+                false
+            }
+            _ => false,
+        }
+    }
+
+    fn postfix_of_primary(&mut self) -> Result<Expr, Error> {
+        let primary = self.primary()?;
+        self.postfix(primary)
+    }
+
+    fn postfix(&mut self, mut object: Expr) -> Result<Expr, Error> {
+        let start = object.span.start;
+        loop {
+            let kind = match self.token() {
+                Token::Punct("[") => {
+                    self.advance();
+                    let index = self.expression(0)?;
+                    self.expect("]")?;
+                    ExprKind::Index(Box::new(object), Box::new(index))
+                }
+                Token::Punct(punct @ ("." | "->")) => {
+                    let arrow = *punct == "->";
+                    self.advance();
+                    let name_span = SpanOfName(self.span());
+                    let name = self.member_name()?;
+                    ExprKind::Member { object: Box::new(object), name, arrow, name_span }
+                }
+                Token::Punct("(") => return Err(self.no_calls(&object)),
+                _ => return Ok(object),
+            };
+            object = self.node(kind, start)?;
+        }
+    }
+
+    fn no_calls(&self, callee: &Expr) -> Error {
+        let span = callee.span.start..self.span().end;
+        Error::new(span, "an expression cannot call functions of the program")
+            .with_help("it is evaluated while the program stands still")
+    }
+
+    fn member_name(&mut self) -> Result<String, Error> {
+        let name = match self.token() {
+            Token::Ident(name) | Token::Field(name) | Token::Quoted(name) => name.clone(),
+            Token::Int(literal) if literal.decimal => literal.value.to_string(),
+            _ => return self.unexpected("a member's name"),
+        };
+        self.advance();
+        Ok(name)
+    }
+
+    fn primary(&mut self) -> Result<Expr, Error> {
+        let start = self.span().start;
+        let kind = match self.token().clone() {
+            Token::Int(literal) => ExprKind::Int(literal),
+            Token::Float(literal) => ExprKind::Float(literal),
+            Token::Str(bytes) => ExprKind::Str(bytes),
+            Token::Char(c) if self.ahead(1).token != Token::Punct("::") => ExprKind::Char(c),
+            Token::Dollar(name) => return self.dollar(name),
+            Token::Ident(_) | Token::Quoted(_) | Token::Char(_) | Token::Punct("::") => {
+                return self.name();
+            }
+            _ => return self.unexpected("an expression"),
+        };
+        self.advance();
+        self.node(kind, start)
+    }
+
+    /// `$name` or `$name(arguments)`.
+    fn dollar(&mut self, name: String) -> Result<Expr, Error> {
+        let start = self.span().start;
+        self.advance();
+        if !self.take("(") {
+            return self.node(ExprKind::Dollar(name), start);
+        }
+        let mut arguments = Vec::new();
+        while !self.at_punct(")") {
+            arguments.push(self.expression(0)?);
+            if !self.take(",") {
+                break;
+            }
+        }
+        self.expect(")")?;
+        self.node(ExprKind::Call { name, arguments }, start)
+    }
+
+    fn name(&mut self) -> Result<Expr, Error> {
+        let start = self.span().start;
+        let path = self.path()?;
+        let kind = match path.as_simple() {
+            Some("true") => ExprKind::Bool(true),
+            Some("false") => ExprKind::Bool(false),
+            Some("NULL" | "nullptr" | "null") => ExprKind::Null,
+            _ => ExprKind::Path(path),
+        };
+        self.node(kind, start)
+    }
+
+    fn path(&mut self) -> Result<Path, Error> {
+        let mut path = Path { file: self.file_scope(), ..Path::default() };
+        path.global = path.file.is_none() && self.take("::");
+        loop {
+            let segment = match self.token() {
+                Token::Ident(name) | Token::Quoted(name) => name.clone(),
+                Token::Char(c) => c.to_string(),
+                _ => return self.unexpected("a name"),
+            };
+            path.segments.push(segment);
+            self.advance();
+            if !self.take("::") {
+                return Ok(path);
+            }
+        }
+    }
+
+    /// Takes `file.c::` or `'dir/file.c'::`, if that is what stands here.
+    fn file_scope(&mut self) -> Option<String> {
+        let scope_at = |count: usize| self.ahead(count).token == Token::Punct("::");
+        if let Token::Quoted(name) = self.token()
+            && name.contains('.')
+            && scope_at(1)
+        {
+            let name = name.clone();
+            self.at += 2;
+            return Some(name);
+        }
+        let (Token::Ident(stem), Token::Punct("."), Token::Ident(extension)) =
+            (self.token(), &self.ahead(1).token, &self.ahead(2).token)
+        else {
+            return None;
+        };
+        if !scope_at(3) || !EXTENSIONS.contains(&extension.as_str()) {
+            return None;
+        }
+        let name = format!("{stem}.{extension}");
+        self.at += 4;
+        Some(name)
+    }
+}
+
+fn too_deep(span: Range<usize>) -> Error {
+    let message = format!("an expression may nest at most {} deep", limits::MAX_DEPTH);
+    Error::new(span, message)
+}
+
+/// The operator of `=` or `OP=`; `None` for anything else.
+fn assignment(punct: &str) -> Option<Option<BinaryOp>> {
+    if punct == "=" {
+        return Some(None);
+    }
+    let op = match punct {
+        "+=" => BinaryOp::Add,
+        "-=" => BinaryOp::Subtract,
+        "*=" => BinaryOp::Multiply,
+        "/=" => BinaryOp::Divide,
+        "%=" => BinaryOp::Remainder,
+        "&=" => BinaryOp::BitAnd,
+        "|=" => BinaryOp::BitOr,
+        "^=" => BinaryOp::BitXor,
+        "<<=" => BinaryOp::ShiftLeft,
+        ">>=" => BinaryOp::ShiftRight,
+        _ => return None,
+    };
+    Some(Some(op))
+}

@@ -1,0 +1,64 @@
+//! What names mean where an expression is evaluated. The engine implements it
+//! over debug information; tests over tables.
+
+use std::sync::Arc;
+
+use trapline_core::VirtAddr;
+use trapline_core::location::Place;
+use trapline_core::types::{ResolveType, Type};
+
+use crate::ast::Path;
+use crate::value::Value;
+
+/// The names that are visible at one place of the program.
+///
+/// Every error is a sentence for the user. `Ok(None)` means that there is no
+/// such name, which the checker words itself.
+pub trait Scope: ResolveType {
+    /// The variable, constant or function a path means.
+    ///
+    /// # Errors
+    /// The debug information is corrupt, or the name means several things.
+    fn variable(&self, path: &Path) -> Result<Option<Binding>, String>;
+
+    /// The type with a name, spelled as C declares it without qualifiers and
+    /// tags (`unsigned int`, `node`, `std::vector<int>`).
+    ///
+    /// # Errors
+    /// The debug information is corrupt.
+    fn type_named(&self, name: &str) -> Result<Option<Arc<Type>>, String>;
+
+    /// The value of the user's own `$name`.
+    fn convenience(&self, name: &str) -> Option<Value>;
+
+    /// Names close to one that was not found, best first.
+    fn suggest(&self, name: &str) -> Vec<String>;
+}
+
+/// What a name is bound to.
+#[derive(Clone, Debug)]
+pub enum Binding {
+    /// Something with a place.
+    Variable {
+        /// Its type.
+        ty: Arc<Type>,
+        /// Where it is.
+        place: Place,
+    },
+    /// An enumerator or another named number.
+    Constant {
+        /// Its type.
+        ty: Arc<Type>,
+        /// Its value.
+        value: i128,
+    },
+    /// A function.
+    Function {
+        /// Its type.
+        ty: Arc<Type>,
+        /// Its first instruction.
+        address: VirtAddr,
+        /// Its name.
+        name: String,
+    },
+}
