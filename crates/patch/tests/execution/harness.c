@@ -1,0 +1,194 @@
+/* Runs instructions and what is claimed to stand in for them, and says what
+ * happened: the independent judge of relocation.
+ *
+ * Each case is run in its place, from its slot, and from its slot one step at
+ * a time. A run is entered by returning from a signal handler with the case's
+ * registers, and ends with the first signal: all code around is int3.
+ */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#define DATA_SIZE 0x2000
+#define STACK_SIZE 0x2000
+#define CODE_SIZE 0x2000
+#define RED_ZONE 128
+#define TRAP_FLAG 0x100
+#define MAX_STEPS 64
+
+struct setup {
+    uint64_t code, slot, data, stack, seed;
+};
+
+struct test_case {
+    uint64_t at, to, registers[16], rflags;
+    uint32_t original_len, slot_len, steps, unused;
+    uint8_t original[16], slot[96];
+};
+
+struct outcome {
+    uint64_t signal, code, address, registers[16], rip, rflags;
+    uint64_t data, stack, vectors, top[2];
+};
+
+static struct setup setup;
+static struct test_case now;
+static uint8_t *code_view, *slot_view;
+static ucontext_t home;
+static struct _libc_fpstate home_fp;
+static uint64_t entry;
+static int stepping;
+static struct outcome outcomes[MAX_STEPS];
+static unsigned count;
+static volatile int entering;
+
+/* ucontext's order of registers, in the order of their encoding. */
+static const int order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
+                              REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
+                              REG_R12, REG_R13, REG_R14, REG_R15};
+
+static void die(const char *what) {
+    perror(what);
+    exit(1);
+}
+
+static uint64_t hash(const void *bytes, size_t len) {
+    const uint64_t *words = bytes;
+    uint64_t sum = 0xcbf29ce484222325;
+    for (size_t i = 0; i < len / 8; i++) sum = (sum ^ words[i]) * 0x100000001b3;
+    return sum;
+}
+
+static int readable(uint64_t address) {
+    return (address >= setup.data && address + 16 <= setup.data + DATA_SIZE) ||
+           (address >= setup.stack && address + 16 <= setup.stack + STACK_SIZE);
+}
+
+/* Only what a program may count on: from the red zone up. */
+static uint64_t hash_stack(void) {
+    uint64_t from = (now.registers[4] - RED_ZONE) & ~7ull;
+    return hash((void *)from, setup.stack + STACK_SIZE - from);
+}
+
+static void record(int signal, siginfo_t *info, ucontext_t *context) {
+    struct outcome *out = &outcomes[count++];
+    greg_t *registers = context->uc_mcontext.gregs;
+    memset(out, 0, sizeof *out);
+    out->signal = signal;
+    out->code = (uint32_t)info->si_code;
+    out->address = (uint64_t)info->si_addr;
+    for (int i = 0; i < 16; i++) out->registers[i] = registers[order[i]];
+    out->rip = registers[REG_RIP];
+    out->rflags = registers[REG_EFL];
+    out->data = hash((void *)setup.data, DATA_SIZE);
+    out->stack = hash_stack();
+    out->vectors = hash(context->uc_mcontext.fpregs->_xmm, 256);
+    if (readable(out->registers[4])) memcpy(out->top, (void *)out->registers[4], 16);
+}
+
+static void enter(ucontext_t *context) {
+    greg_t *registers = context->uc_mcontext.gregs;
+    home = *context;
+    home_fp = *context->uc_mcontext.fpregs;
+    for (int i = 0; i < 16; i++) registers[order[i]] = now.registers[i];
+    registers[REG_RIP] = entry;
+    registers[REG_EFL] = now.rflags | (stepping ? TRAP_FLAG : 0);
+    uint8_t *xmm = (uint8_t *)context->uc_mcontext.fpregs->_xmm;
+    for (int i = 0; i < 256; i++) xmm[i] = (uint8_t)(i * 37 + setup.seed);
+}
+
+static void leave(ucontext_t *context) {
+    memcpy(context->uc_mcontext.gregs, home.uc_mcontext.gregs, sizeof home.uc_mcontext.gregs);
+    *context->uc_mcontext.fpregs = home_fp;
+}
+
+static void on_signal(int signal, siginfo_t *info, void *raw) {
+    ucontext_t *context = raw;
+    if (entering) {
+        entering = 0;
+        enter(context);
+        return;
+    }
+    record(signal, info, context);
+    int step = signal == SIGTRAP && info->si_code == TRAP_TRACE;
+    if (!step || count == MAX_STEPS) leave(context);
+}
+
+static void reset_memory(void) {
+    uint64_t *data = (uint64_t *)setup.data, *stack = (uint64_t *)setup.stack;
+    for (size_t i = 0; i < DATA_SIZE / 8; i++) {
+        data[i] = i % 3 ? (i + setup.seed) * 0x9e3779b97f4a7c15 : setup.code + 0x1000 + i;
+    }
+    for (size_t i = 0; i < STACK_SIZE / 8; i++) {
+        stack[i] = i % 3 ? (i + setup.seed) * 0xd1342543de82ef95 : setup.code + 0x1800 + i;
+    }
+}
+
+static void execute(uint64_t from, int steps) {
+    reset_memory();
+    entry = from;
+    stepping = steps;
+    count = 0;
+    entering = 1;
+    raise(SIGUSR1);
+    if (fwrite(&count, 4, 1, stdout) != 1) die("write");
+    if (fwrite(outcomes, sizeof *outcomes, count, stdout) != count) die("write");
+}
+
+static void run_case(void) {
+    memset(code_view, 0xcc, CODE_SIZE);
+    memset(slot_view, 0xcc, CODE_SIZE);
+    memcpy(code_view + (now.at - setup.code), now.original, now.original_len);
+    memcpy(slot_view + (now.to - setup.slot), now.slot, now.slot_len);
+    execute(now.at, 0);
+    execute(now.to, 0);
+    if (now.steps) execute(now.to, 1);
+    fflush(stdout);
+}
+
+static uint8_t *map_code(uint64_t where) {
+    int file = memfd_create("code", 0);
+    if (file < 0 || ftruncate(file, CODE_SIZE)) die("memfd");
+    if (mmap((void *)where, CODE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED_NOREPLACE,
+             file, 0) != (void *)where)
+        die("mmap code");
+    uint8_t *view = mmap(0, CODE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (view == MAP_FAILED) die("mmap view");
+    return view;
+}
+
+static void map_data(uint64_t where, size_t size) {
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+    if (mmap((void *)where, size, PROT_READ | PROT_WRITE, flags, -1, 0) != (void *)where)
+        die("mmap data");
+}
+
+static void catch_signals(void) {
+    static uint8_t alternate[0x40000];
+    stack_t stack = {.ss_sp = alternate, .ss_size = sizeof alternate};
+    if (sigaltstack(&stack, 0)) die("sigaltstack");
+    struct sigaction action = {.sa_sigaction = on_signal,
+                               .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    int all[] = {SIGUSR1, SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (sigaction(all[i], &action, 0)) die("sigaction");
+    }
+}
+
+int main(void) {
+    alarm(20);
+    if (fread(&setup, sizeof setup, 1, stdin) != 1) die("setup");
+    code_view = map_code(setup.code);
+    slot_view = map_code(setup.slot);
+    map_data(setup.data, DATA_SIZE);
+    map_data(setup.stack, STACK_SIZE);
+    catch_signals();
+    while (fread(&now, sizeof now, 1, stdin) == 1) run_case();
+    return 0;
+}

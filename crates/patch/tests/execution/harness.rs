@@ -1,0 +1,173 @@
+//! Compiles the judge written in C, feeds it cases and reads what happened.
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use trapline_patch::relocate::{MAX_SLOT, Slot};
+
+use super::cases::Case;
+
+/// Where everything lies in the judge's process.
+#[derive(Clone, Copy)]
+pub(crate) struct Placement {
+    pub(crate) name: &'static str,
+    pub(crate) code: u64,
+    pub(crate) slot: u64,
+    pub(crate) data: u64,
+    pub(crate) stack: u64,
+}
+
+/// Bytes of each of the four areas.
+pub(crate) const AREA: u64 = 0x2000;
+
+impl Placement {
+    pub(crate) fn holds_no_code(&self, address: u64) -> bool {
+        !(self.code..self.code + AREA).contains(&address)
+            && !(self.slot..self.slot + AREA).contains(&address)
+    }
+}
+
+/// How one run ended, or one step of it. The layout is the judge's.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) signal: u64,
+    pub(crate) code: u64,
+    pub(crate) address: u64,
+    pub(crate) registers: [u64; 16],
+    pub(crate) rip: u64,
+    pub(crate) rflags: u64,
+    pub(crate) data: u64,
+    pub(crate) stack: u64,
+    pub(crate) vectors: u64,
+    pub(crate) top: [u64; 2],
+}
+
+/// The runs of one case.
+pub(crate) struct Runs {
+    pub(crate) original: Outcome,
+    pub(crate) moved: Outcome,
+    pub(crate) steps: Vec<Outcome>,
+}
+
+/// Runs all cases in one process.
+pub(crate) fn run(placement: &Placement, seed: u64, cases: &[(Case, Slot)]) -> Vec<Runs> {
+    let mut child = Command::new(harness())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the judge was just built");
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    let mut stdout = child.stdout.take().expect("stdout is piped");
+    let mut input = Vec::new();
+    for word in [placement.code, placement.slot, placement.data, placement.stack, seed] {
+        input.extend(word.to_le_bytes());
+    }
+    for (case, slot) in cases {
+        encode(case, slot, &mut input);
+    }
+    let writer = std::thread::spawn(move || stdin.write_all(&input));
+    let mut output = Vec::new();
+    stdout.read_to_end(&mut output).unwrap();
+    let status = child.wait().unwrap();
+    let mut reader = Reader { bytes: &output };
+    let mut all = Vec::new();
+    for (case, slot) in cases {
+        let Some(runs) = reader.runs(steps(slot)) else {
+            panic!("the judge ended with {status} at {:02x?}: {:02x?}", case.original, slot.bytes);
+        };
+        all.push(runs);
+    }
+    assert!(status.success() && writer.join().unwrap().is_ok(), "{status}");
+    all
+}
+
+/// Instructions that push or pop the flags would push or clear the step's own.
+fn steps(slot: &Slot) -> bool {
+    use trapline_patch::insn::InsnKind::{PopFlags, PushFlags};
+    !matches!(slot.kind, PushFlags | PopFlags)
+}
+
+fn encode(case: &Case, slot: &Slot, out: &mut Vec<u8>) {
+    let words =
+        [case.at.get(), case.to.get()].into_iter().chain(case.registers).chain([case.rflags]);
+    for word in words {
+        out.extend(word.to_le_bytes());
+    }
+    let lens = [case.original.len() as u32, slot.bytes.len() as u32, u32::from(steps(slot)), 0];
+    for len in lens {
+        out.extend(len.to_le_bytes());
+    }
+    let mut original = case.original.clone();
+    original.resize(16, 0xcc);
+    out.extend(original);
+    let mut bytes = slot.bytes.clone();
+    bytes.resize(MAX_SLOT, 0xcc);
+    out.extend(bytes);
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+}
+
+impl Reader<'_> {
+    fn runs(&mut self, stepped: bool) -> Option<Runs> {
+        let original = self.outcomes()?.pop()?;
+        let moved = self.outcomes()?.pop()?;
+        let steps = if stepped { self.outcomes()? } else { Vec::new() };
+        Some(Runs { original, moved, steps })
+    }
+
+    fn outcomes(&mut self) -> Option<Vec<Outcome>> {
+        let (count, rest) = self.bytes.split_first_chunk::<4>()?;
+        self.bytes = rest;
+        (0..u32::from_le_bytes(*count)).map(|_| self.outcome()).collect()
+    }
+
+    fn outcome(&mut self) -> Option<Outcome> {
+        Some(Outcome {
+            signal: self.word()?,
+            code: self.word()?,
+            address: self.word()?,
+            registers: self.words()?,
+            rip: self.word()?,
+            rflags: self.word()?,
+            data: self.word()?,
+            stack: self.word()?,
+            vectors: self.word()?,
+            top: self.words()?,
+        })
+    }
+
+    fn words<const N: usize>(&mut self) -> Option<[u64; N]> {
+        let mut words = [0; N];
+        for word in &mut words {
+            *word = self.word()?;
+        }
+        Some(words)
+    }
+
+    fn word(&mut self) -> Option<u64> {
+        let (word, rest) = self.bytes.split_first_chunk::<8>()?;
+        self.bytes = rest;
+        Some(u64::from_le_bytes(*word))
+    }
+}
+
+fn harness() -> &'static PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/execution/harness.c");
+        let name = format!("relocation-judge-{}", std::process::id());
+        let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let status = Command::new("gcc")
+            .args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"])
+            .arg(&program)
+            .arg(source)
+            .status()
+            .expect("gcc is needed to build the judge");
+        assert!(status.success(), "gcc: {status}");
+        program
+    })
+}
