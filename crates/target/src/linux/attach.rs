@@ -29,7 +29,9 @@ impl LinuxTarget {
             return Err(refused(pid, "we are attached to it already"));
         }
         let seized = seize_all(pid)?;
-        self.add_process(pid, false);
+        let leader_lives = seized.contains(&pid.leader());
+        let living = if leader_lives { Some(&pid.leader()) } else { seized.first() };
+        self.add_process(pid, *living.unwrap_or(&pid.leader()), false);
         for tid in &seized {
             self.books.threads.insert(*tid, Thread::new(pid, State::Born { attached: true }));
         }

@@ -98,11 +98,21 @@ impl LinuxTarget {
         if tid != pid.leader() {
             self.books.remove(tid);
             self.ready.push_back(TargetEvent::ThreadExited { pid, tid });
+            if self.books.threads_of(pid).is_empty() {
+                // The leader had exited before we attached, so its end is not
+                // told to us; the last thread's is that of the process.
+                self.process_ended(pid, status);
+            }
             return;
         }
         for tid in self.books.remove_process(pid) {
             self.ready.push_back(TargetEvent::ThreadExited { pid, tid });
         }
+        self.process_ended(pid, status);
+    }
+
+    fn process_ended(&mut self, pid: Pid, status: ExitStatus) {
+        self.books.processes.remove(&pid);
         self.ready.push_back(TargetEvent::ProcessExited { pid, status });
         self.child_let_go(pid);
     }
@@ -129,10 +139,19 @@ impl LinuxTarget {
         }
     }
 
-    /// Notes the stop and makes the event.
+    /// Notes the stop and makes the event. What comes before a thread's first
+    /// stop is told after it.
     fn report(&mut self, tid: Tid, at: KernelStop, cause: StopCause) -> Option<TargetEvent> {
         let thread = self.books.threads.get_mut(&tid)?;
+        let first = matches!(thread.state, State::Born { .. });
+        let begins = matches!(cause, StopCause::Started | StopCause::GroupStop(_));
         thread.stop_at(at);
+        let cause = if first && !begins {
+            thread.after_start = Some(cause);
+            StopCause::Started
+        } else {
+            cause
+        };
         Some(TargetEvent::Stopped { thread: Stopped::by_target(thread.pid, tid), cause })
     }
 
@@ -218,10 +237,14 @@ impl LinuxTarget {
             // another stop had overtaken.
             (_, None) => {
                 thread.state = State::Running;
+                registers::restart_interrupted_call(tid)?;
                 return self.go_on_as_before(tid).map(|()| None);
             }
         };
-        registers::restart_interrupted_call(tid)?;
+        // A group stop ends such a call without a debugger too.
+        if !matches!(cause, StopCause::GroupStop(_)) {
+            registers::restart_interrupted_call(tid)?;
+        }
         Ok(self.report(tid, KernelStop::Trap, cause))
     }
 
@@ -237,7 +260,7 @@ impl LinuxTarget {
         }
         let child = Pid::new(child);
         let ours = self.books.processes.get(&parent).is_some_and(|process| process.ours);
-        self.add_process(child, ours);
+        self.add_process(child, child.leader(), ours);
         self.books.threads.insert(child.leader(), Thread::new(child, born));
         let CloneFlags { shares_memory, vfork, .. } = flags;
         let cause = StopCause::Forked { child, shares_memory, vfork };
@@ -270,7 +293,7 @@ impl LinuxTarget {
         }
         self.books.threads.insert(tid, Thread::new(pid, State::Running));
         let ours = self.books.processes.get(&pid).is_some_and(|process| process.ours);
-        self.add_process(pid, ours);
+        self.add_process(pid, tid, ours);
         self.child_let_go(pid);
         Ok(self.report(tid, KernelStop::Event, StopCause::Executed { former }))
     }

@@ -83,6 +83,10 @@ impl LinuxTarget {
         if thread.at == KernelStop::Exit {
             return Err(TargetError::Gone);
         }
+        if let Some(child) = thread.vfork_child {
+            let why = format!("thread {tid} waits for process {child}, which borrows its memory");
+            return Err(TargetError::Refused { what: what.to_owned(), why });
+        }
         let call = Call { instruction, number, arguments };
         let outcome = run_and_restore(tid, thread, &call);
         let result = match outcome {
@@ -152,10 +156,10 @@ impl From<Errno> for Failure {
     }
 }
 
-fn run_and_restore(tid: Tid, thread: &mut Thread, call: &Call) -> Result2<u64> {
-    let before = registers::cached(tid, thread)?;
+fn run_and_restore(tid: Tid, thread: &mut Thread, call: &Call) -> CallResult<u64> {
     let mask = sys::signal_mask(tid.get())?;
     sys::set_signal_mask(tid.get(), ALL_BUT_TRAP)?;
+    let before = settled_registers(tid, thread)?;
     let result = write_call(tid, &before, call).map_err(Failure::from).and_then(|()| {
         step_over(tid, thread)?;
         check_end(tid, call)
@@ -169,7 +173,19 @@ fn run_and_restore(tid: Tid, thread: &mut Thread, call: &Call) -> Result2<u64> {
     result
 }
 
-type Result2<T> = std::result::Result<T, Failure>;
+/// The registers to come back to. An event stop lies inside a system call,
+/// whose result the kernel writes over `rax` when the thread goes on; so that
+/// call is brought to its end first, which executes no instruction.
+fn settled_registers(tid: Tid, thread: &mut Thread) -> CallResult<Registers> {
+    if thread.at == KernelStop::Event {
+        registers::flush(tid, thread)?;
+        step_over(tid, thread)?;
+        thread.at = KernelStop::Delivery;
+    }
+    Ok(registers::cached(tid, thread)?)
+}
+
+type CallResult<T> = std::result::Result<T, Failure>;
 
 fn write_call(tid: Tid, before: &Registers, call: &Call) -> Sys<()> {
     let mut registers = *before;
@@ -189,7 +205,7 @@ fn write_call(tid: Tid, before: &Registers, call: &Call) -> Sys<()> {
 /// Steps until the step's own trap. What else stops the thread meanwhile is an
 /// interrupt that another stop had overtaken, or a signal that cannot be
 /// blocked, which is kept for later.
-fn step_over(tid: Tid, thread: &mut Thread) -> Result2<()> {
+fn step_over(tid: Tid, thread: &mut Thread) -> CallResult<()> {
     loop {
         sys::step(tid.get(), 0)?;
         let status = sys::wait_for(tid.get())?;
@@ -209,7 +225,7 @@ fn step_over(tid: Tid, thread: &mut Thread) -> Result2<()> {
     }
 }
 
-fn check_end(tid: Tid, call: &Call) -> Result2<u64> {
+fn check_end(tid: Tid, call: &Call) -> CallResult<u64> {
     let after = registers::read(tid)?;
     if after.rip == call.instruction + SYSCALL.len() as u64 {
         return Ok(after.rax());

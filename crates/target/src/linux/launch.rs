@@ -42,7 +42,7 @@ impl LinuxTarget {
             return Err(refused(spec, &explain(spec, outcome)));
         }
         let pid = Pid::new(child);
-        self.add_process(pid, self.kill_on_exit);
+        self.add_process(pid, pid.leader(), self.kill_on_exit);
         let mut thread = Thread::new(pid, State::Running);
         thread.stop_at(KernelStop::Event);
         self.books.threads.insert(pid.leader(), thread);

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 
 use trapline_core::target::{Region, Result, TargetError};
-use trapline_core::{Pid, VirtAddr};
+use trapline_core::{Pid, Tid, VirtAddr};
 
 use super::LinuxTarget;
 use super::sys::{self, PAGE};
@@ -13,14 +13,15 @@ use crate::layout::maps;
 
 /// Opens a process's memory. The file stays with that memory when the process
 /// executes another program, so it is opened anew then.
-fn open(pid: Pid) -> Option<File> {
-    OpenOptions::new().read(true).write(true).open(format!("/proc/{pid}/mem")).ok()
+fn open(pid: Pid, tid: Tid) -> Option<File> {
+    OpenOptions::new().read(true).write(true).open(format!("/proc/{pid}/task/{tid}/mem")).ok()
 }
 
 impl LinuxTarget {
     /// Enters a process, or the program that took its place, into the books.
-    pub(super) fn add_process(&mut self, pid: Pid, ours: bool) {
-        let process = Process { memory: open(pid), syscall_instruction: None, ours };
+    /// `tid` is a thread of it that has not exited.
+    pub(super) fn add_process(&mut self, pid: Pid, tid: Tid, ours: bool) {
+        let process = Process { memory: open(pid, tid), syscall_instruction: None, ours };
         self.books.processes.insert(pid, process);
     }
 

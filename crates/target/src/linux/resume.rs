@@ -29,7 +29,13 @@ impl LinuxTarget {
             thread.state = State::Held(how);
             return Ok(());
         }
+        if let Some(cause) = thread.after_start.take() {
+            let thread = Stopped::by_target(proof.pid(), proof.tid());
+            self.ready.push_back(TargetEvent::Stopped { thread, cause });
+            return Ok(());
+        }
         if how == Resume::RUN
+            && thread.at != KernelStop::Exit
             && let Some(info) = thread.deferred.pop_front()
         {
             thread.signal = Some(info);
@@ -123,6 +129,15 @@ impl LinuxTarget {
 fn detach(tid: Tid, thread: &mut Thread, signal: Option<Signal>) -> Sys<()> {
     registers::disarm(tid, thread)?;
     registers::flush(tid, thread)?;
+    let untold = match thread.after_start.take() {
+        Some(StopCause::Signal(info)) => Some(info.signal),
+        _ => None,
+    };
+    let signal = signal.or(untold).or_else(|| {
+        thread.signal = Some(thread.deferred.pop_front()?);
+        thread.signal_lost = true;
+        thread.signal.map(|info| info.signal())
+    });
     let signal = hand_over_signal(tid, thread, signal)?;
     while let Some(info) = thread.deferred.pop_front() {
         sys::tgkill(thread.pid.get(), tid.get(), info.signal().0)?;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 
-use trapline_core::stop::Signal;
+use trapline_core::stop::{Signal, StopCause};
 use trapline_core::target::{Resume, Stopped};
 use trapline_core::x64::Registers;
 use trapline_core::x64::debug::DebugRegisters;
@@ -84,6 +84,9 @@ pub(super) struct Thread {
     pub(super) deferred: VecDeque<RawSigInfo>,
     /// Signals on their way to it that replace others.
     pub(super) substitutes: VecDeque<Substitute>,
+    /// What it really stopped for, when that came before its first stop, which
+    /// is reported first.
+    pub(super) after_start: Option<StopCause>,
     /// The process that borrows its memory while it waits.
     pub(super) vfork_child: Option<Pid>,
 }
@@ -105,6 +108,7 @@ impl Thread {
             signal_lost: false,
             deferred: VecDeque::new(),
             substitutes: VecDeque::new(),
+            after_start: None,
             vfork_child: None,
         }
     }
