@@ -20,8 +20,15 @@ pub(crate) struct Die<'a> {
 }
 
 impl<'a> Die<'a> {
-    /// Reads an entry; `None` where none can be read.
+    /// Reads an entry, or the one in a type unit that it stands for; `None`
+    /// where none can be read.
     pub(crate) fn open(units: &'a Units, at: DieRef) -> Option<Self> {
+        let die = Self::read(units, at)?;
+        let whole = die.reference(dw::DW_AT_signature).and_then(|at| Self::read(units, at));
+        Some(whole.unwrap_or(die))
+    }
+
+    fn read(units: &'a Units, at: DieRef) -> Option<Self> {
         let unit = units.unit(at.unit)?;
         let entry = unit.entry(at.offset).ok()?;
         Some(Self { units, at, unit, entry })

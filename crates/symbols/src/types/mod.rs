@@ -25,7 +25,7 @@ use crate::index::Name;
 use crate::names::{self, Pattern};
 use crate::units::{DieRef, UnitId};
 use die::Die;
-use size::{byte_size, dimensions};
+use size::{dimensions, full_size};
 
 /// Types of one name that a lookup returns: every unit has its own `size_t`.
 const MAX_NAMESAKES: usize = 16;
@@ -106,12 +106,25 @@ impl Image {
         found
     }
 
+    /// Complete types whose path ends with the one given.
     fn type_entries(&self, path: &str) -> Vec<DieRef> {
         let Some(pattern) = Pattern::new(path, false) else { return Vec::new() };
         let index = self.index();
         let named = index.types(pattern.key());
-        let meant = named.filter(|name| pattern.matches(index.path(name).into_iter()));
+        let meant = named.filter(|name| {
+            pattern.matches(index.path(name).into_iter())
+                || self.name_by_declaration(name).is_some_and(|full| {
+                    pattern.matches(names::components(&full).collect::<Vec<_>>().into_iter())
+                })
+        });
         meant.map(Name::die).collect()
+    }
+
+    /// The name of a definition that stands outside of its scope, with a
+    /// reference to the declaration within.
+    fn name_by_declaration(&self, name: &Name) -> Option<String> {
+        let die = Die::open(self.units(), name.die())?;
+        die.has(dw::DW_AT_specification).then(|| self.values.scopes.qualified_name(&die))?
     }
 
     /// The entry that defines what `die` declares, where one can be found.
@@ -119,21 +132,20 @@ impl Image {
         if !die.flag(dw::DW_AT_declaration) {
             return die;
         }
-        if let Some(whole) = die.follow(dw::DW_AT_signature) {
-            return whole;
-        }
         let (Some(own), Some(full)) = (die.name(), self.values.scopes.qualified_name(&die)) else {
             return die;
         };
         let index = self.index();
-        let named = index.types(names::base(&own)).filter(|name| index.qualified(name) == full);
+        let named = index.types(names::base(&own)).filter(|name| {
+            index.qualified(name) == full || self.name_by_declaration(name).as_ref() == Some(&full)
+        });
         let mut defined = named.filter_map(|name| Die::open(self.units(), name.die()));
         defined.find(|candidate| same_keyword(candidate.tag(), die.tag())).unwrap_or(die)
     }
 
     fn describe(&self, die: &Die<'_>) -> Type {
         let tag = die.tag();
-        let size = byte_size(die);
+        let size = full_size(die, &|die| self.definition(die));
         let name = match tag {
             dw::DW_TAG_base_type | dw::DW_TAG_unspecified_type => die.name(),
             _ => self.values.scopes.qualified_name(die),
@@ -190,7 +202,8 @@ impl Image {
             let kind = TypeKind::Other("an array of nothing".to_owned());
             return Type { name, size: None, kind };
         };
-        let mut size = Die::open(self.units(), element).and_then(|die| byte_size(&die));
+        let mut size = Die::open(self.units(), element)
+            .and_then(|die| full_size(&self.definition(die), &|inner| self.definition(inner)));
         let mut counts = dimensions(die);
         if counts.is_empty() {
             counts.push(None);

@@ -10,12 +10,20 @@ use crate::units::{DieRef, Units};
 /// Aliases and arrays in one another.
 const MAX_DEPTH: usize = 64;
 
-/// The size of a type in bytes, where it has one.
+/// Finds the definition behind an entry that may be a mere declaration.
+pub(crate) type Define<'a, 'd> = dyn Fn(Die<'d>) -> Die<'d> + 'a;
+
+/// The size of a type in bytes, where its own entries tell one.
 pub(crate) fn byte_size(die: &Die<'_>) -> Option<u64> {
-    size_within(die, MAX_DEPTH)
+    size_within(die, MAX_DEPTH, &|die| die)
 }
 
-fn size_within(die: &Die<'_>, depth: usize) -> Option<u64> {
+/// As [`byte_size`], for a type that may contain declared ones.
+pub(crate) fn full_size<'d>(die: &Die<'d>, define: &Define<'_, 'd>) -> Option<u64> {
+    size_within(die, MAX_DEPTH, define)
+}
+
+fn size_within<'d>(die: &Die<'d>, depth: usize, define: &Define<'_, 'd>) -> Option<u64> {
     if let Some(size) = die.number(dw::DW_AT_byte_size) {
         return Some(size);
     }
@@ -28,9 +36,11 @@ fn size_within(die: &Die<'_>, depth: usize) -> Option<u64> {
         | dw::DW_TAG_reference_type
         | dw::DW_TAG_rvalue_reference_type
         | dw::DW_TAG_unspecified_type => Some(8),
-        tag if is_alias(tag) || tag == dw::DW_TAG_enumeration_type => element_size(die, depth),
+        tag if is_alias(tag) || tag == dw::DW_TAG_enumeration_type => {
+            element_size(die, depth, define)
+        }
         dw::DW_TAG_array_type => {
-            let mut size = element_size(die, depth)?;
+            let mut size = element_size(die, depth, define)?;
             for count in dimensions(die) {
                 size = size.checked_mul(count?)?;
             }
@@ -46,8 +56,8 @@ fn size_within(die: &Die<'_>, depth: usize) -> Option<u64> {
     }
 }
 
-fn element_size(die: &Die<'_>, depth: usize) -> Option<u64> {
-    size_within(&Die::open(die.units, die.type_reference()?)?, depth)
+fn element_size<'d>(die: &Die<'d>, depth: usize, define: &Define<'_, 'd>) -> Option<u64> {
+    size_within(&define(Die::open(die.units, die.type_reference()?)?), depth, define)
 }
 
 /// The lengths of an array's dimensions, outermost first; `None` where only
