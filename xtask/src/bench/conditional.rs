@@ -1,0 +1,96 @@
+//! A pass over a breakpoint whose condition is false: each subject runs the same
+//! loop, with as many passes as suit its speed, and without any.
+
+use std::process::Command;
+
+use trapline_testkit::{Build, Debuggee, Linkage};
+
+use super::subject::{Context, Subject, address, timed};
+use super::{Goal, Item};
+
+pub(super) const ITEM: Item = Item {
+    name: "false-condition",
+    what: "one pass over a breakpoint whose condition is false",
+    unit: "us",
+    subjects: &[Subject::Trapline, Subject::Floor, Subject::Gdb, Subject::Lldb],
+    goals: &[Goal::Times(1.3, Subject::Floor), Goal::Times(0.2, Subject::Gdb)],
+    measure,
+};
+
+/// Passes that take a second or so.
+const fn passes(subject: Subject) -> u32 {
+    match subject {
+        Subject::Trapline | Subject::Floor => 100_000,
+        Subject::Gdb => 10_000,
+        Subject::Lldb => 2_000,
+    }
+}
+
+/// `(time with N passes - time with none) / N`.
+fn measure(context: &Context, subject: Subject) -> Result<f64, String> {
+    let built = Build::new("tight_loop").linkage(Linkage::Fixed).build();
+    let count = passes(subject);
+    let none = seconds(context, subject, &built, 0)?;
+    let many = seconds(context, subject, &built, count)?;
+    Ok((many - none) / f64::from(count) * 1e6)
+}
+
+fn seconds(
+    context: &Context,
+    subject: Subject,
+    built: &Debuggee,
+    count: u32,
+) -> Result<f64, String> {
+    let mut command = loop_under(context, subject, built, count)?;
+    let finished = timed(&mut command, &format!("calls={count} "))?;
+    if count > 0 && own_ns_per_call(&[finished.stdout, finished.stderr].concat()) < 500.0 {
+        return Err("the program ran at full speed: the breakpoint was not there".to_owned());
+    }
+    Ok(finished.elapsed.as_secs_f64())
+}
+
+fn loop_under(
+    context: &Context,
+    subject: Subject,
+    built: &Debuggee,
+    count: u32,
+) -> Result<Command, String> {
+    let mut command = context.debugger(subject)?;
+    match subject {
+        Subject::Trapline => {
+            command.args(["run", "--batch", "-b", "body if i == -1", "--"]);
+        }
+        Subject::Gdb => {
+            command.args(["-batch", "-ex", "break body if i == -1", "-ex", "run", "--args"]);
+        }
+        Subject::Lldb => {
+            let set = "breakpoint set --name body --condition 'i == -1'";
+            command.args(["--batch", "-o", set, "-o", "run", "--"]);
+        }
+        Subject::Floor => {
+            for symbol in ["main", "body", "_start"] {
+                command.arg(address(&built.path, symbol)?);
+            }
+        }
+    }
+    command.arg(&built.path).arg(count.to_string());
+    Ok(command)
+}
+
+/// What the loop itself measured; 0 when it did not say.
+fn own_ns_per_call(output: &str) -> f64 {
+    let after = output.split_once("ns_per_call=").map_or("", |(_, rest)| rest);
+    after.split_whitespace().next().and_then(|text| text.parse().ok()).unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loops_own_figure_is_read() {
+        let text = "calls=1 sum=0 ns_per_call=812.5\n";
+        assert_eq!(own_ns_per_call(text).to_bits(), 812.5_f64.to_bits());
+        assert_eq!(own_ns_per_call("").to_bits(), 0.0_f64.to_bits());
+    }
+}

@@ -1,0 +1,100 @@
+//! Who is measured, and how each is asked to do the same thing.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use trapline_testkit::{Finished, run, target_dir, workspace_root};
+
+use crate::packages;
+use crate::steps::{call, command, output};
+
+/// A debugger, or the least that one could be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Subject {
+    Trapline,
+    Gdb,
+    Lldb,
+    /// A C loop around ptrace that does nothing but the work of a hit.
+    Floor,
+}
+
+impl Subject {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Trapline => "trapline",
+            Self::Gdb => "gdb",
+            Self::Lldb => "lldb",
+            Self::Floor => "ptrace loop",
+        }
+    }
+}
+
+/// What is built once for all items.
+pub(super) struct Context {
+    /// The release build of the program, or why there is none.
+    trapline: Result<PathBuf, String>,
+    /// The C loop around ptrace.
+    pub(super) floor: PathBuf,
+}
+
+impl Context {
+    pub(super) fn prepare() -> Result<Self, String> {
+        packages::ensure(packages::FOR_TESTS)?;
+        let folder = target_dir().join("bench");
+        std::fs::create_dir_all(&folder).map_err(|why| format!("{}: {why}", folder.display()))?;
+        let floor = folder.join("ptrace_floor");
+        let source = workspace_root().join("xtask").join("bench").join("ptrace_floor.c");
+        call(command(&["gcc", "-O2", "-Wall", "-o"]).arg(&floor).arg(source))?;
+        Ok(Self { trapline: build_trapline(), floor })
+    }
+
+    /// A command that starts a debugger with no start-up file of the user's.
+    pub(super) fn debugger(&self, subject: Subject) -> Result<Command, String> {
+        let mut command = match subject {
+            Subject::Trapline => Command::new(self.trapline.as_ref().map_err(Clone::clone)?),
+            Subject::Gdb => Command::new("gdb"),
+            Subject::Lldb => Command::new("lldb-19"),
+            Subject::Floor => Command::new(&self.floor),
+        };
+        match subject {
+            Subject::Gdb => command.args(["-nx", "-q", "-iex", "set debuginfod enabled off"]),
+            Subject::Lldb => command.arg("--no-lldbinit"),
+            Subject::Trapline | Subject::Floor => &mut command,
+        };
+        Ok(command)
+    }
+}
+
+fn build_trapline() -> Result<PathBuf, String> {
+    let words = ["cargo", "build", "--release", "--package", "trapline", "--bins", "--quiet"];
+    output(&mut command(&words))?;
+    let path = target_dir().join("release").join("trapline");
+    if path.exists() { Ok(path) } else { Err(format!("there is no {}", path.display())) }
+}
+
+/// No sample takes longer than this.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Runs a debugger and refuses the sample unless its output shows `proof` that
+/// it did what was asked.
+pub(super) fn timed(command: &mut Command, proof: &str) -> Result<Finished, String> {
+    let finished = run(command, LIMIT);
+    if finished.stdout.contains(proof) || finished.stderr.contains(proof) {
+        return Ok(finished);
+    }
+    let program = command.get_program().to_string_lossy().into_owned();
+    let said = [finished.stdout, finished.stderr].concat();
+    let tail: Vec<&str> = said.lines().rev().take(3).collect();
+    Err(format!("{program} ({}) did not show {proof:?}: {tail:?}", finished.status))
+}
+
+/// The address of a symbol, in hexadecimal, as nm(1) prints it.
+pub(super) fn address(program: &std::path::Path, symbol: &str) -> Result<String, String> {
+    let text = output(Command::new("nm").arg(program))?;
+    let words = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    words
+        .filter(|words| words.get(2) == Some(&symbol))
+        .find_map(|words| words.first().map(ToString::to_string))
+        .ok_or_else(|| format!("no symbol {symbol} in {}", program.display()))
+}
