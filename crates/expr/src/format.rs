@@ -1,6 +1,178 @@
-//! stub
-use trapline_core::types::{ResolveType, Type};
-/// stub
-pub fn type_name(ty: &Type, _types: &dyn ResolveType) -> String {
-    ty.name.clone()
+//! Values as text, the way gdb prints C and C++ values; Rust's own shapes
+//! (tuples, enums with data, `&str`, `String`) the way Rust writes them.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use trapline_core::VirtAddr;
+use trapline_core::memory::ReadMemory;
+use trapline_core::types::{PointerFlavour, ResolveType, Type, TypeKind};
+
+use crate::limits;
+use crate::value::Value;
+
+mod aggregate;
+mod describe;
+mod letters;
+mod number;
+mod pointer;
+mod quote;
+mod spell;
+
+pub use describe::describe_type;
+pub use number::float_text;
+pub use spell::type_name;
+
+/// Finds the name of what is at an address: `main+4`.
+pub type Symbolize<'a> = &'a dyn Fn(VirtAddr) -> Option<String>;
+
+/// How values are printed.
+#[derive(Clone, Copy)]
+pub struct FormatOptions<'a> {
+    /// gdb's format letter, as in `/x`.
+    pub letter: Option<Letter>,
+    /// Most elements of an array, and most characters of a string.
+    pub max_elements: usize,
+    /// How deep records and arrays are opened.
+    pub depth: usize,
+    /// One member a line.
+    pub pretty: bool,
+    /// Names for the addresses of functions.
+    pub symbolize: Option<Symbolize<'a>>,
+}
+
+impl Default for FormatOptions<'_> {
+    /// gdb's: 200 elements, 20 levels, on one line.
+    fn default() -> Self {
+        Self {
+            letter: None,
+            max_elements: 200,
+            depth: limits::MAX_PRINT_DEPTH,
+            pretty: false,
+            symbolize: None,
+        }
+    }
+}
+
+/// gdb's format letters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Letter {
+    /// `x`: hexadecimal.
+    Hex,
+    /// `z`: hexadecimal with leading zeros.
+    PaddedHex,
+    /// `d`: signed decimal.
+    Signed,
+    /// `u`: unsigned decimal.
+    Unsigned,
+    /// `o`: octal.
+    Octal,
+    /// `t`: binary.
+    Binary,
+    /// `c`: a character.
+    Character,
+    /// `a`: an address with its symbol.
+    Address,
+    /// `f`: floating point.
+    Float,
+    /// `s`: a string where it can be one.
+    Text,
+}
+
+impl Letter {
+    /// The format of a letter.
+    pub fn parse(letter: char) -> Option<Self> {
+        Some(match letter {
+            'x' => Self::Hex,
+            'z' => Self::PaddedHex,
+            'd' => Self::Signed,
+            'u' => Self::Unsigned,
+            'o' => Self::Octal,
+            't' => Self::Binary,
+            'c' => Self::Character,
+            'a' => Self::Address,
+            'f' => Self::Float,
+            's' => Self::Text,
+            _ => return None,
+        })
+    }
+}
+
+/// A value as text. What cannot be read or resolved shows as `<...>` in its
+/// place; the rest is still printed.
+pub fn format_value(
+    value: &Value,
+    types: &dyn ResolveType,
+    memory: &dyn ReadMemory,
+    options: &FormatOptions<'_>,
+) -> String {
+    let mut formatter = Formatter { types, memory, options, out: String::new() };
+    let at = value.address();
+    formatter.top(&value.ty, value.bytes.as_ref(), at);
+    formatter.out
+}
+
+/// Text that stands for a variable whose place says that it is nowhere.
+pub fn format_unavailable(why: &str) -> String {
+    if why == "optimized out" { "<optimized out>".to_owned() } else { format!("<{why}>") }
+}
+
+/// Longest text that is made of one value.
+const MAX_OUTPUT: usize = 1 << 20;
+
+struct Formatter<'a> {
+    types: &'a dyn ResolveType,
+    memory: &'a dyn ReadMemory,
+    options: &'a FormatOptions<'a>,
+    out: String,
+}
+
+/// Where in a value the formatter is.
+#[derive(Clone, Copy)]
+struct Context {
+    depth: usize,
+    /// The address of the bytes at hand.
+    at: Option<VirtAddr>,
+    /// Whether the value stands by itself: pointers then show their types.
+    top: bool,
+}
+
+impl Context {
+    fn inside(self, offset: u64) -> Self {
+        Self { depth: self.depth + 1, at: self.at.map(|at| at.wrapping_add(offset)), top: false }
+    }
+}
+
+impl Formatter<'_> {
+    fn top(&mut self, ty: &Arc<Type>, bytes: &[u8], at: Option<VirtAddr>) {
+        self.value(ty, bytes, Context { depth: 0, at, top: true });
+    }
+
+    fn note(&mut self, text: &str) {
+        let _ = write!(self.out, "<{text}>");
+    }
+
+    fn value(&mut self, ty: &Arc<Type>, bytes: &[u8], context: Context) {
+        if self.out.len() > MAX_OUTPUT {
+            return self.out.push_str("...");
+        }
+        let stripped = match self.types.strip(ty) {
+            Ok(stripped) => stripped,
+            Err(why) => return self.note(&why),
+        };
+        match &stripped.kind {
+            TypeKind::Void => self.out.push_str("void"),
+            TypeKind::Base(kind) => self.base(*kind, bytes),
+            TypeKind::Enum { signed, enumerators } => self.enumeration(*signed, enumerators, bytes),
+            TypeKind::Pointer { flavour: PointerFlavour::Pointer, .. } => {
+                self.pointer(ty, &stripped, bytes, context);
+            }
+            TypeKind::Pointer { .. } => self.reference(ty, &stripped, bytes, context),
+            TypeKind::Array { element, count } => self.array(element, *count, bytes, context),
+            TypeKind::Record(record) => self.record(&stripped, record, bytes, context),
+            TypeKind::Function { .. } => self.function(ty, bytes),
+            TypeKind::Alias { .. } => self.note("incomplete type"),
+            TypeKind::Other(what) => self.note(what),
+        }
+    }
 }

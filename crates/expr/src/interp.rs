@@ -19,6 +19,7 @@ use crate::value::{Bytes, Value, ValuePlace};
 
 mod fetch;
 mod number;
+pub(crate) use number::x87;
 mod text;
 
 /// What an expression is evaluated against: a frame of a stopped thread and

@@ -1,0 +1,316 @@
+//! Arrays and records.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use trapline_core::VirtAddr;
+use trapline_core::types::{BitField, Member, Record, RecordFlavour, Type, TypeKind, TypeLink};
+
+use super::number::{signed, unsigned};
+use super::pointer::is_c_text;
+use super::{Context, Formatter, Letter, quote};
+use crate::layout;
+
+impl Formatter<'_> {
+    pub(super) fn array(
+        &mut self,
+        element: &TypeLink,
+        count: Option<u64>,
+        bytes: &[u8],
+        context: Context,
+    ) {
+        let resolved = self.types.follow(element).and_then(|ty| {
+            let stripped = self.types.strip(&ty)?;
+            Ok((ty, stripped))
+        });
+        let (ty, stripped) = match resolved {
+            Ok(both) => both,
+            Err(why) => return self.note(&why),
+        };
+        let as_text = matches!(self.options.letter, None | Some(Letter::Text));
+        if as_text && is_c_text(&stripped) {
+            return self.char_array(bytes);
+        }
+        let size = usize::try_from(stripped.size.unwrap_or(0)).unwrap_or(0);
+        let fits = if size == 0 { 0 } else { bytes.len() / size };
+        let count = usize::try_from(count.unwrap_or(0)).unwrap_or(usize::MAX).min(fits);
+        if context.depth >= self.options.depth {
+            return self.out.push_str("{...}");
+        }
+        self.out.push('{');
+        self.elements(&ty, &bytes[..count * size], size, context);
+        self.out.push('}');
+    }
+
+    /// Elements between commas, equal ones counted.
+    fn elements(&mut self, ty: &Arc<Type>, bytes: &[u8], size: usize, context: Context) {
+        let mut chunks = bytes.chunks_exact(size.max(1)).enumerate().peekable();
+        let mut printed = 0;
+        while let Some((index, chunk)) = chunks.next() {
+            if index > 0 {
+                self.out.push_str(", ");
+            }
+            if printed >= self.options.max_elements {
+                // gdb ends a cut list without the last comma.
+                self.out.truncate(self.out.len() - 2);
+                return self.out.push_str("...");
+            }
+            let mut run = 1;
+            let rest = &bytes[(index + 1) * size..];
+            let equal = rest.chunks_exact(size).take_while(|next| *next == chunk).count();
+            self.value(ty, chunk, context.inside((index * size) as u64));
+            if equal >= quote::REPEATS {
+                run += equal;
+                for _ in 0..equal {
+                    chunks.next();
+                }
+                let _ = write!(self.out, " <repeats {run} times>");
+            }
+            printed += 1;
+        }
+    }
+
+    /// A `char` array: what stands before the zero bytes at its end.
+    fn char_array(&mut self, bytes: &[u8]) {
+        let used = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        // One zero byte ends the string; more are part of the array, and gdb
+        // stops at the first one when the rest is zero as well.
+        self.out.push_str(&quote::string(&bytes[..used], self.options.max_elements, false));
+    }
+
+    pub(super) fn record(
+        &mut self,
+        ty: &Arc<Type>,
+        record: &Record,
+        bytes: &[u8],
+        context: Context,
+    ) {
+        if record.declaration {
+            return self.note("incomplete type");
+        }
+        if let Some(text) = layout::text(ty, self.types) {
+            return self.counted_text(text, bytes);
+        }
+        if context.depth >= self.options.depth {
+            return self.out.push_str("{...}");
+        }
+        match &record.flavour {
+            RecordFlavour::Variants { discriminant } => {
+                self.variants(ty, record, discriminant.as_deref(), bytes, context);
+            }
+            _ if is_tuple(record) => self.tuple(ty, record, bytes, context),
+            _ => self.members(record, bytes, context),
+        }
+    }
+
+    fn counted_text(&mut self, layout: layout::TextLayout, bytes: &[u8]) {
+        let (Some(pointer), Some(len)) =
+            (word_at(bytes, layout.pointer), word_at(bytes, layout.len))
+        else {
+            return self.note("a string of another layout");
+        };
+        let max = self.options.max_elements;
+        let shown = len.min(max as u64) as usize;
+        let mut text = vec![0; shown];
+        match self.memory.read_exact(VirtAddr::new(pointer), &mut text) {
+            Ok(()) => self.out.push_str(&quote::string(&text, max, len > shown as u64)),
+            Err(error) => self.note(&format!("error: {error}")),
+        }
+    }
+
+    fn members(&mut self, record: &Record, bytes: &[u8], context: Context) {
+        if record.members.is_empty() {
+            return self.out.push_str("{}");
+        }
+        self.out.push('{');
+        for (index, member) in record.members.iter().enumerate() {
+            self.separate(index, context);
+            if member.base_class {
+                let name = self.types.follow(&member.ty).map(|ty| ty.name.clone());
+                let _ = write!(self.out, "<{}> = ", name.unwrap_or_default());
+            } else if !member.name.is_empty() {
+                let _ = write!(self.out, "{} = ", member.name);
+            }
+            self.member(member, bytes, context);
+        }
+        if self.options.pretty {
+            self.new_line(context.depth);
+        }
+        self.out.push('}');
+    }
+
+    fn separate(&mut self, index: usize, context: Context) {
+        if index > 0 {
+            self.out.push(',');
+        }
+        if self.options.pretty {
+            self.new_line(context.depth + 1);
+        } else if index > 0 {
+            self.out.push(' ');
+        }
+    }
+
+    fn new_line(&mut self, depth: usize) {
+        self.out.push('\n');
+        self.out.push_str(&"  ".repeat(depth));
+    }
+
+    /// The value of one member of a record's bytes.
+    fn member(&mut self, member: &Member, bytes: &[u8], context: Context) {
+        let ty = match self.types.follow(&member.ty) {
+            Ok(ty) => ty,
+            Err(why) => return self.note(&why),
+        };
+        let size = self.types.strip(&ty).ok().and_then(|stripped| stripped.size);
+        let Some(mine) = part(bytes, member.offset, size) else {
+            return self.note("outside the record");
+        };
+        let inside = context.inside(member.offset);
+        match member.bits {
+            None => self.value(&ty, mine, inside),
+            Some(field) => {
+                let taken = bits(mine, field, self.is_signed(&ty));
+                self.value(&ty, &taken[..mine.len().min(16)], inside);
+            }
+        }
+    }
+
+    fn is_signed(&self, ty: &Arc<Type>) -> bool {
+        use trapline_core::types::BaseKind;
+        self.types.strip(ty).is_ok_and(|stripped| {
+            matches!(
+                stripped.kind,
+                TypeKind::Base(BaseKind::Signed | BaseKind::SignedChar)
+                    | TypeKind::Enum { signed: true, .. }
+            )
+        })
+    }
+
+    /// `Name(a, b)`, or `(a, b)` for a tuple without a name of its own.
+    fn tuple(&mut self, ty: &Type, record: &Record, bytes: &[u8], context: Context) {
+        if !ty.name.starts_with('(') {
+            self.out.push_str(short_name(&ty.name));
+        }
+        self.out.push('(');
+        for (index, member) in record.members.iter().enumerate() {
+            if index > 0 {
+                self.out.push_str(", ");
+            }
+            self.member(member, bytes, context);
+        }
+        self.out.push(')');
+    }
+
+    /// The live variant of a sum type: `Some(5)`, `Point{x: 1}`'s like.
+    fn variants(
+        &mut self,
+        ty: &Type,
+        record: &Record,
+        discriminant: Option<&Member>,
+        bytes: &[u8],
+        context: Context,
+    ) {
+        let selected = match discriminant {
+            None => record.members.first(),
+            Some(member) => match self.discriminant(member, bytes) {
+                Some(values) => live(record, values),
+                None => None,
+            },
+        };
+        let Some(variant) = selected else {
+            return self.note(&format!("{} without a live variant", ty.name));
+        };
+        let inner = self.types.follow(&variant.ty).and_then(|ty| self.types.strip(&ty));
+        let inner = match inner {
+            Ok(inner) => inner,
+            Err(why) => return self.note(&why),
+        };
+        let Some(mine) = part(bytes, variant.offset, inner.size) else {
+            return self.note("outside the record");
+        };
+        let name = if variant.name.is_empty() { &inner.name } else { &variant.name };
+        self.out.push_str(short_name(name));
+        let TypeKind::Record(fields) = &inner.kind else {
+            return self.parenthesised(&inner, mine, context);
+        };
+        self.variant_fields(fields, mine, context);
+    }
+
+    fn parenthesised(&mut self, ty: &Arc<Type>, bytes: &[u8], context: Context) {
+        self.out.push('(');
+        self.value(ty, bytes, context.inside(0));
+        self.out.push(')');
+    }
+
+    fn variant_fields(&mut self, fields: &Record, bytes: &[u8], context: Context) {
+        if fields.members.is_empty() {
+            return;
+        }
+        if !is_tuple(fields) {
+            return self.members(fields, bytes, context);
+        }
+        self.out.push('(');
+        for (index, member) in fields.members.iter().enumerate() {
+            if index > 0 {
+                self.out.push_str(", ");
+            }
+            self.member(member, bytes, context);
+        }
+        self.out.push(')');
+    }
+
+    /// The discriminant read as unsigned and as signed.
+    fn discriminant(&self, member: &Member, bytes: &[u8]) -> Option<(i128, i128)> {
+        let ty = self.types.follow(&member.ty).and_then(|ty| self.types.strip(&ty)).ok()?;
+        let mine = part(bytes, member.offset, ty.size)?;
+        Some((unsigned(mine).cast_signed(), signed(mine)))
+    }
+}
+
+/// The variant that a discriminant selects, or the one chosen by default.
+fn live(record: &Record, (unsigned, signed): (i128, i128)) -> Option<&Member> {
+    let selects = |member: &&Member| {
+        member
+            .variant
+            .as_ref()
+            .is_some_and(|values| values.contains(&unsigned) || values.contains(&signed))
+    };
+    let default = |member: &&Member| member.variant.as_ref().is_none_or(|values| values.is_empty());
+    record.members.iter().find(selects).or_else(|| record.members.iter().find(default))
+}
+
+/// Whether the members are numbered as Rust numbers a tuple's: `__0`, `__1`.
+fn is_tuple(record: &Record) -> bool {
+    !record.members.is_empty()
+        && record.members.iter().enumerate().all(|(index, member)| {
+            member.name.strip_prefix("__") == Some(index.to_string().as_str())
+        })
+}
+
+/// A path's last name, generic arguments kept.
+fn short_name(name: &str) -> &str {
+    let head = name.find('<').unwrap_or(name.len());
+    name[..head].rfind("::").map_or(name, |at| &name[at + 2..])
+}
+
+fn part(bytes: &[u8], offset: u64, size: Option<u64>) -> Option<&[u8]> {
+    let start = usize::try_from(offset).ok()?;
+    let end = start.checked_add(usize::try_from(size.unwrap_or(0)).ok()?)?;
+    bytes.get(start..end)
+}
+
+fn word_at(bytes: &[u8], offset: u64) -> Option<u64> {
+    part(bytes, offset, Some(8)).map(|word| unsigned(word) as u64)
+}
+
+/// A bit-field's value in the bytes of its integer.
+fn bits(bytes: &[u8], field: BitField, is_signed: bool) -> [u8; 16] {
+    let width = field.width.clamp(1, 128);
+    let unused = 128 - width;
+    let low = unsigned(bytes).checked_shr(field.shift).unwrap_or(0) << unused;
+    if is_signed {
+        (low.cast_signed() >> unused).to_le_bytes()
+    } else {
+        (low >> unused).to_le_bytes()
+    }
+}

@@ -1,0 +1,112 @@
+//! Types opened up, as gdb's `ptype` shows them.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use trapline_core::types::{
+    AliasFlavour, Enumerator, Member, PointerFlavour, Record, RecordFlavour, ResolveType, Type,
+    TypeKind,
+};
+
+use super::spell::declare;
+use super::type_name;
+
+/// A type with its typedefs followed and its members or enumerators listed,
+/// one a line. Pointers and arrays of such types show the opened type once.
+///
+/// # Errors
+/// The debug information is corrupt; a sentence.
+pub fn describe_type(ty: &Arc<Type>, types: &dyn ResolveType) -> Result<String, String> {
+    let (core, suffix) = outer_marks(ty, types)?;
+    let text = match &core.kind {
+        TypeKind::Record(record) => describe_record(&core, record, types),
+        TypeKind::Enum { enumerators, .. } => describe_enum(&core, enumerators),
+        _ => return Ok(type_name(&*untypedef(ty, types)?, types)),
+    };
+    Ok(if suffix.is_empty() { text } else { format!("{text} {suffix}") })
+}
+
+/// Takes typedefs off, but not qualifiers.
+fn untypedef(ty: &Arc<Type>, types: &dyn ResolveType) -> Result<Arc<Type>, String> {
+    let mut current = ty.clone();
+    for _ in 0..64 {
+        let TypeKind::Alias { flavour: AliasFlavour::Typedef, target: Some(link) } = &current.kind
+        else {
+            return Ok(current);
+        };
+        current = types.follow(link)?;
+    }
+    Err("the type's aliases form a cycle (corrupt debug information)".to_owned())
+}
+
+/// The record or other type under pointers and arrays, and their marks.
+fn outer_marks(ty: &Arc<Type>, types: &dyn ResolveType) -> Result<(Arc<Type>, String), String> {
+    let mut current = types.strip(ty)?;
+    let mut marks = String::new();
+    for _ in 0..64 {
+        let next = match &current.kind {
+            TypeKind::Pointer { target: Some(link), flavour } if current.name.is_empty() => {
+                let mark = if *flavour == PointerFlavour::Pointer { '*' } else { '&' };
+                marks.insert(0, mark);
+                types.follow(link)?
+            }
+            TypeKind::Array { element, count } => {
+                let count = count.map_or(String::new(), |count| count.to_string());
+                let _ = write!(marks, "[{count}]");
+                types.follow(element)?
+            }
+            _ => return Ok((current, marks)),
+        };
+        current = types.strip(&next)?;
+    }
+    Ok((current, marks))
+}
+
+fn describe_record(ty: &Type, record: &Record, types: &dyn ResolveType) -> String {
+    let tag = match record.flavour {
+        RecordFlavour::Struct => "struct",
+        RecordFlavour::Class => "class",
+        RecordFlavour::Union => "union",
+        RecordFlavour::Variants { .. } => "enum",
+    };
+    let gap = if ty.name.is_empty() { "" } else { " " };
+    let mut text = format!("{tag}{gap}{}", ty.name);
+    let (bases, members): (Vec<&Member>, Vec<&Member>) =
+        record.members.iter().partition(|member| member.base_class);
+    for (index, base) in bases.iter().enumerate() {
+        let lead = if index == 0 { " : " } else { ", " };
+        let name = types.follow(&base.ty).map(|ty| type_name(&ty, types));
+        let _ = write!(text, "{lead}public {}", name.unwrap_or_else(|_| "?".to_owned()));
+    }
+    text.push_str(" {\n");
+    if record.declaration {
+        text.push_str("    <incomplete type>\n");
+    } else if members.is_empty() {
+        text.push_str("    <no data fields>\n");
+    }
+    for member in members {
+        let line = match types.follow(&member.ty) {
+            Ok(ty) => declare(&ty, types, member.name.clone(), 0),
+            Err(why) => format!("<{why}> {}", member.name),
+        };
+        let bits = member.bits.map_or(String::new(), |bits| format!(" : {}", bits.width));
+        let _ = writeln!(text, "    {line}{bits};");
+    }
+    text.push('}');
+    text
+}
+
+fn describe_enum(ty: &Type, enumerators: &[Enumerator]) -> String {
+    let mut next = 0;
+    let mut parts = Vec::new();
+    for each in enumerators {
+        if each.value == next {
+            parts.push(each.name.clone());
+        } else {
+            parts.push(format!("{} = {}", each.name, each.value));
+        }
+        next = each.value.saturating_add(1);
+    }
+    let gap = if ty.name.is_empty() { "" } else { " " };
+    format!("enum{gap}{} {{{}}}", ty.name, parts.join(", "))
+}

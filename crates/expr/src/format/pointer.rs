@@ -1,0 +1,112 @@
+//! Pointers, references, functions, and the strings they point to.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use trapline_core::VirtAddr;
+use trapline_core::types::{BaseKind, Type, TypeKind};
+
+use super::number::unsigned;
+use super::{Context, Formatter, Letter, quote, type_name};
+use crate::layout;
+
+impl Formatter<'_> {
+    pub(super) fn pointer(
+        &mut self,
+        ty: &Arc<Type>,
+        stripped: &Type,
+        bytes: &[u8],
+        context: Context,
+    ) {
+        let address = VirtAddr::new(unsigned(bytes) as u64);
+        let letter = self.options.letter.filter(|letter| *letter != Letter::Text);
+        if let Some(letter) = letter
+            && self.by_letter(letter, BaseKind::Unsigned, bytes)
+        {
+            return;
+        }
+        let target = self.target(stripped);
+        let is_text = target.as_ref().is_some_and(|target| is_c_text(target));
+        let is_code =
+            target.as_ref().is_some_and(|target| matches!(target.kind, TypeKind::Function { .. }));
+        if context.top && !is_text {
+            let _ = write!(self.out, "({}) ", type_name(ty, self.types));
+        }
+        if is_code {
+            self.address(address);
+        } else {
+            let _ = write!(self.out, "{address}");
+        }
+        if is_text && address.get() != 0 {
+            self.out.push(' ');
+            self.c_string(address);
+        }
+    }
+
+    /// What a pointer points to, its qualifiers taken off.
+    fn target(&self, pointer: &Type) -> Option<Arc<Type>> {
+        let TypeKind::Pointer { target: Some(link), .. } = &pointer.kind else { return None };
+        let target = self.types.follow(link).ok()?;
+        self.types.strip(&target).ok()
+    }
+
+    fn c_string(&mut self, address: VirtAddr) {
+        let max = self.options.max_elements;
+        match self.memory.read_c_string(address, max.saturating_add(1)) {
+            Ok(text) => self.out.push_str(&quote::string(&text, max, false)),
+            Err(error) => {
+                let _ = write!(self.out, "<error: {error}>");
+            }
+        }
+    }
+
+    /// A C++ reference shows what it refers to; a Rust one is a pointer.
+    pub(super) fn reference(
+        &mut self,
+        ty: &Arc<Type>,
+        stripped: &Type,
+        bytes: &[u8],
+        context: Context,
+    ) {
+        if stripped.name.starts_with('&') || self.options.letter.is_some() {
+            return self.pointer(ty, stripped, bytes, context);
+        }
+        let address = VirtAddr::new(unsigned(bytes) as u64);
+        if context.top {
+            let _ = write!(self.out, "({}) ", type_name(ty, self.types));
+        }
+        let _ = write!(self.out, "@{address}");
+        let Some(target) = self.target(stripped) else { return };
+        if !context.top {
+            return;
+        }
+        self.out.push_str(": ");
+        let size = usize::try_from(target.size.unwrap_or(0)).unwrap_or(usize::MAX);
+        if size as u64 > crate::limits::MAX_VALUE {
+            return self.note("too large");
+        }
+        let mut bytes = vec![0; size];
+        match self.memory.read_exact(address, &mut bytes) {
+            Ok(()) => {
+                let inside = Context { at: Some(address), top: false, ..context };
+                self.value(&target, &bytes, inside);
+            }
+            Err(error) => self.note(&format!("error: {error}")),
+        }
+    }
+
+    /// A function, whose bytes are its address.
+    pub(super) fn function(&mut self, ty: &Arc<Type>, bytes: &[u8]) {
+        let _ = write!(self.out, "{{{}}} ", type_name(ty, self.types));
+        self.address(VirtAddr::new(unsigned(bytes) as u64));
+    }
+}
+
+/// Whether a pointer to this shows the string there: C's characters, but not
+/// Rust's `u8`.
+pub(super) fn is_c_text(ty: &Type) -> bool {
+    let named_byte = matches!(ty.name.as_str(), "u8" | "i8");
+    layout::is_text_byte(ty)
+        && !named_byte
+        && matches!(ty.kind, TypeKind::Base(BaseKind::SignedChar | BaseKind::UnsignedChar))
+}
