@@ -1,7 +1,7 @@
 //! Slots for instructions that go elsewhere: jumps, branches, calls and system
 //! calls.
 
-use iced_x86::{Code, Encoder, Instruction, Register};
+use iced_x86::{Code, Encoder, Instruction, OpKind, Register};
 use trapline_core::VirtAddr;
 use trapline_core::x64::{RED_ZONE, Reg};
 
@@ -90,33 +90,23 @@ fn indirect_call(insn: &Insn, bytes: &[u8], out: &mut Emitter) -> Result<(), Ref
     if insn.raw.op0_register() == Register::RSP {
         return Err(Refusal::CallsStack);
     }
-    if insn.raw.memory_base() == Register::RSP {
+    // The load must fault before anything is pushed, and must see what the
+    // push would overwrite.
+    if insn.raw.op0_kind() == OpKind::Memory {
         return enter_through_stack(insn, Some(insn.next()), out);
     }
-    let start = out.offset();
     let mut jump = bytes.to_vec();
     if !call_to_jump(insn, &mut jump) {
         return Err(Refusal::OutOfReach);
     }
-    if insn.rip_relative().is_some() {
-        // The jump stands behind the code that pushes, whose length is known.
-        const PUSH: u64 = 5 + 7 + 8;
-        let end = out.here().wrapping_add(PUSH + bytes.len() as u64);
-        if !data::aim(insn, &mut jump, end) {
-            return enter_through_stack(insn, Some(insn.next()), out);
-        }
-        push_return(insn, out);
-        debug_assert_eq!(out.offset() - start, PUSH as usize, "the jump is aimed from here");
-    } else {
-        push_return(insn, out);
-    }
+    push_return(insn, out);
     out.mark(insn.addr(), Undo { rsp: 8, ..Undo::EXACT });
     out.raw(&jump);
     Ok(())
 }
 
-/// Turns `call r/m64` (`FF /2`) into `jmp r/m64` (`FF /4`), prefixes and
-/// operand untouched.
+/// Turns `call r64` (`FF /2`) into `jmp r64` (`FF /4`), prefixes and register
+/// untouched.
 fn call_to_jump(insn: &Insn, bytes: &mut [u8]) -> bool {
     let Some(opcode) = bytes.iter().position(|&byte| byte == 0xff) else { return false };
     let Some(modrm) = bytes.get_mut(opcode + 1) else { return false };
@@ -130,8 +120,7 @@ fn push_return(insn: &Insn, out: &mut Emitter) {
     out.store_return(insn.next(), insn.addr(), Undo { rsp: 8, ..Undo::EXACT });
 }
 
-/// A jump or call through memory that cannot be said after the return address
-/// was pushed, or not from here at all: the target is fetched with a borrowed
+/// A call through memory, or a jump through memory out of reach: the target is fetched with a borrowed
 /// register and left to `ret`, below the red zone.
 ///
 /// `ret n` takes its target from the stack before it moves `rsp`, so nothing
@@ -188,7 +177,7 @@ fn fetch_target(
     let mut load = Instruction::new();
     load.set_code(Code::Mov_r64_rm64);
     load.set_op0_register(iced_register(scratch));
-    load.set_op1_kind(iced_x86::OpKind::Memory);
+    load.set_op1_kind(OpKind::Memory);
     load.set_segment_prefix(match insn.raw.segment_prefix() {
         segment @ (Register::FS | Register::GS) => segment,
         _ => Register::None,
@@ -196,9 +185,14 @@ fn fetch_target(
     load.set_memory_base(insn.raw.memory_base());
     load.set_memory_index(insn.raw.memory_index());
     load.set_memory_index_scale(insn.raw.memory_index_scale());
-    let displacement = insn.raw.memory_displacement64().wrapping_add_signed(lowered);
-    load.set_memory_displacement64(displacement);
-    load.set_memory_displ_size(8);
+    let base = insn.raw.memory_base();
+    let moved = if base.full_register() == Register::RSP { lowered } else { 0 };
+    load.set_memory_displacement64(insn.raw.memory_displacement64().wrapping_add_signed(moved));
+    let address_size = base.size().max(insn.raw.memory_index().size());
+    load.set_memory_displ_size(match u32::try_from(address_size) {
+        Ok(size @ (4 | 8)) => size,
+        _ => insn.raw.memory_displ_size(),
+    });
     let mut encoder = Encoder::new(64);
     encoder.encode(&load, out.here().get()).map_err(|_| Refusal::OutOfReach)?;
     out.raw(&encoder.take_buffer());
@@ -250,7 +244,7 @@ pub(super) fn syscall(insn: &Insn, bytes: &[u8], out: &mut Emitter) {
 fn direct_target(insn: &Insn, bytes: &[u8]) -> Result<Option<VirtAddr>, Refusal> {
     let target = insn.branch_target();
     let legacy = bytes.iter().take_while(|byte| is_prefix(**byte));
-    if insn.raw.op0_kind() == iced_x86::OpKind::NearBranch16
+    if insn.raw.op0_kind() == OpKind::NearBranch16
         || (target.is_some() && legacy.clone().any(|&byte| byte == 0x66))
     {
         return Err(Refusal::NarrowBranch);

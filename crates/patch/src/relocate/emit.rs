@@ -42,10 +42,6 @@ impl Emitter {
         }
     }
 
-    pub(super) fn offset(&self) -> usize {
-        self.bytes.len()
-    }
-
     pub(super) fn raw(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use iced_x86::{Decoder, DecoderOptions};
 use trapline_patch::relocate::{MAX_SLOT, Slot};
 
 use super::cases::Case;
@@ -74,7 +75,7 @@ pub(crate) fn run(placement: &Placement, seed: u64, cases: &[(Case, Slot)]) -> V
     let mut reader = Reader { bytes: &output };
     let mut all = Vec::new();
     for (case, slot) in cases {
-        let Some(runs) = reader.runs(steps(slot)) else {
+        let Some(runs) = reader.runs(steps(case, slot)) else {
             panic!("the judge ended with {status} at {:02x?}: {:02x?}", case.original, slot.bytes);
         };
         all.push(runs);
@@ -83,10 +84,13 @@ pub(crate) fn run(placement: &Placement, seed: u64, cases: &[(Case, Slot)]) -> V
     all
 }
 
-/// Instructions that push or pop the flags would push or clear the step's own.
-fn steps(slot: &Slot) -> bool {
+/// Instructions that push or pop the flags would push or clear the step's own;
+/// repeated ones are stepped by iteration, each state between before and after.
+fn steps(case: &Case, slot: &Slot) -> bool {
     use trapline_patch::insn::InsnKind::{PopFlags, PushFlags};
-    !matches!(slot.kind, PushFlags | PopFlags)
+    let raw = Decoder::with_ip(64, &case.original, case.at.get(), DecoderOptions::NONE).decode();
+    let repeats = raw.is_string_instruction() && (raw.has_rep_prefix() || raw.has_repne_prefix());
+    !repeats && !matches!(slot.kind, PushFlags | PopFlags)
 }
 
 fn encode(case: &Case, slot: &Slot, out: &mut Vec<u8>) {
@@ -95,7 +99,8 @@ fn encode(case: &Case, slot: &Slot, out: &mut Vec<u8>) {
     for word in words {
         out.extend(word.to_le_bytes());
     }
-    let lens = [case.original.len() as u32, slot.bytes.len() as u32, u32::from(steps(slot)), 0];
+    let lens =
+        [case.original.len() as u32, slot.bytes.len() as u32, u32::from(steps(case, slot)), 0];
     for len in lens {
         out.extend(len.to_le_bytes());
     }
