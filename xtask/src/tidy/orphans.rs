@@ -34,6 +34,7 @@ fn is_root(path: &str) -> bool {
         parts[..],
         [.., "tests" | "examples" | "benches", _]
             | [.., "tests" | "examples" | "benches", _, "main.rs"]
+            | [.., "tests", "programs", _]
             | [.., "fuzz_targets", _]
             | ["debuggees", _]
     );
@@ -101,6 +102,7 @@ mod tests {
                 ("a/tests/it.rs", "mod common;"),
                 ("a/tests/common/mod.rs", ""),
                 ("a/examples/e.rs", ""),
+                ("a/tests/programs/p.rs", ""),
                 ("debuggees/d.rs", ""),
                 ("fuzz/fuzz_targets/f.rs", ""),
             ],
