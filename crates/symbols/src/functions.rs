@@ -151,9 +151,15 @@ impl Image {
 
     /// Adds functions that only a symbol names.
     fn add_symbols(&self, symbols: Vec<SymbolHit>, found: &mut Vec<Function>) {
+        let described = found.iter().any(|function| function.has_debug);
         let mut known: HashSet<ImageAddr> =
             found.iter().filter(|it| !it.inlined).map(|it| it.entry).collect();
         for hit in symbols.into_iter().filter(|hit| known.insert(hit.start)) {
+            // A Rust program's own `main` is called by a `main` without debug
+            // information that nobody means.
+            if described && hit.linkage_name == "main" {
+                continue;
+            }
             let described = self.function_die_at(hit.start.get()).and_then(|die| {
                 self.function_of(die).filter(|function| function.entry == hit.start)
             });
@@ -234,8 +240,13 @@ impl Image {
         // The declaration within a class knows more scopes than a definition
         // outside that repeats the name.
         let outermost = chain.iter().rev().find_map(|(die, _)| self.indexed_name(*die, text));
-        let name = outermost.or_else(|| self.indexed_name(named, text));
-        Some(name.unwrap_or_else(text_name))
+        let name = outermost.or_else(|| self.indexed_name(named, text)).unwrap_or_else(text_name);
+        if !name.contains("{impl#") {
+            return Some(name);
+        }
+        // The linkage name says which trait of which type a numbered impl is.
+        let linkage = dies::linkage_name(units, &chain);
+        Some(linkage.and_then(|linkage| crate::demangle::demangled(&linkage)).unwrap_or(name))
     }
 
     fn indexed_name(&self, die: DieRef, text: &[u8]) -> Option<String> {

@@ -95,14 +95,24 @@ impl std::error::Error for LineError {}
 /// How many similar files are named.
 const SUGGESTED: usize = 3;
 
-/// What one unit has for a line: the nearest line at or after it, the rows of
-/// that line, and the lines before.
+/// What one unit has for a line: the best rows at or after it, and the lines
+/// before.
 struct UnitRows {
     unit: UnitId,
-    line: u32,
+    wanted: u32,
+    rank: Rank,
     /// Address, and the file's number.
     rows: Vec<(u64, u32)>,
     before: Vec<u32>,
+}
+
+/// How well a row answers for a line: the line itself before a later one, code
+/// of its own before a row without any, a near line before a far one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Rank {
+    later: bool,
+    empty: bool,
+    line: u32,
 }
 
 impl Image {
@@ -138,24 +148,28 @@ impl Image {
             .into_par_iter()
             .map(|(unit, table)| self.unit_rows(unit, table, &files, line))
             .collect();
-        let Some(actual) = found.iter().filter(|it| !it.rows.is_empty()).map(|it| it.line).min()
+        let Some(best) = found.iter().filter(|it| !it.rows.is_empty()).map(|it| it.rank).min()
         else {
             return Err(no_code(&files, index.paths(), &found));
         };
-        let places = self.places(found.into_iter().filter(|it| it.line == actual));
+        let places = self.places(found.into_iter().filter(|it| it.rank == best));
         let mut files: Vec<Arc<str>> = places.iter().map(|place| place.file.clone()).collect();
         files.sort_unstable();
         files.dedup();
-        Ok(LineMatch { files, requested: line, actual, places })
+        Ok(LineMatch { files, requested: line, actual: best.line, places })
     }
 
     fn unit_rows(&self, unit: UnitId, table: &[u32], files: &[u32], line: u32) -> UnitRows {
-        let mut found = UnitRows { unit, line: u32::MAX, rows: Vec::new(), before: Vec::new() };
+        let mut found = UnitRows::new(unit, line);
         let all = self.units().with_transient(unit, line_table::rows).unwrap_or_default();
-        for row in all.iter().filter(|row| row.is_place() && self.is_code(row_address(row))) {
-            let Some(&file) = table.get(row.file as usize) else { continue };
-            if files.contains(&file) {
-                found.add(row, file, line);
+        for group in all.chunk_by(|a, b| a.address == b.address) {
+            let in_code = group.first().is_some_and(|row| self.is_code(row_address(row)));
+            let last = last_file(group);
+            for (at, row) in group.iter().enumerate().filter(|(_, row)| row.is_place() && in_code) {
+                let Some(&file) = table.get(row.file as usize) else { continue };
+                if files.contains(&file) {
+                    found.add(row, file, at < last);
+                }
             }
         }
         found.keep_last_before();
@@ -211,14 +225,22 @@ impl Image {
 }
 
 impl UnitRows {
-    fn add(&mut self, row: &Row, file: u32, wanted: u32) {
-        if row.line < wanted {
+    fn new(unit: UnitId, wanted: u32) -> Self {
+        let rank = Rank { later: true, empty: true, line: u32::MAX };
+        Self { unit, wanted, rank, rows: Vec::new(), before: Vec::new() }
+    }
+
+    fn add(&mut self, row: &Row, file: u32, empty: bool) {
+        if row.line < self.wanted {
             self.before.push(row.line);
-        } else if row.line <= self.line {
-            if row.line < self.line {
-                self.line = row.line;
-                self.rows.clear();
-            }
+            return;
+        }
+        let rank = Rank { later: row.line > self.wanted, empty, line: row.line };
+        if rank < self.rank {
+            self.rank = rank;
+            self.rows.clear();
+        }
+        if rank == self.rank {
             self.rows.push((row.address, file));
         }
     }
@@ -228,6 +250,15 @@ impl UnitRows {
         self.before.dedup();
         self.before.drain(..self.before.len().saturating_sub(SUGGESTED));
     }
+}
+
+/// Of the rows at one address, where those of the last file begin. The code
+/// there is that file's; the rows before describe code that was optimised away.
+fn last_file(group: &[Row]) -> usize {
+    let live = |row: &&Row| row.is_place();
+    let Some(last) = group.iter().rev().find(live) else { return 0 };
+    let other = group.iter().rposition(|row| row.is_place() && row.file != last.file);
+    other.map_or(0, |at| at + 1)
 }
 
 fn row_address(row: &Row) -> ImageAddr {
