@@ -70,8 +70,8 @@ pub(crate) fn run(placement: &Placement, seed: u64, cases: &[(Case, Slot)]) -> V
     }
     let writer = std::thread::spawn(move || stdin.write_all(&input));
     let mut output = Vec::new();
-    stdout.read_to_end(&mut output).unwrap();
-    let status = child.wait().unwrap();
+    stdout.read_to_end(&mut output).expect("the judge's output is readable");
+    let status = child.wait().expect("the judge is our child");
     let mut reader = Reader { bytes: &output };
     let mut all = Vec::new();
     for (case, slot) in cases {
@@ -80,7 +80,7 @@ pub(crate) fn run(placement: &Placement, seed: u64, cases: &[(Case, Slot)]) -> V
         };
         all.push(runs);
     }
-    assert!(status.success() && writer.join().unwrap().is_ok(), "{status}");
+    assert!(status.success() && matches!(writer.join(), Ok(Ok(()))), "{status}");
     all
 }
 

@@ -148,7 +148,7 @@ impl Judge<'_> {
         let boundary = boundary.unwrap_or_else(|| panic!("{pc} is no boundary, {}", self.context));
         let top = outcome.top.iter().flat_map(|word| word.to_le_bytes()).collect();
         let stack = Bytes { start: VirtAddr::new(registers.rsp()), data: top };
-        boundary.restore(&mut registers, &stack).unwrap();
+        boundary.restore(&mut registers, &stack).expect("the top of the stack was recorded");
         registers
     }
 
