@@ -1,5 +1,5 @@
-//! Every source opens by saying what it is: `//!` in Rust, `//` in debuggees of
-//! other languages.
+//! Every source opens by saying what it is: `//!` in Rust, a comment in debuggees
+//! of other languages.
 
 use super::Finding;
 use super::sources::Source;
@@ -9,13 +9,14 @@ pub(super) fn check(sources: &[Source]) -> Vec<Finding> {
 }
 
 fn check_one(source: &Source) -> Option<Finding> {
-    let opening = match source.path.rsplit_once('.')?.1 {
-        "rs" => "//! ",
-        "c" | "cpp" | "h" => "// ",
+    let openings: &[&str] = match source.path.rsplit_once('.')?.1 {
+        "rs" => &["//! "],
+        "c" | "cpp" | "h" => &["// ", "/* "],
         _ => return None,
     };
-    let why = format!("does not open with `{}`", opening.trim_end());
-    (!source.text.starts_with(opening)).then(|| Finding::about(&source.path, why))
+    let opens = openings.iter().any(|opening| source.text.starts_with(opening));
+    let why = format!("does not open with `{}`", openings.join("` or `"));
+    (!opens).then(|| Finding::about(&source.path, why))
 }
 
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod tests {
         check_file("a.rs", "use std::fmt;\n", 1);
         check_file("a.rs", "#![forbid(unsafe_code)]\n//! Late.\n", 1);
         check_file("a.c", "// What it does.\n", 0);
+        check_file("a.c", "/* What it does. */\n", 0);
         check_file("a.c", "#include <stdio.h>\n", 1);
         check_file("a.toml", "[x]\n", 0);
     }

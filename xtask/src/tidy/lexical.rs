@@ -128,7 +128,7 @@ mod tests {
     fn comments_and_literals_become_spaces() {
         check("a // unsafe\nb", "a          \nb");
         check("a /* x /* y */ z */ b", "a                   b");
-        check(r#"f("a \" { b")"#, "f(           )");
+        check(r#"f("a \" { b")"#, "f(          )");
         check("f('{', '\\'', '\\u{7b}')", "f(   ,     ,         )");
         check(r##"f(r#"a " b"#, b"c", br"d")"##, "f(          ,     ,      )");
         check("a \"two\nlines\" b", "a     \n       b");
