@@ -141,7 +141,7 @@ impl Lexer<'_> {
 
     fn number(&mut self) -> Result<(), Error> {
         let start = self.at;
-        if self.tokens.last().is_some_and(|last| last.token == Token::Punct(".")) {
+        if matches!(self.tokens.last(), Some(Spanned { token: Token::Punct("." | "->"), .. })) {
             let digits = self.take_while(|c| c.is_ascii_digit()).to_owned();
             self.push(Token::Field(digits), start);
             return Ok(());

@@ -235,12 +235,17 @@ impl Parser<'_> {
     fn size_of(&mut self) -> Result<Expr, Error> {
         let start = self.span().start;
         self.advance();
+        let here = self.at;
         if self.at_punct("(")
-            && let Some((ty, true)) = self.type_in_parentheses()
+            && let Some((ty, certain)) = self.type_in_parentheses()
         {
-            return self.node(ExprKind::SizeOfType(ty), start);
+            if certain {
+                return self.node(ExprKind::SizeOfType(ty), start);
+            }
+            self.at = here;
         }
-        let operand = self.nested(Self::unary)?;
+        // What follows `sizeof (x)` never makes a cast of it.
+        let operand = if self.at_punct("(") { self.grouped()? } else { self.nested(Self::unary)? };
         self.node(ExprKind::SizeOf(Box::new(operand)), start)
     }
 
@@ -256,6 +261,12 @@ impl Parser<'_> {
             }
             self.at = here;
         }
+        self.grouped()
+    }
+
+    /// An expression in parentheses with what follows it.
+    fn grouped(&mut self) -> Result<Expr, Error> {
+        let start = self.span().start;
         self.advance();
         let mut inner = self.expression(0)?;
         self.expect(")")?;

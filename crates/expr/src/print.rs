@@ -62,7 +62,9 @@ impl fmt::Display for Expr {
                 write!(f, "[{index}]")
             }
             ExprKind::Member { object, name, arrow, .. } => {
-                operand(f, object, 16)?;
+                // A dot after digits would be a decimal point.
+                let digits = matches!(object.kind, ExprKind::Int(_) | ExprKind::Float(_));
+                operand(f, object, if digits { 17 } else { 16 })?;
                 f.write_str(if *arrow { "->" } else { "." })?;
                 write_name(f, name, true)
             }

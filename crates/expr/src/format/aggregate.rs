@@ -70,12 +70,10 @@ impl Formatter<'_> {
         }
     }
 
-    /// A `char` array: what stands before the zero bytes at its end.
+    /// A `char` array; its terminator does not show.
     fn char_array(&mut self, bytes: &[u8]) {
-        let used = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-        // One zero byte ends the string; more are part of the array, and gdb
-        // stops at the first one when the rest is zero as well.
-        self.out.push_str(&quote::string(&bytes[..used], self.options.max_elements, false));
+        let text = bytes.strip_suffix(&[0]).unwrap_or(bytes);
+        self.out.push_str(&quote::string(text, self.options.max_elements, false));
     }
 
     pub(super) fn record(

@@ -22,7 +22,7 @@ impl Formatter<'_> {
             BaseKind::SignedChar | BaseKind::UnsignedChar => {
                 let code = bytes.first().copied().unwrap_or(0);
                 let number =
-                    if kind == BaseKind::SignedChar { signed(bytes) } else { unsigned_small(code) };
+                    if kind == BaseKind::SignedChar { signed(bytes) } else { i128::from(code) };
                 format!("{number} {}", character(code))
             }
             BaseKind::Unicode => unicode(unsigned(bytes)),
@@ -49,10 +49,6 @@ impl Formatter<'_> {
             }
         }
     }
-}
-
-fn unsigned_small(code: u8) -> i128 {
-    i128::from(code)
 }
 
 /// A little-endian number of up to 16 bytes.
@@ -121,7 +117,7 @@ fn float_parts(value: f64, nan: (u64, bool), shortest: String) -> String {
     }
     let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-5..17).contains(&exponent) {
+    if (-4..17).contains(&exponent) {
         return positional(mantissa, exponent);
     }
     let sign = if exponent < 0 { '-' } else { '+' };

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 /// A byte as a C character, escaped.
 pub(super) fn character(code: u8) -> String {
     let mut out = String::from("'");
-    push_byte(&mut out, code, '\'', false);
+    push_byte(&mut out, code, '\'');
     out.push('\'');
     out
 }
@@ -17,7 +17,7 @@ pub(super) fn escape(c: char, quote: char) -> String {
         ' '..='~' => c.to_string(),
         _ if u32::from(c) < 0x80 => {
             let mut out = String::new();
-            push_byte(&mut out, c as u8, quote, false);
+            push_byte(&mut out, c as u8, quote);
             out
         }
         _ if c.is_control() => format!("\\u{{{:x}}}", u32::from(c)),
@@ -26,8 +26,8 @@ pub(super) fn escape(c: char, quote: char) -> String {
 }
 
 /// A byte that is no printable ASCII, as C escapes it: a name where there is
-/// one, else octal. `digit_follows` asks for all three digits.
-fn push_byte(out: &mut String, byte: u8, quote: char, digit_follows: bool) {
+/// one, else octal.
+fn push_byte(out: &mut String, byte: u8, quote: char) {
     let _ = match byte {
         b'\n' => write!(out, "\\n"),
         b'\t' => write!(out, "\\t"),
@@ -36,17 +36,15 @@ fn push_byte(out: &mut String, byte: u8, quote: char, digit_follows: bool) {
         8 => write!(out, "\\b"),
         11 => write!(out, "\\v"),
         12 => write!(out, "\\f"),
-        27 => write!(out, "\\033"),
         b'\\' => write!(out, "\\\\"),
         _ if char::from(byte) == quote => write!(out, "\\{quote}"),
         b' '..=b'~' => write!(out, "{}", char::from(byte)),
-        0 if !digit_follows && quote == '\'' => write!(out, "\\000"),
         _ => write!(out, "\\{byte:03o}"),
     };
 }
 
 /// Bytes as a string in quotes. Valid UTF-8 is shown as it is, other bytes in
-/// octal; runs of more than nine equal bytes are counted, as gdb does.
+/// octal; runs of more than ten equal bytes are counted, as gdb does.
 pub(super) fn string(bytes: &[u8], max: usize, more: bool) -> String {
     let shown = &bytes[..bytes.len().min(max)];
     let cut = more || bytes.len() > max;
@@ -55,7 +53,7 @@ pub(super) fn string(bytes: &[u8], max: usize, more: bool) -> String {
     let mut at = 0;
     while at < shown.len() {
         let run = shown[at..].iter().take_while(|&&byte| byte == shown[at]).count();
-        if run > REPEATS {
+        if run > REPEATS + 1 {
             if !plain.is_empty() {
                 parts.push(format!("\"{plain}\""));
                 plain.clear();
@@ -76,7 +74,7 @@ pub(super) fn string(bytes: &[u8], max: usize, more: bool) -> String {
     text
 }
 
-/// How many equal elements are still written out.
+/// How many equal elements of an array are still written out.
 pub(super) const REPEATS: usize = 9;
 
 /// Appends the next character of `bytes` and returns how many bytes it was.
@@ -92,7 +90,7 @@ fn push_next(out: &mut String, bytes: &[u8]) -> usize {
             c.len_utf8()
         }
         None => {
-            push_byte(out, bytes[0], '"', false);
+            push_byte(out, bytes[0], '"');
             1
         }
     }

@@ -14,10 +14,33 @@ const TAGS: [&str; 4] = ["struct", "union", "enum", "class"];
 const QUALIFIERS: [&str; 6] =
     ["const", "volatile", "restrict", "__restrict", "_Atomic", "register"];
 
+/// Most `*` and `&` in a row.
+const MAX_STARS: usize = 16;
+
 /// A type and whether only a type can be spelled so.
 struct Guess {
     ty: TypeName,
     certain: bool,
+}
+
+/// One step from a type to a type made of it.
+enum Wrap {
+    Pointer,
+    Reference,
+    Array(u64),
+    Function(Vec<TypeName>),
+}
+
+impl Wrap {
+    fn around(self, ty: TypeName) -> TypeName {
+        let ty = Box::new(ty);
+        match self {
+            Self::Pointer => TypeName::Pointer(ty),
+            Self::Reference => TypeName::Reference(ty),
+            Self::Array(count) => TypeName::Array(ty, count),
+            Self::Function(parameters) => TypeName::Function(ty, parameters),
+        }
+    }
 }
 
 impl Parser<'_> {
@@ -157,46 +180,44 @@ impl Parser<'_> {
     }
 
     fn declarators(&mut self, base: Guess) -> Result<Guess, Error> {
-        let Guess { mut ty, mut certain } = base;
+        let mut wraps = Vec::new();
+        self.declarator(base.certain, &mut wraps)?;
+        let certain = base.certain || !wraps.is_empty();
+        let ty = wraps.into_iter().fold(base.ty, |ty, wrap| wrap.around(ty));
+        Ok(Guess { ty, certain })
+    }
+
+    /// `*(*)[4]`: collects what wraps the base, innermost first. A dimension
+    /// right after a name that may be a variable is an index.
+    fn declarator(&mut self, certain: bool, wraps: &mut Vec<Wrap>) -> Result<(), Error> {
+        let before = wraps.len();
         loop {
             let wrap = match self.token() {
-                Token::Punct("*") => TypeName::Pointer,
-                Token::Punct("&" | "&&") => TypeName::Reference,
+                Token::Punct("*") => Wrap::Pointer,
+                Token::Punct("&" | "&&") => Wrap::Reference,
                 _ => break,
             };
             self.advance();
             self.skip_qualifiers();
-            ty = wrap(Box::new(ty));
-            certain = true;
+            wraps.push(wrap);
+            if wraps.len() > MAX_STARS {
+                return self.unexpected(&format!("at most {MAX_STARS} stars"));
+            }
         }
-        if certain && self.at_punct("(") && self.ahead(1).token == Token::Punct("*") {
-            return self.pointer_to_declarator(ty);
+        let mut inner = Vec::new();
+        if self.at_punct("(") && self.ahead(1).token == Token::Punct("*") {
+            self.advance();
+            self.nested(|parser| parser.declarator(true, &mut inner))?;
+            self.expect(")")?;
         }
-        if certain {
-            ty = self.dimensions(ty)?;
+        let certain = certain || wraps.len() > before || !inner.is_empty();
+        if certain && !inner.is_empty() && self.take("(") {
+            wraps.push(Wrap::Function(self.parameters()?));
+        } else if certain {
+            self.dimensions(wraps)?;
         }
-        Ok(Guess { ty, certain })
-    }
-
-    /// `(*)[4]` and `(*)(int, char)` after the element's or result's type.
-    fn pointer_to_declarator(&mut self, inner: TypeName) -> Result<Guess, Error> {
-        self.advance();
-        let mut stars = 0;
-        while self.take("*") {
-            stars += 1;
-            self.skip_qualifiers();
-        }
-        self.expect(")")?;
-        let mut ty = if self.take("(") {
-            let parameters = self.parameters()?;
-            TypeName::Function(Box::new(inner), parameters)
-        } else {
-            self.dimensions(inner)?
-        };
-        for _ in 0..stars {
-            ty = TypeName::Pointer(Box::new(ty));
-        }
-        Ok(Guess { ty, certain: true })
+        wraps.append(&mut inner);
+        Ok(())
     }
 
     fn parameters(&mut self) -> Result<Vec<TypeName>, Error> {
@@ -214,21 +235,21 @@ impl Parser<'_> {
         Ok(parameters)
     }
 
-    fn dimensions(&mut self, element: TypeName) -> Result<TypeName, Error> {
+    fn dimensions(&mut self, wraps: &mut Vec<Wrap>) -> Result<(), Error> {
         let mut counts = Vec::new();
         while self.take("[") {
             let Token::Int(literal) = self.token() else {
                 return self.unexpected("a number of elements");
             };
-            counts.push(literal.value);
+            counts.push(Wrap::Array(literal.value));
             self.advance();
             self.expect("]")?;
             if counts.len() > 8 {
                 return self.unexpected("at most 8 dimensions");
             }
         }
-        let wrap = |ty, count| TypeName::Array(Box::new(ty), count);
-        Ok(counts.into_iter().rev().fold(element, wrap))
+        wraps.extend(counts.into_iter().rev());
+        Ok(())
     }
 
     /// A type in Rust's order, or in C's.

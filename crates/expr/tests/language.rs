@@ -1,0 +1,344 @@
+//! What expressions mean, as tables of text and printed value.
+
+mod support;
+
+use support::World;
+use trapline_expr::{Purpose, compile};
+
+fn check(table: &[(&str, &str)]) {
+    for (text, expected) in table {
+        assert_eq!(World::new().show(text), *expected, "{text}");
+    }
+}
+
+#[test]
+fn literals() {
+    check(&[
+        ("42", "42"),
+        ("0x2A", "42"),
+        ("0b101", "5"),
+        ("017", "15"),
+        ("0o17", "15"),
+        ("1_000_000", "1000000"),
+        ("sizeof(1ul)", "8"),
+        ("4294967295u", "4294967295"),
+        ("0xffffffff", "4294967295"),
+        ("4294967295", "4294967295"),
+        ("200u8", "200"),
+        ("300u8", "error: `u8` cannot hold 300"),
+        ("'a'", "97 'a'"),
+        ("'\\n'", "10 '\\n'"),
+        ("'é' == 'é'", "true"),
+        ("\"a\\x41\\n\"", "\"aA\\n\""),
+        ("1.5", "1.5"),
+        ("1.5f + 1", "2.5"),
+        (".5", "0.5"),
+        ("1e3", "1000"),
+        ("true", "true"),
+        ("NULL", "(void *) 0x0"),
+        ("99999999999999999999", "error: an integer of more than 64 bits"),
+        ("12abc", "error: unknown suffix `abc` of a number"),
+    ]);
+}
+
+#[test]
+fn arithmetic_follows_c() {
+    check(&[
+        ("1 + 2 * 3", "7"),
+        ("(1 + 2) * 3", "9"),
+        ("i / 2", "-3"),
+        ("i % 4", "-3"),
+        ("i >> 1", "-4"),
+        ("u + 2000000000", "705032704"),
+        ("u > i", "false"),
+        ("l * 2", "2199023255552"),
+        ("b + 100", "300"),
+        ("~b", "-201"),
+        ("-u", "1294967296"),
+        ("!i", "false"),
+        ("1 << 40", "0"),
+        ("i >> 99", "-1"),
+        ("c == 'a'", "true"),
+        ("c + 1", "98"),
+        ("flag + 1", "2"),
+        ("f * 2", "3"),
+        ("d < 0", "true"),
+        ("ld", "3"),
+        ("ld + 1", "4"),
+        ("1 / 0", "error: division by zero in 1 / 0"),
+        ("i / (arr[0] - 10)", "error: division by zero in i / (arr[0] - 10)"),
+        ("1.0 / 0", "inf"),
+        ("1 ? 2 : 3", "2"),
+        ("0 ? 2 : 3.5", "3.5"),
+        ("1 == 1.0", "true"),
+        ("f % 2", "error: `%` has no meaning for `float`"),
+        ("1 | 2 ^ 3 & 1", "3"),
+        (
+            "i < 0 && wild && *wild == 3",
+            "error: cannot read *wild: Cannot access memory at address 0x8",
+        ),
+        ("i > 0 && *wild == 3", "false"),
+        ("i < 0 || *wild == 3", "true"),
+    ]);
+}
+
+#[test]
+fn pointers_arrays_and_casts() {
+    check(&[
+        ("*ip", "20"),
+        ("ip[1]", "30"),
+        ("*(ip + 2)", "40"),
+        ("ip - arr", "1"),
+        ("ip == &arr[1]", "true"),
+        ("ip == 0x1034", "true"),
+        ("arr", "{10, 20, 30, 40}"),
+        ("&arr", "(int (*)[4]) 0x1030"),
+        ("arr[1]@2", "{20, 30}"),
+        ("*ip@2", "{20, 30}"),
+        ("*ip@(arr[0] / 5)", "{20, 30}"),
+        ("*ip@(i)", "error: *ip@(i) has an invalid number of elements: -7"),
+        ("(char)97", "97 'a'"),
+        ("(unsigned char)i", "249 '\\371'"),
+        ("i as u8", "249"),
+        ("i as u64 == 0xfffffffffffffff9", "true"),
+        ("(long)f", "1"),
+        ("d as i32", "0"),
+        ("(myint)-1", "-1"),
+        ("(myint)*ip", "20"),
+        ("(i)-1", "-8"),
+        ("(myint)(i)", "-7"),
+        ("(bool)5", "true"),
+        ("*(short *)&l", "0"),
+        ("{int} 0x1034", "20"),
+        (
+            "*(struct node *)vp",
+            "{value = 11, next = 0x1340, pos = {x = 1, y = 2}, low = 5, \
+          delta = -3, {tag = 77}, name = \"head\\000\\000\\000\", color = BLUE}",
+        ),
+        ("((struct node *)vp)->value", "11"),
+        ("(vp as *const node).value", "11"),
+        ("*vp", "error: `void *` points to nothing that has a type (cast it first: `*(type *)p`)"),
+        ("sizeof(int)", "4"),
+        ("sizeof(struct node)", "48"),
+        ("sizeof arr", "16"),
+        ("sizeof(myint)", "4"),
+        ("ref", "(int &) @0x1000: -7"),
+        ("ref + 1", "-6"),
+        ("*wild", "error: cannot read *wild: Cannot access memory at address 0x8"),
+        ("&i", "(int *) 0x1000"),
+        ("*&i", "-7"),
+        ("&5", "error: a computed value has no address"),
+        ("i[0]", "error: `int` cannot be indexed"),
+        ("(nosuch *)0", "error: no type is named `nosuch`"),
+        ("handler", "{int (char)} 0x401000 <handler>"),
+        ("fp == handler", "true"),
+        ("fp", "(int (*)(char)) 0x401000 <handler>"),
+    ]);
+}
+
+#[test]
+fn members() {
+    check(&[
+        ("node.value", "11"),
+        ("p->value", "11"),
+        ("p.value", "11"),
+        ("p->next->value", "22"),
+        ("p.next.pos.y", "2"),
+        (
+            "p->next->next->value",
+            "error: cannot read p->next->next->value: Cannot access memory at address 0x0",
+        ),
+        ("p->tag", "77"),
+        ("p->low", "5"),
+        ("p->delta", "-3"),
+        ("p->delta + 1", "-2"),
+        ("&p->low", "error: a bit-field has no address"),
+        ("p->color == BLUE", "true"),
+        ("GREEN == paint", "true"),
+        ("paint == PINK", "error: no symbol `PINK` in this context"),
+        ("p->nxt", "error: `struct node` has no member `nxt` (did you mean `next`?)"),
+        ("i.x", "error: `int` has no members"),
+        ("pair.0", "9"),
+        ("pair.1", "true"),
+        ("opt.Some.0", "5"),
+    ]);
+}
+
+#[test]
+fn places() {
+    check(&[
+        ("reg", "-2"),
+        ("local", "99"),
+        ("computed", "42"),
+        ("vec", "2.5"),
+        ("gone", "error: gone is not available: optimized out"),
+        ("gone + 1", "error: gone is not available: optimized out"),
+        ("&reg", "error: it has no address: it is not in memory"),
+        ("file.c::hidden", "5"),
+        ("'file.c'::hidden", "5"),
+        ("main::count", "6"),
+        ("$eax", "1432782967"),
+        ("$ax", "-30601"),
+        ("$ah == (char)0x88", "true"),
+        ("$rax", "1234605616436512887"),
+        ("$pc", "(void (*)(void)) 0x401000 <handler>"),
+        ("$rbp", "(void *) 0x2000"),
+        ("$xmm1.v2_double[0]", "2.5"),
+        ("$rcx", "error: cannot evaluate $rcx: rcx is not known in this frame"),
+        ("$mine + 1", "43"),
+        (
+            "$nothing",
+            "error: `$nothing` has no value (it is no register, no input, and was never set)",
+        ),
+        ("local_", "error: no symbol `local_` in this context (did you mean `local`?)"),
+    ]);
+}
+
+#[test]
+fn texts() {
+    check(&[
+        ("text == \"hello\"", "true"),
+        ("text == \"hell\"", "false"),
+        ("text == \"hello!\"", "false"),
+        ("\"hello\" != text", "false"),
+        ("buf == \"abc\"", "true"),
+        ("full == \"xyz\"", "true"),
+        ("full == \"xy\"", "false"),
+        ("s == \"hello\"", "true"),
+        ("s == \"hell\"", "false"),
+        ("split == \"hell\"", "true"),
+        ("owned == \"hello\"", "true"),
+        ("$_streq(s, text)", "true"),
+        ("$_streq(buf, text)", "false"),
+        ("edge == \"e\"", "false"),
+        (
+            "edge == \"end\"",
+            "error: cannot read edge == \"end\": Cannot access memory at address 0x2000",
+        ),
+        (
+            "arr == \"x\"",
+            "error: `int [4]` is no text (texts are `char *`, `char [N]`, `&str`, `String` and `std::string`)",
+        ),
+        ("text < \"x\"", "error: texts can only be compared with `==` and `!=`"),
+        ("$_thread_name == \"worker\"", "true"),
+        ("$_thread_name", "\"worker\""),
+        ("$_caller == \"main\"", "error: cannot evaluate $_caller: there is no caller"),
+    ]);
+}
+
+#[test]
+fn assignments() {
+    check(&[
+        ("i = 5", "5"),
+        ("(i = 5) + i", "10"),
+        ("i += 1", "-6"),
+        ("p->value = 300, 1", "error: unexpected `,` after the expression"),
+        ("p->low = 9", "1"),
+        ("(p->delta = 1) + p->low * 10", "51"),
+        ("flag = 7", "true"),
+        ("f = 2", "2"),
+        ("reg = 3", "3"),
+        ("5 = 3", "error: this cannot be assigned to"),
+        ("node = node", "error: a value of type `struct node` cannot be computed with"),
+    ]);
+    let mut world = World::new();
+    world.eval("$eax = 1", Purpose::Assignment).unwrap();
+    assert_eq!(world.written, [("rax".to_owned(), vec![1, 0, 0, 0])]);
+    let refused = world.eval("i = 1", Purpose::Value).unwrap_err();
+    assert!(refused.contains("not allowed here"), "{refused}");
+}
+
+#[test]
+fn a_condition_is_a_truth_value() {
+    let check = |text: &str, expected: Result<bool, &str>| {
+        let mut world = World::new();
+        let program = compile(text, &world, Purpose::Condition);
+        let held = match &program {
+            Ok(program) => trapline_expr::condition(program, &mut world).map_err(|e| e.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        assert_eq!(held, expected.map_err(str::to_owned), "{text}");
+        if let Ok(program) = &program {
+            let value = trapline_expr::evaluate(program, &mut world).unwrap();
+            assert_eq!(program.is_true(&value), held.unwrap(), "{text}");
+        }
+    };
+    check("i", Ok(true));
+    check("i + 7", Ok(false));
+    check("p && p->value == 11", Ok(true));
+    check("d", Ok(true));
+    check("0.0 * -1", Ok(false));
+    check("$_hits % 7 == 0", Ok(true));
+    check(
+        "node",
+        Err(
+            "this is neither true nor false: a value of type `struct node` cannot be computed with",
+        ),
+    );
+}
+
+#[test]
+fn inputs_are_listed() {
+    let world = World::new();
+    let program =
+        compile("$_hits > 3 && $_tid == 1 || $_hits", &world, Purpose::Condition).unwrap();
+    let names: Vec<&str> = program.inputs.iter().map(|input| input.name()).collect();
+    assert_eq!(names, ["_hits", "_tid"]);
+    assert_eq!(program.changed_slots, 0);
+}
+
+#[test]
+fn changed_compares_with_the_last_evaluation() {
+    let mut world = World::new();
+    let program = compile("$_changed(i) || $_changed(node)", &world, Purpose::Condition).unwrap();
+    assert_eq!(program.changed_slots, 2);
+    let pass = |world: &mut World| trapline_expr::condition(&program, world).unwrap();
+    assert!(!pass(&mut world));
+    assert!(!pass(&mut world));
+    world.put(0x1000, &[1]);
+    assert!(pass(&mut world));
+    assert!(!pass(&mut world));
+    world.put(0x1300, &[1]);
+    assert!(pass(&mut world));
+}
+
+#[test]
+fn a_filter_names_only_threads() {
+    let check = |text: &str, expected: Option<bool>| {
+        let mut world = World::new();
+        let held = world.eval(text, Purpose::Filter).map(|value| value.bytes.as_ref() != [0]);
+        match expected {
+            Some(expected) => assert_eq!(held, Ok(expected), "{text}"),
+            None => assert!(held.unwrap_err().contains("a filter may not look"), "{text}"),
+        }
+    };
+    check("$_tid == 4321 && $_pid != 1", Some(true));
+    check("$_thread_name == \"main\" || $_process_name == \"x\"", Some(false));
+    check("!($_machine == \"host\")", Some(false));
+    for refused in ["i == 3", "$rax", "$_hits > 3", "*(int *)0x1000", "$_changed($_tid)", "$mine"] {
+        check(refused, None);
+    }
+}
+
+#[test]
+fn wrong_text_says_where() {
+    let check = |text: &str, rendered: &str| {
+        let error = trapline_expr::parse(text).unwrap_err();
+        assert_eq!(error.render(text), rendered);
+    };
+    check("i + ", "i + \n    ^ expected an expression, found end");
+    check("(i", "(i\n  ^ expected `)`, found end");
+    check("a b", "a b\n  ^ unexpected `b` after the expression");
+    check("\"abc", "\"abc\n^~~~ a string that is never closed");
+    check(
+        "f(3)",
+        "f(3)\n^~ an expression cannot call functions of the program\n\
+         help: it is evaluated while the program stands still",
+    );
+    let deep = format!("{}1{}", "(".repeat(5000), ")".repeat(5000));
+    assert!(trapline_expr::parse(&deep).unwrap_err().message.contains("nest at most"));
+    let chain = format!("a{}", ".b".repeat(5000));
+    assert!(trapline_expr::parse(&chain).unwrap_err().message.contains("nest at most"));
+    let long = "1+".repeat(10_000);
+    assert!(trapline_expr::parse(&long).unwrap_err().message.contains("bytes long"));
+}
