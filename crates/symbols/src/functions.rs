@@ -319,8 +319,9 @@ impl Image {
             .filter(|name| name.kind() == crate::index::NameKind::Function)
             .filter_map(|name| completion(prefix, &index.path(name)))
             .collect();
-        let symbols = self.all_function_symbols().map(|hit| hit.name);
-        found.extend(symbols.filter(|name| name.starts_with(prefix)));
+        let symbols = self.all_function_symbols();
+        let paths = symbols.map(|hit| names::demangled_path(&hit.name).to_owned());
+        found.extend(paths.filter(|name| name.starts_with(prefix)));
         found.sort_unstable();
         found.dedup();
         found.truncate(limit);

@@ -159,10 +159,10 @@ fn path(unit: UnitRef<'_>, header: &LineProgramHeader<Slice>, index: u64) -> Opt
     let text = |value| unit.attr_string(value).ok().map(|text| text.to_string_lossy());
     let name = text(file.path_name())?;
     let mut path = unit.comp_dir.map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
-    if file.directory_index() != 0 || header.version() >= 5 {
-        if let Some(directory) = file.directory(header).and_then(text) {
-            join_path(&mut path, &directory);
-        }
+    // Before DWARF 5, directory 0 is the one the compiler ran in.
+    let stated = file.directory_index() != 0 || header.version() >= 5;
+    if let Some(directory) = file.directory(header).filter(|_| stated).and_then(text) {
+        join_path(&mut path, &directory);
     }
     join_path(&mut path, &name);
     Some(normalise(&path))

@@ -202,12 +202,10 @@ impl Image {
         block: Option<DieRef>,
         (address, file, inlined): (u64, u32, bool),
     ) -> Option<LinePlace> {
-        let mut address = ImageAddr::new(address);
-        if let Some(function) = block.filter(|_| !inlined).and_then(|die| self.function_of(die)) {
-            if function.entry <= address && address < function.prologue_end {
-                address = function.prologue_end;
-            }
-        }
+        let address = ImageAddr::new(address);
+        let function = block.filter(|_| !inlined).and_then(|die| self.function_of(die));
+        let in_prologue = function.filter(|it| it.entry <= address && address < it.prologue_end);
+        let address = in_prologue.map_or(address, |function| function.prologue_end);
         let file = self.file_index().paths().get(file as usize)?.clone();
         let function = block.and_then(|die| self.entry_name(die));
         Some(LinePlace { address, function, inlined, file })

@@ -59,12 +59,11 @@ impl Pattern {
     /// As [`Self::matches`], for a demangled name with an optional parameter
     /// list, which is compared when the pattern has one.
     pub(crate) fn matches_demangled(&self, demangled: &str) -> bool {
-        let demangled = without_clone(demangled);
-        let (path, parameters) = split_parameters(demangled);
+        let (_, parameters) = split_parameters(without_clone(demangled));
         if !self.accepts_parameters(parameters) {
             return false;
         }
-        let path = without_return_type(path);
+        let path = demangled_path(demangled);
         if self.matches(components(path).collect::<Vec<_>>().into_iter()) {
             return true;
         }
@@ -206,6 +205,12 @@ fn without_return_type(path: &str) -> &str {
         }
     }
     &path[start..]
+}
+
+/// A demangled name without return type, parameters and clone suffix.
+pub(crate) fn demangled_path(demangled: &str) -> &str {
+    let (path, _) = split_parameters(without_clone(demangled));
+    without_return_type(path)
 }
 
 fn without_clone(demangled: &str) -> &str {

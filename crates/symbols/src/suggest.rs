@@ -27,7 +27,7 @@ impl Image {
             }
         }
         for hit in self.all_function_symbols() {
-            let (path, _) = names::split_parameters(&hit.name);
+            let path = names::demangled_path(&hit.name);
             let last = names::components(path).last().unwrap_or(path);
             search.offer(if scoped { path } else { names::base(last) }, || path.to_owned());
         }

@@ -117,7 +117,7 @@ impl Units {
     pub(crate) fn unit(&self, id: UnitId) -> Option<UnitRef<'_>> {
         let slot = self.slot(id)?;
         let dwarf = self.dwarf_of(id);
-        let unit = slot.unit.get_or_init(|| dwarf.unit(slot.header.clone()).ok());
+        let unit = slot.unit.get_or_init(|| dwarf.unit(slot.header).ok());
         Some(unit.as_ref()?.unit_ref(dwarf))
     }
 
@@ -133,7 +133,7 @@ impl Units {
         if let Some(Some(unit)) = slot.unit.get() {
             return Ok(read(unit.unit_ref(dwarf)));
         }
-        let unit = dwarf.unit(slot.header.clone())?;
+        let unit = dwarf.unit(slot.header)?;
         Ok(read(unit.unit_ref(dwarf)))
     }
 
