@@ -23,6 +23,9 @@ type Groups = BTreeMap<Thread, Needs>;
 /// The slots for each group.
 type Layout = BTreeMap<Thread, Packing>;
 
+/// Slots of each group, whichever registers they are in.
+type Slots = BTreeMap<Thread, Vec<Slot>>;
+
 /// The slots that are set now.
 type Kept = BTreeMap<Thread, Vec<(u8, Slot)>>;
 
@@ -96,32 +99,60 @@ impl<'a> Admission<'a> {
         Ok(())
     }
 
-    /// The best slots for all groups: every division of the registers between
-    /// all threads and single ones is tried.
+    /// The best slots for all groups.
+    ///
+    /// What is best for all threads together is found without a look at single
+    /// ones, so among equals the slots set now can decide how well those fare.
+    /// Improving on the outcome until it stays makes it one that a later plan
+    /// keeps; each round is strictly better, so there are few.
     fn lay_out(&self, groups: &Groups) -> Option<Layout> {
-        let divisions =
-            if groups.keys().any(Option::is_some) { 0..=self.room } else { self.room..=self.room };
-        let layouts = divisions.filter_map(|room| self.divide(groups, room));
+        const ROUNDS: usize = 8;
+        let mut kept: Slots =
+            self.kept.iter().map(|(&thread, kept)| (thread, primary(kept))).collect();
+        let mut layout = self.best_division(groups, &kept)?;
+        for _ in 0..ROUNDS {
+            let slots: Slots =
+                layout.iter().map(|(&thread, packing)| (thread, packing.slots.clone())).collect();
+            if groups.keys().all(Option::is_none) || slots == kept {
+                break;
+            }
+            kept = slots;
+            layout = self.best_division(groups, &kept)?;
+        }
+        Some(layout)
+    }
+
+    /// Tries every division of the registers between all threads and single
+    /// ones.
+    fn best_division(&self, groups: &Groups, kept: &Slots) -> Option<Layout> {
+        let single = groups.keys().any(Option::is_some);
+        let divisions = if single { 0..=self.room } else { self.room..=self.room };
+        let layouts = divisions.filter_map(|room| self.divide(groups, kept, room));
         layouts.min_by_key(|(score, _)| *score).map(|(_, layout)| layout)
     }
 
-    fn divide(&self, groups: &Groups, room_for_all: usize) -> Option<(Score, Layout)> {
+    fn divide(
+        &self,
+        groups: &Groups,
+        kept: &Slots,
+        room_for_all: usize,
+    ) -> Option<(Score, Layout)> {
+        let over_cover = self.over_cover;
+        let kept = |thread| kept.get(&thread).map_or(&[][..], Vec::as_slice);
         let none = Needs::default();
-        let all = self.pack(groups.get(&None).unwrap_or(&none), None, room_for_all, &[])?;
+        let terms = Terms { room: room_for_all, over_cover, given: &[], kept: kept(None) };
+        let all = pack(groups.get(&None).unwrap_or(&none), terms)?;
+        let room = self.room - all.slots.len();
         let mut score = all.score;
         let mut layout = Layout::new();
         for (&thread, needs) in groups.range(Some(Tid::new(i32::MIN))..) {
-            let packing = self.pack(needs, thread, self.room - all.slots.len(), &all.slots)?;
+            let terms = Terms { room, over_cover, given: &all.slots, kept: kept(thread) };
+            let packing = pack(needs, terms)?;
             score = score.plus(packing.score);
             layout.insert(thread, packing);
         }
         layout.insert(None, all);
         Some((score, layout))
-    }
-
-    fn pack(&self, needs: &Needs, thread: Thread, room: usize, given: &[Slot]) -> Option<Packing> {
-        let kept: Vec<Slot> = self.kept(thread).iter().map(|&(_, slot)| slot).collect();
-        pack(needs, Terms { room, over_cover: self.over_cover, given, kept: &kept })
     }
 
     fn kept(&self, thread: Thread) -> &[(u8, Slot)] {
@@ -302,6 +333,16 @@ impl<'a> Admission<'a> {
         let (owner, mechanism) = (want.owner, Mechanism::Hardware);
         Served { want: index, owner, mechanism, reason, sites, paired_writes }
     }
+}
+
+/// The slots that are not there just to tell reads from writes: only these are
+/// worth keeping for their own sake.
+fn primary(kept: &[(u8, Slot)]) -> Vec<Slot> {
+    let slots: Vec<Slot> = kept.iter().map(|&(_, slot)| slot).collect();
+    let paired = |slot: &Slot| {
+        slot.kind == SlotKind::Write && slots.contains(&Slot { kind: SlotKind::ReadWrite, ..*slot })
+    };
+    slots.iter().filter(|slot| !paired(slot)).copied().collect()
 }
 
 /// A debug register of a thread, or of all.

@@ -447,7 +447,7 @@ fn check_plan(
     let there: BTreeSet<SiteWhat> = made.sites.iter().map(|site| site.what).collect();
     assert_eq!(carry_out(now, &made.edits), there);
     let again = plan(&made.sites, wanted, &CAPABLE, settings);
-    assert_eq!(again.edits, [], "planning again changes nothing");
+    assert_eq!(again.edits, [], "planning again changes nothing: {wanted:?} {:?}", made.sites);
     assert_eq!(again.served, made.served);
 }
 
@@ -455,7 +455,7 @@ fn check_plan(
 fn random_plans_keep_every_promise() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let (first, count) = (number("TRAPLINE_SEED").unwrap_or(0), number("TRAPLINE_CASES"));
-    for seed in first..first + count.unwrap_or(20_000) {
+    for seed in first..first + count.unwrap_or(5_000) {
         let outcome = std::panic::catch_unwind(|| check_case(seed));
         assert!(outcome.is_ok(), "TRAPLINE_SEED={seed} TRAPLINE_CASES=1 repeats it");
     }
