@@ -207,7 +207,11 @@ fn children_are_what_the_call_made_them() {
     check_child("clone(child, stack + sizeof stack, CLONE_VM, 0)", true, false);
     check_child("clone(child, stack + sizeof stack, CLONE_VM | SIGUSR1, 0)", true, false);
     check_child("clone(child, stack + sizeof stack, 0, 0)", false, false);
-    check_child("clone(child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, 0)", true, true);
+    check_child(
+        "clone(child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, 0)",
+        true,
+        true,
+    );
 }
 
 #[test]

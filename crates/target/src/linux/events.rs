@@ -10,7 +10,7 @@ use trapline_core::{Pid, Tid, VirtAddr};
 use super::sys::{self, Errno};
 use super::threads::{KernelStop, State, Substitute, Thread};
 use super::wait::{self, Status, Stop, Trap};
-use super::{LinuxTarget, failed, registers};
+use super::{LinuxTarget, failed, processes, registers};
 use crate::layout::clone::{self, CloneFlags};
 use crate::layout::siginfo::{RawSigInfo, SI_TKILL};
 
@@ -59,6 +59,10 @@ impl LinuxTarget {
     }
 
     fn handle(&mut self, tid: Tid, status: i32) -> Result<()> {
+        if !self.books.threads.contains_key(&tid) {
+            self.keep_for_later(tid, status);
+            return Ok(());
+        }
         let stop = match wait::decode(status) {
             Status::Ended(how) => {
                 self.ended(tid, how);
@@ -69,10 +73,6 @@ impl LinuxTarget {
                 return Err(TargetError::Broken(format!("wait status {raw:#x} of thread {tid}")));
             }
         };
-        if !self.books.threads.contains_key(&tid) {
-            self.books.unknown.insert(tid, status);
-            return Ok(());
-        }
         match self.stopped(tid, stop) {
             Ok(Some(event)) => self.ready.push_back(event),
             // A thread that was killed in its stop: its end comes next.
@@ -81,6 +81,35 @@ impl LinuxTarget {
         }
         self.release_known();
         Ok(())
+    }
+
+    /// A thread may be seen before the parent's event tells of it.
+    fn keep_for_later(&mut self, tid: Tid, status: i32) {
+        if wait::decode(status) == Status::Stopped(Stop::Exit) {
+            // It dies unannounced and may hold up the end of its process.
+            let _gone = sys::cont(tid.get(), 0);
+        } else {
+            self.books.unknown.insert(tid, status);
+        }
+    }
+
+    /// Takes in the processes whose parent died before it could tell of them,
+    /// and forgets the dead.
+    fn adopt_orphans(&mut self) {
+        let unknown = std::mem::take(&mut self.books.unknown);
+        for (tid, status) in unknown {
+            let pid = Pid::new(tid.get());
+            let leads = processes::thread_status(pid, tid).is_some_and(|s| s.tgid == tid.get());
+            let stopped = matches!(wait::decode(status), Status::Stopped(_));
+            if stopped && leads {
+                self.add_process(pid, tid, false);
+                let born = State::Born { attached: false };
+                self.books.threads.insert(tid, Thread::new(pid, born));
+                self.statuses.push_back((tid.get(), status));
+            } else if stopped {
+                self.books.unknown.insert(tid, status);
+            }
+        }
     }
 
     /// Handles the first stops of threads that have become known.
@@ -93,7 +122,6 @@ impl LinuxTarget {
     }
 
     fn ended(&mut self, tid: Tid, status: ExitStatus) {
-        self.books.unknown.remove(&tid);
         let Some(pid) = self.books.threads.get(&tid).map(|thread| thread.pid) else { return };
         if tid != pid.leader() {
             self.books.remove(tid);
@@ -114,6 +142,7 @@ impl LinuxTarget {
     fn process_ended(&mut self, pid: Pid, status: ExitStatus) {
         self.books.processes.remove(&pid);
         self.ready.push_back(TargetEvent::ProcessExited { pid, status });
+        self.adopt_orphans();
         self.child_let_go(pid);
     }
 
@@ -255,13 +284,15 @@ impl LinuxTarget {
         let born = State::Born { attached: false };
         if flags.thread {
             let child = Tid::new(child);
-            self.books.threads.insert(child, Thread::new(parent, born));
+            self.books.threads.entry(child).or_insert_with(|| Thread::new(parent, born));
             return Ok(self.report(tid, KernelStop::Event, StopCause::Cloned { child }));
         }
         let child = Pid::new(child);
-        let ours = self.books.processes.get(&parent).is_some_and(|process| process.ours);
-        self.add_process(child, child.leader(), ours);
-        self.books.threads.insert(child.leader(), Thread::new(child, born));
+        if !self.books.processes.contains_key(&child) {
+            let ours = self.books.processes.get(&parent).is_some_and(|process| process.ours);
+            self.add_process(child, child.leader(), ours);
+            self.books.threads.insert(child.leader(), Thread::new(child, born));
+        }
         let CloneFlags { shares_memory, vfork, .. } = flags;
         let cause = StopCause::Forked { child, shares_memory, vfork };
         let event = self.report(tid, KernelStop::Event, cause);

@@ -10,8 +10,9 @@ use trapline_core::target::{Protection, Result, Stopped, TargetError};
 use trapline_core::x64::Registers;
 use trapline_core::{AddrRange, Pid, Tid, VirtAddr};
 
+use super::signals::Sleeper;
 use super::sys::{self, Errno, PAGE, Sys};
-use super::threads::{KernelStop, Thread};
+use super::threads::{KernelStop, State, Thread};
 use super::wait::{self, Status, Stop, Trap};
 use super::{LinuxTarget, failed, registers};
 use crate::layout::registers as layout;
@@ -79,7 +80,7 @@ impl LinuxTarget {
     ) -> Result<u64> {
         let instruction = self.syscall_instruction(proof.pid())?;
         let tid = proof.tid();
-        let thread = self.require(proof)?;
+        let thread = self.books.stopped(proof).ok_or(TargetError::Gone)?;
         if thread.at == KernelStop::Exit {
             return Err(TargetError::Gone);
         }
@@ -88,11 +89,24 @@ impl LinuxTarget {
             return Err(TargetError::Refused { what: what.to_owned(), why });
         }
         let call = Call { instruction, number, arguments };
-        let outcome = run_and_restore(tid, thread, &call);
+        let sleeper = &self.sleeper;
+        let outcome = run_and_restore(sleeper, tid, thread, &call);
         let result = match outcome {
             Ok(result) => result,
-            Err(Failure::System(errno)) => return Err(failed(what, errno)),
+            Err(Failure::System(errno)) => {
+                if errno == Errno::SRCH {
+                    thread.state = State::Exiting;
+                }
+                return Err(failed(what, errno));
+            }
+            Err(Failure::Dying) => {
+                thread.state = State::Exiting;
+                // It may have left its exit stop already.
+                let _gone = sys::cont(tid.get(), 0);
+                return Err(TargetError::Gone);
+            }
             Err(Failure::Ended(status)) => {
+                thread.state = State::Exiting;
                 self.statuses.push_back((tid.get(), status));
                 return Err(TargetError::Gone);
             }
@@ -145,7 +159,9 @@ struct Call {
 
 enum Failure {
     System(Errno),
-    /// The thread is dying; the status is still to be handled.
+    /// The thread is in the stop of its exit.
+    Dying,
+    /// The thread is gone; its status is still to be handled.
     Ended(i32),
     Strange(String),
 }
@@ -156,12 +172,17 @@ impl From<Errno> for Failure {
     }
 }
 
-fn run_and_restore(tid: Tid, thread: &mut Thread, call: &Call) -> CallResult<u64> {
+fn run_and_restore(
+    sleeper: &Sleeper,
+    tid: Tid,
+    thread: &mut Thread,
+    call: &Call,
+) -> CallResult<u64> {
     let mask = sys::signal_mask(tid.get())?;
     sys::set_signal_mask(tid.get(), ALL_BUT_TRAP)?;
-    let before = settled_registers(tid, thread)?;
+    let before = settled_registers(sleeper, tid, thread)?;
     let result = write_call(tid, &before, call).map_err(Failure::from).and_then(|()| {
-        step_over(tid, thread)?;
+        step_over(sleeper, tid, thread)?;
         check_end(tid, call)
     });
     sys::set_signal_mask(tid.get(), mask)?;
@@ -176,10 +197,10 @@ fn run_and_restore(tid: Tid, thread: &mut Thread, call: &Call) -> CallResult<u64
 /// The registers to come back to. An event stop lies inside a system call,
 /// whose result the kernel writes over `rax` when the thread goes on; so that
 /// call is brought to its end first, which executes no instruction.
-fn settled_registers(tid: Tid, thread: &mut Thread) -> CallResult<Registers> {
+fn settled_registers(sleeper: &Sleeper, tid: Tid, thread: &mut Thread) -> CallResult<Registers> {
     if thread.at == KernelStop::Event {
         registers::flush(tid, thread)?;
-        step_over(tid, thread)?;
+        step_over(sleeper, tid, thread)?;
         thread.at = KernelStop::Delivery;
     }
     Ok(registers::cached(tid, thread)?)
@@ -205,10 +226,10 @@ fn write_call(tid: Tid, before: &Registers, call: &Call) -> Sys<()> {
 /// Steps until the step's own trap. What else stops the thread meanwhile is an
 /// interrupt that another stop had overtaken, or a signal that cannot be
 /// blocked, which is kept for later.
-fn step_over(tid: Tid, thread: &mut Thread) -> CallResult<()> {
+fn step_over(sleeper: &Sleeper, tid: Tid, thread: &mut Thread) -> CallResult<()> {
     loop {
         sys::step(tid.get(), 0)?;
-        let status = sys::wait_for(tid.get())?;
+        let status = sleeper.wait_for(thread.pid, tid)?;
         match wait::decode(status) {
             Status::Stopped(Stop::Trap) => thread.group_stop = None,
             Status::Stopped(Stop::Group(signal)) => thread.group_stop = Some(signal),
@@ -219,7 +240,8 @@ fn step_over(tid: Tid, thread: &mut Thread) -> CallResult<()> {
                 }
                 thread.deferred.push_back(info);
             }
-            Status::Stopped(Stop::Exit) | Status::Ended(_) => return Err(Failure::Ended(status)),
+            Status::Stopped(Stop::Exit) => return Err(Failure::Dying),
+            Status::Ended(_) => return Err(Failure::Ended(status)),
             other => return Err(Failure::Strange(format!("{other:?} in a call of ours"))),
         }
     }

@@ -109,6 +109,18 @@ fn environment(changes: &BTreeMap<OsString, Option<OsString>>) -> BTreeMap<OsStr
     environment
 }
 
+/// The first existing file that a program's name may mean.
+pub(super) fn find_program(program: &Path) -> Result<PathBuf> {
+    let search = env::var_os("PATH");
+    candidates(program, search.as_deref())
+        .into_iter()
+        .find(|candidate| candidate.is_file())
+        .ok_or_else(|| TargetError::Refused {
+            what: format!("find the program `{}`", program.display()),
+            why: "no such file; check the path, or that its directory is in PATH".to_owned(),
+        })
+}
+
 /// The files that a program's name may mean.
 fn candidates(program: &Path, search: Option<&OsStr>) -> Vec<PathBuf> {
     if program.as_os_str().as_bytes().contains(&b'/') {

@@ -27,6 +27,7 @@ pub mod wait;
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use trapline_core::stop::Signal;
@@ -116,6 +117,10 @@ impl Target for LinuxTarget {
 
     fn waker(&self) -> Arc<dyn Waker> {
         self.sleeper.waker()
+    }
+
+    fn find_program(&self, program: &Path) -> Result<PathBuf> {
+        launch::find_program(program)
     }
 
     fn launch(&mut self, spec: &LaunchSpec) -> Result<Pid> {

@@ -4,9 +4,11 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use trapline_core::stop::Signal;
-use trapline_core::target::{ProcessInfo, Result, Resume, Stopped, TargetError, TargetEvent};
+use trapline_core::target::{ProcessInfo, Result, Resume, Stopped, TargetError, TargetEvent, Wait};
 use trapline_core::{Pid, Tid};
 
 use super::LinuxTarget;
@@ -14,6 +16,12 @@ use super::sys;
 use super::threads::State;
 use crate::layout::auxv;
 use crate::layout::status::{self, Status};
+
+/// How long killed programs may take to end when the target goes away. One
+/// that sleeps in the kernel beyond that is left to its own.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+/// How long to pause between looks at them.
+const LAST_PAUSE: Duration = Duration::from_micros(100);
 
 impl LinuxTarget {
     /// The files of a process are those of a thread that still has memory: the
@@ -62,13 +70,15 @@ impl LinuxTarget {
         for tid in tids {
             self.let_go_for_good(tid);
         }
+        let deadline = Instant::now() + LAST_WAIT;
         while self.books.processes.keys().any(|pid| launched.contains(pid)) {
-            match self.wait_for_event(trapline_core::target::Wait::Block) {
+            match self.wait_for_event(Wait::Poll) {
                 Ok(Some(TargetEvent::Stopped { thread, .. })) => {
                     // It is being killed, so this only lets it get on with it.
                     let _gone = self.resume_thread(&thread, Resume::RUN);
                 }
                 Ok(Some(_)) => {}
+                Ok(None) if Instant::now() < deadline => thread::sleep(LAST_PAUSE),
                 Ok(None) | Err(_) => return,
             }
         }
@@ -81,7 +91,7 @@ impl LinuxTarget {
             return;
         }
         let runs = matches!(thread.state, State::Running | State::Listening | State::Born { .. });
-        if runs && sys::interrupt(tid.get()).is_ok() && sys::wait_for(tid.get()).is_err() {
+        if runs && sys::interrupt(tid.get()).is_ok() && self.sleeper.wait_for(pid, tid).is_err() {
             return;
         }
         if let Some(thread) = self.books.threads.get_mut(&tid) {

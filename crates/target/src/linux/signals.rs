@@ -13,13 +13,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use trapline_core::target::{Result, TargetError, Waker};
+use trapline_core::{Pid, Tid};
 
-use super::sys::{self, SignalSet, TRACERS};
+use super::processes;
+use super::sys::{self, Errno, SignalSet, Sys, TRACERS};
+use crate::layout::status::Status;
 
 /// The signal that ends a wait. Ignored by default, so that one which arrives
 /// at a thread that has stopped tracing does no harm (a real-time signal would
 /// kill us), and without another use in this process.
 const WAKE: i32 = libc::SIGURG;
+
+/// Milliseconds between looks at a thread that should have stopped.
+const LOOK_EVERY: u16 = 5;
 
 /// The mask that the process began with, which its children get.
 static INITIAL: OnceLock<SignalSet> = OnceLock::new();
@@ -93,12 +99,32 @@ impl Sleeper {
 
     /// Sleeps until a child has news or somebody wakes us. May return early.
     pub(super) fn sleep(&self) {
-        if let Some(taken) = ours().wait(None)
-            && taken.signal == libc::SIGCHLD
-            && !taken.to_this_thread
-        {
+        self.sleep_at_most(None);
+    }
+
+    /// The next wait status of one thread that is expected to stop at once.
+    /// A leader that dies says nothing while other threads are left, so it is
+    /// also looked at now and then.
+    pub(super) fn wait_for(&self, pid: Pid, tid: Tid) -> Sys<i32> {
+        loop {
+            if let Some(status) = sys::poll_for(tid.get())? {
+                return Ok(status);
+            }
+            let dead = |status: Status| matches!(status.state, b'Z' | b'X');
+            let silent = !self.sleep_at_most(Some(LOOK_EVERY));
+            if silent && processes::thread_status(pid, tid).is_none_or(dead) {
+                return sys::poll_for(tid.get())?.ok_or(Errno::SRCH);
+            }
+        }
+    }
+
+    /// Whether a signal came.
+    fn sleep_at_most(&self, milliseconds: Option<u16>) -> bool {
+        let Some(taken) = ours().wait(milliseconds) else { return false };
+        if taken.signal == libc::SIGCHLD && !taken.to_this_thread {
             sys::forward_child_signal();
         }
+        true
     }
 }
 

@@ -191,7 +191,14 @@ pub(super) fn wait_any() -> Sys<Option<(i32, i32)>> {
     wait(-1, libc::__WALL | libc::__WNOTHREAD | libc::WNOHANG)
 }
 
-/// The next wait status of one thread, waiting for it.
+/// The next wait status of one thread, if there is one.
+pub(super) fn poll_for(tid: i32) -> Sys<Option<i32>> {
+    let found = wait(tid, libc::__WALL | libc::__WNOTHREAD | libc::WNOHANG)?;
+    Ok(found.map(|(_, status)| status))
+}
+
+/// The next wait status of one thread, waiting for it. Not for the leader of
+/// a process with other threads: were it to exit, nothing would come.
 pub(super) fn wait_for(tid: i32) -> Sys<i32> {
     loop {
         match wait(tid, libc::__WALL | libc::__WNOTHREAD) {
@@ -280,12 +287,13 @@ impl SignalSet {
         before
     }
 
-    /// Waits for one of these, which must be blocked; `None` when `seconds`
-    /// passed or a handler of another signal ran.
-    pub(super) fn wait(&self, seconds: Option<i64>) -> Option<Taken> {
+    /// Waits for one of these, which must be blocked; `None` when so many
+    /// milliseconds (under 1000) passed or a handler of another signal ran.
+    pub(super) fn wait(&self, milliseconds: Option<u16>) -> Option<Taken> {
         // SAFETY: a siginfo_t is plain data; all zero is one.
         let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
-        let limit = seconds.map(|tv_sec| libc::timespec { tv_sec, tv_nsec: 0 });
+        let limit = milliseconds
+            .map(|ms| libc::timespec { tv_sec: 0, tv_nsec: i64::from(ms.min(999)) * 1_000_000 });
         let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
         // SAFETY: all three pointers are valid, or null where null is allowed.
         let signal = unsafe { libc::sigtimedwait(&raw const self.0, &raw mut info, limit) };

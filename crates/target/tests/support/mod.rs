@@ -136,7 +136,7 @@ impl Session {
         let event = loop {
             match self.target.next_event(Wait::Block).unwrap() {
                 Some(TargetEvent::Woken) => {
-                    assert!(Instant::now() < self.deadline, "no event in time");
+                    assert!(Instant::now() < self.deadline, "no event in time: {:?}", self.target);
                 }
                 Some(event) => break event,
                 None => panic!("no process is left"),
@@ -188,6 +188,22 @@ impl Session {
             }
             if let Seen::Stop(tid, StopCause::Signal(info)) = seen {
                 self.resume(tid, Resume { step: false, signal: Some(info.signal) });
+            }
+        }
+    }
+
+    /// Resumes everything, signals delivered, until nothing happens for a while.
+    pub fn run_until_quiet(&mut self) {
+        loop {
+            for tid in self.held.keys().copied().collect::<Vec<_>>() {
+                self.run(tid);
+            }
+            match self.poll(Duration::from_millis(20)) {
+                None => return,
+                Some(Seen::Stop(tid, StopCause::Signal(info))) => {
+                    self.resume(tid, Resume { step: false, signal: Some(info.signal) });
+                }
+                Some(_) => {}
             }
         }
     }
