@@ -4,10 +4,11 @@
 mod lookups_support;
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 use lookups_support::{Program, capture};
 use trapline_core::ImageAddr;
-use trapline_symbols::{DebugInfo, Image, ImageKind, LineError, SymbolKind};
+use trapline_symbols::{DebugInfo, Image, ImageKind, LineError, LoadOptions, Progress, SymbolKind};
 
 const C: &str = "lookups.c";
 const CPP: &str = "lookups.cpp";
@@ -258,4 +259,23 @@ fn stubs_bear_the_name_of_what_they_call() {
     let address = ImageAddr::new(u64::from_str_radix(stub, 16).unwrap());
     let hit = image.symbol_at(address).unwrap();
     assert_eq!((hit.name.as_str(), hit.kind), ("printf@plt", SymbolKind::Stub));
+}
+
+#[test]
+fn indexing_reports_progress_and_images_are_shared_between_threads() {
+    fn shareable<T: Send + Sync>(_: &T) {}
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&seen);
+    let options = LoadOptions {
+        progress: Some(Arc::new(move |progress| kept.lock().unwrap().push(progress))),
+        ..LoadOptions::default()
+    };
+    let image = Program::build(RUST, &["-g"]).load_with(&options);
+    shareable(&image);
+    assert!(seen.lock().unwrap().is_empty(), "loading reads no debug information");
+    image.prepare();
+    let mut seen = seen.lock().unwrap().clone();
+    seen.sort_by_key(|progress| progress.done);
+    assert_eq!(seen.len(), seen[0].total);
+    assert_eq!(seen.last(), Some(&Progress { done: seen.len(), total: seen.len() }));
 }

@@ -5,6 +5,8 @@
 //! left to `variables`; running the result is core's.
 
 mod lower;
+#[cfg(test)]
+mod tests;
 mod word;
 
 use gimli::constants as dw;

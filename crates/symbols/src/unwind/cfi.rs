@@ -6,16 +6,20 @@
 use std::sync::OnceLock;
 
 use gimli::{
-    BaseAddresses, CieOrFde, DebugFrame, EhFrame, EhFrameHdr, EndianSlice, Expression,
-    FrameDescriptionEntry, LittleEndian, ParsedEhFrameHdr, UnwindContext, UnwindSection,
+    BaseAddresses, CieOrFde, DebugFrame, EhFrame, EhFrameOffset, EndianSlice, Expression,
+    FrameDescriptionEntry, LittleEndian, UnwindContext, UnwindSection,
 };
 use trapline_core::ImageAddr;
 use trapline_core::x64::Reg;
 
 use super::UnwindError;
+use super::search::SearchTable;
 
 /// The bytes debug information is read from.
 pub(crate) type Slice<'d> = EndianSlice<'d, LittleEndian>;
+
+/// One frame description entry.
+type Fde<'d> = FrameDescriptionEntry<Slice<'d>>;
 
 const ADDRESS_SIZE: u8 = 8;
 
@@ -75,7 +79,7 @@ pub(crate) enum Rule<'d> {
 #[derive(Debug)]
 pub(crate) struct Cfi<'d> {
     bases: BaseAddresses,
-    header: Option<ParsedEhFrameHdr<Slice<'d>>>,
+    search: Option<SearchTable<'d>>,
     eh_frame: Option<Indexed<EhFrame<Slice<'d>>>>,
     debug_frame: Option<Indexed<DebugFrame<Slice<'d>>>>,
 }
@@ -96,13 +100,10 @@ struct Entry {
 }
 
 impl<'d> Cfi<'d> {
-    /// Reads nothing yet but the header of the search table; a damaged one is
-    /// passed over, since the entries themselves say the same.
+    /// Reads nothing yet but the header of the search table.
     pub(crate) fn new(sections: CfiSections<'d>) -> Self {
         let bases = base_addresses(&sections);
-        let header = sections.eh_frame_hdr.and_then(|hdr| {
-            EhFrameHdr::new(hdr.bytes, LittleEndian).parse(&bases, ADDRESS_SIZE).ok()
-        });
+        let search = sections.eh_frame_hdr.and_then(SearchTable::parse);
         let eh_frame = sections.eh_frame.map(|frame| {
             let mut section = EhFrame::new(frame.bytes, LittleEndian);
             section.set_address_size(ADDRESS_SIZE);
@@ -113,12 +114,12 @@ impl<'d> Cfi<'d> {
             section.set_address_size(ADDRESS_SIZE);
             Indexed { section, entries: OnceLock::new() }
         });
-        Self { bases, header, eh_frame, debug_frame }
+        Self { bases, search, eh_frame, debug_frame }
     }
 
     /// The rules at an address; `None` where nothing covers it.
     pub(crate) fn row(&self, pc: ImageAddr) -> Result<Option<Row<'d>>, UnwindError> {
-        if let Some(row) = self.row_by_header(pc.get())? {
+        if let Some(row) = self.row_by_search(pc.get())? {
             return Ok(Some(row));
         }
         if let Some(eh_frame) = &self.eh_frame
@@ -132,18 +133,20 @@ impl<'d> Cfi<'d> {
         }
     }
 
-    fn row_by_header(&self, pc: u64) -> Result<Option<Row<'d>>, UnwindError> {
-        let Some((eh_frame, table)) =
-            self.eh_frame.as_ref().zip(self.header.as_ref().and_then(ParsedEhFrameHdr::table))
-        else {
-            return Ok(None);
-        };
-        let found =
-            table.fde_for_address(&eh_frame.section, &self.bases, pc, EhFrame::cie_from_offset);
+    fn row_by_search(&self, pc: u64) -> Result<Option<Row<'d>>, UnwindError> {
         // A table that misleads is no reason to give up: the search through
         // the entries themselves follows.
-        let Ok(fde) = found else { return Ok(None) };
-        row_of(&fde, &eh_frame.section, &self.bases, pc).map(Some)
+        let Some((section, fde)) = self.entry_by_search(pc) else { return Ok(None) };
+        row_of(&fde, section, &self.bases, pc).map(Some)
+    }
+
+    fn entry_by_search(&self, pc: u64) -> Option<(&EhFrame<Slice<'d>>, Fde<'d>)> {
+        let section = &self.eh_frame.as_ref()?.section;
+        let start = self.bases.eh_frame.section?;
+        let offset = self.search?.find(pc)?.checked_sub(start)?;
+        let offset = EhFrameOffset(usize::try_from(offset).ok()?);
+        let fde = section.fde_from_offset(&self.bases, offset, EhFrame::cie_from_offset).ok()?;
+        fde.contains(pc).then_some((section, fde))
     }
 }
 
@@ -181,7 +184,7 @@ fn list_entries<'d, S: UnwindSection<Slice<'d>>>(section: &S, bases: &BaseAddres
 }
 
 fn row_of<'d, S: UnwindSection<Slice<'d>>>(
-    fde: &FrameDescriptionEntry<Slice<'d>>,
+    fde: &Fde<'d>,
     section: &S,
     bases: &BaseAddresses,
     pc: u64,

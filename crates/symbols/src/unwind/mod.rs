@@ -7,6 +7,7 @@
 mod cfi;
 mod evaluate;
 mod guess;
+mod search;
 mod step;
 
 use std::fmt;
