@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::addr::{AddrRange, VirtAddr};
@@ -248,6 +248,10 @@ pub trait Target {
 
     /// Ends waits from other threads.
     fn waker(&self) -> Arc<dyn Waker>;
+
+    /// The file that launching `program` would run: found in `PATH` when it has
+    /// no slash. It need not be executable.
+    fn find_program(&self, program: &Path) -> Result<PathBuf>;
 
     /// Starts a program. On success the first event of the process is the
     /// [`StopCause::Started`] of its leader, with the program loaded and none

@@ -7,8 +7,20 @@
 
 #![forbid(unsafe_code)]
 
+mod arena;
+mod breakpoints;
 pub mod command;
 pub mod event;
+mod handle;
+mod images;
+mod log;
+mod place;
+mod process;
+mod session;
+mod signals;
+mod space;
+mod tls;
 
 pub use command::{Command, CommandError, Reply};
 pub use event::Event;
+pub use handle::{SessionHandle, spawn};

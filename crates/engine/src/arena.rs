@@ -1,0 +1,127 @@
+//! Our memory in a debuggee: chunks of out-of-line slots, and which slot
+//! stands for which instruction of the program.
+//!
+//! Allocating and writing are the caller's; this keeps the books. A slot is
+//! never reused for another instruction while the session lives, since a
+//! signal frame or a thread blocked in the kernel may still come back to it;
+//! the same instruction gets its old slot again.
+
+use std::collections::BTreeMap;
+
+use trapline_core::{AddrRange, VirtAddr};
+use trapline_patch::relocate::{Slot, Undo};
+
+/// Bytes of one chunk; a multiple of the page size.
+pub(crate) const CHUNK: u64 = 256 * 1024;
+
+/// Room that any slot fits in. Slots are a few dozen bytes; the far forms are
+/// the longest.
+const SLOT_ROOM: u64 = 128;
+
+/// The arena of one address space.
+#[derive(Clone, Default)]
+pub(crate) struct Arena {
+    chunks: Vec<Chunk>,
+    /// Slots by their first address.
+    slots: BTreeMap<VirtAddr, Placed>,
+    /// The slot of each instruction that ever had one.
+    by_site: BTreeMap<VirtAddr, VirtAddr>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Chunk {
+    range: AddrRange,
+    next: VirtAddr,
+}
+
+#[derive(Clone)]
+struct Placed {
+    original: Box<[u8]>,
+    slot: Slot,
+}
+
+/// Where a raw pc stands in a slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct InSlot {
+    /// The instruction that the slot stands for.
+    pub(crate) site: VirtAddr,
+    /// First address of the slot.
+    pub(crate) start: VirtAddr,
+    /// The program's own pc that this raw pc stands for; `None` in the middle
+    /// of the instructions that together stand for the displaced one.
+    pub(crate) program_pc: Option<VirtAddr>,
+}
+
+impl Arena {
+    /// All our memory here.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = AddrRange> {
+        self.chunks.iter().map(|chunk| chunk.range)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    pub(crate) fn add_chunk(&mut self, range: AddrRange) {
+        self.chunks.push(Chunk { range, next: range.start });
+    }
+
+    /// Forgets everything: the memory is gone.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The slot that already stands for these bytes at this place.
+    pub(crate) fn existing(&self, site: VirtAddr, original: &[u8]) -> Option<VirtAddr> {
+        let start = *self.by_site.get(&site)?;
+        let placed = self.slots.get(&start)?;
+        original.starts_with(&placed.original).then_some(start)
+    }
+
+    /// Where the next slot near `site` would go: in a chunk that `jmp rel32`
+    /// reaches from there and back.
+    pub(crate) fn room_near(&self, site: VirtAddr) -> Option<VirtAddr> {
+        const REACH: u64 = 0x7fff_0000 - CHUNK;
+        self.chunks.iter().find_map(|chunk| {
+            let fits = chunk.next.checked_add(SLOT_ROOM)? <= chunk.range.end;
+            let near = chunk.range.start.get().abs_diff(site.get()) < REACH;
+            (fits && near).then_some(chunk.next)
+        })
+    }
+
+    /// Books a slot at the place [`Self::room_near`] gave. `original` are the
+    /// bytes of the displaced instruction.
+    pub(crate) fn place(&mut self, at: VirtAddr, site: VirtAddr, original: &[u8], slot: Slot) {
+        let len = (slot.bytes.len() as u64).next_multiple_of(16);
+        if let Some(chunk) = self.chunks.iter_mut().find(|chunk| chunk.range.contains(at)) {
+            chunk.next = at.wrapping_add(len);
+        }
+        self.by_site.insert(site, at);
+        self.slots.insert(at, Placed { original: original.into(), slot });
+    }
+
+    /// What a raw pc means, when it is in a slot.
+    pub(crate) fn locate(&self, raw: VirtAddr) -> Option<InSlot> {
+        let (&start, placed) = self.slots.range(..=raw).next_back()?;
+        let offset = raw.checked_sub(start)?;
+        if offset >= placed.slot.bytes.len() as u64 {
+            return None;
+        }
+        let exact = placed.slot.boundary(raw).filter(|boundary| boundary.undo == Undo::EXACT);
+        Some(InSlot {
+            site: placed.slot.at,
+            start,
+            program_pc: exact.map(|boundary| boundary.original),
+        })
+    }
+
+    /// The program's own pc for a raw one in a slot; that of the displaced
+    /// instruction itself while the slot is in its middle.
+    pub(crate) fn program_pc(&self, raw: VirtAddr) -> Option<VirtAddr> {
+        if self.slots.is_empty() {
+            return None;
+        }
+        let at = self.locate(raw)?;
+        Some(at.program_pc.unwrap_or(at.site))
+    }
+}

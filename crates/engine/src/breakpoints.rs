@@ -1,0 +1,423 @@
+//! The table of logical breakpoints: what was asked, where it is, what came
+//! of it. Finding places is left to `session::binding`, deciding at a pass to
+//! `session::hits`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use trapline_core::breakpoint::{BreakpointSpec, Mechanism, Subject, Tally};
+use trapline_core::plan::{Owner, PairedWrite, Want, WantWhat};
+use trapline_core::types::Type;
+use trapline_core::x64::debug::Access;
+use trapline_core::{AddrRange, BreakpointId, ImageAddr, LocationId, ModuleId, Tid, VirtAddr};
+use trapline_expr::Program;
+
+use crate::command::{BreakpointInfo, LocationInfo, Selection};
+use crate::event::StopReason;
+use crate::log::LogMessage;
+use crate::space::SpaceId;
+
+/// All breakpoints of a session, by number.
+#[derive(Default)]
+pub(crate) struct Breakpoints {
+    table: BTreeMap<BreakpointId, Breakpoint>,
+    last: u32,
+}
+
+/// A logical breakpoint.
+pub(crate) struct Breakpoint {
+    pub(crate) id: BreakpointId,
+    pub(crate) spec: BreakpointSpec,
+    pub(crate) tally: Tally,
+    pub(crate) locations: Vec<Location>,
+    pub(crate) last_index: u32,
+    pub(crate) notes: Vec<String>,
+    /// Whether the user has been told that its condition fails.
+    pub(crate) error_told: bool,
+}
+
+/// One place of a breakpoint.
+pub(crate) struct Location {
+    pub(crate) id: LocationId,
+    /// The space it is armed in; `None` while no process has it.
+    pub(crate) space: Option<SpaceId>,
+    pub(crate) anchor: Anchor,
+    /// Where it is; before the program runs, where the linker put it.
+    pub(crate) addr: VirtAddr,
+    pub(crate) function: Option<String>,
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) line: Option<u32>,
+    pub(crate) enabled: bool,
+    pub(crate) say: Say,
+    pub(crate) watch: Option<Watch>,
+    /// What serves it, or why nothing does.
+    pub(crate) service: Result<(Mechanism, String), String>,
+}
+
+/// What a location is tied to, so that it is known again after a restart.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Anchor {
+    /// A place in an image.
+    Image(ModuleId, ImageAddr),
+    /// A bare address.
+    Address(VirtAddr),
+}
+
+/// What a location asks at a pass, compiled for its place.
+#[derive(Default)]
+pub(crate) struct Say {
+    pub(crate) filter: Option<Program>,
+    pub(crate) condition: Option<Program>,
+    pub(crate) changed: Option<Program>,
+    pub(crate) log: Option<LogMessage>,
+    /// Why something of it could not be compiled here.
+    pub(crate) broken: Option<String>,
+    /// Bytes of the last visit, for `-changed` and `$_changed`.
+    pub(crate) memory: Vec<Option<Box<[u8]>>>,
+    pub(crate) last_value: Option<Box<[u8]>>,
+}
+
+impl Say {
+    /// The same questions, with no visit remembered.
+    fn copy(&self) -> Self {
+        Self {
+            filter: self.filter.clone(),
+            condition: self.condition.clone(),
+            changed: self.changed.clone(),
+            log: self.log.clone(),
+            broken: self.broken.clone(),
+            memory: Vec::new(),
+            last_value: None,
+        }
+    }
+}
+
+/// The data side of a watch.
+pub(crate) struct Watch {
+    pub(crate) range: AddrRange,
+    pub(crate) access: Access,
+    /// The value's type, when the subject is an expression.
+    pub(crate) ty: Option<Arc<Type>>,
+    /// Bytes at the last look.
+    pub(crate) last: Vec<u8>,
+    /// The frame it belongs to; the watch ends with it.
+    pub(crate) scope: Option<WatchScope>,
+    /// Slots beside the read-write ones that match writes only: a hit of both
+    /// was a write.
+    pub(crate) paired: Vec<PairedWrite>,
+}
+
+/// The frame that a watched local lives in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct WatchScope {
+    pub(crate) tid: Tid,
+    pub(crate) cfa: u64,
+}
+
+impl Breakpoints {
+    pub(crate) fn add(&mut self, spec: BreakpointSpec) -> BreakpointId {
+        self.last += 1;
+        let id = BreakpointId::new(self.last);
+        let breakpoint = Breakpoint {
+            id,
+            spec,
+            tally: Tally::default(),
+            locations: Vec::new(),
+            last_index: 0,
+            notes: Vec::new(),
+            error_told: false,
+        };
+        self.table.insert(id, breakpoint);
+        id
+    }
+
+    pub(crate) fn get(&self, id: BreakpointId) -> Option<&Breakpoint> {
+        self.table.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: BreakpointId) -> Option<&mut Breakpoint> {
+        self.table.get_mut(&id)
+    }
+
+    pub(crate) fn remove(&mut self, id: BreakpointId) -> Option<Breakpoint> {
+        self.table.remove(&id)
+    }
+
+    /// Takes back the number of the newest breakpoint, which could not be set.
+    pub(crate) fn unmake(&mut self, id: BreakpointId) {
+        self.table.remove(&id);
+        if self.last == id.get() {
+            self.last -= 1;
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Breakpoint> {
+        self.table.values()
+    }
+
+    pub(crate) fn ids(&self) -> Vec<BreakpointId> {
+        self.table.keys().copied().collect()
+    }
+
+    pub(crate) fn location_mut(
+        &mut self,
+        id: LocationId,
+    ) -> Option<(&mut BreakpointSpec, &mut Tally, &mut bool, &mut Location)> {
+        let breakpoint = self.table.get_mut(&id.breakpoint)?;
+        let location = breakpoint.locations.iter_mut().find(|location| location.id == id)?;
+        Some((&mut breakpoint.spec, &mut breakpoint.tally, &mut breakpoint.error_told, location))
+    }
+
+    /// The breakpoints a selection means, or a sentence about the one that is
+    /// not there.
+    pub(crate) fn select(&self, what: &Selection) -> Result<Vec<BreakpointId>, String> {
+        match what {
+            Selection::All => Ok(self.ids()),
+            Selection::Breakpoints(ids) => match ids.iter().find(|id| self.get(**id).is_none()) {
+                Some(missing) => Err(self.missing(*missing)),
+                None => Ok(ids.clone()),
+            },
+            Selection::Location(location) => match self.get(location.breakpoint) {
+                Some(_) => Ok(vec![location.breakpoint]),
+                None => Err(self.missing(location.breakpoint)),
+            },
+            Selection::Named(name) => {
+                let named: Vec<BreakpointId> = self
+                    .iter()
+                    .filter(|breakpoint| breakpoint.spec.names.contains(name))
+                    .map(|breakpoint| breakpoint.id)
+                    .collect();
+                if named.is_empty() {
+                    return Err(format!("no breakpoint is named `{name}`"));
+                }
+                Ok(named)
+            }
+        }
+    }
+
+    pub(crate) fn missing(&self, id: BreakpointId) -> String {
+        match self.table.keys().next_back() {
+            Some(last) => format!("No breakpoint number {id}; the highest is {last}."),
+            None => format!("No breakpoint number {id}; there are none."),
+        }
+    }
+
+    /// What the locations of a space need of it.
+    pub(crate) fn wants(&self, space: SpaceId) -> impl Iterator<Item = Want> {
+        self.iter().filter(|breakpoint| breakpoint.spec.enabled).flat_map(move |breakpoint| {
+            breakpoint
+                .locations
+                .iter()
+                .filter(move |location| location.enabled && location.space == Some(space))
+                .map(|location| location.want(&breakpoint.spec))
+        })
+    }
+
+    pub(crate) fn set_service(
+        &mut self,
+        id: LocationId,
+        service: Result<(Mechanism, String), String>,
+    ) {
+        if let Some((.., location)) = self.location_mut(id) {
+            location.service = service;
+        }
+    }
+
+    /// Remembers which slots tell a watch's reads from its writes.
+    pub(crate) fn set_paired(&mut self, id: LocationId, paired: &[PairedWrite]) {
+        if let Some((.., location)) = self.location_mut(id)
+            && let Some(watch) = &mut location.watch
+        {
+            watch.paired = paired.to_vec();
+        }
+    }
+
+    /// The breakpoints with a code location at an address of a space.
+    pub(crate) fn ids_at(&self, space: SpaceId, addr: VirtAddr) -> Vec<BreakpointId> {
+        self.iter()
+            .filter(|breakpoint| {
+                breakpoint.locations.iter().any(|location| {
+                    location.watch.is_none()
+                        && location.space == Some(space)
+                        && location.addr == addr
+                })
+            })
+            .map(|breakpoint| breakpoint.id)
+            .collect()
+    }
+
+    /// Drops the locations at an address whose memory is gone.
+    pub(crate) fn unbind_at(&mut self, space: SpaceId, addr: VirtAddr) {
+        for breakpoint in self.table.values_mut() {
+            breakpoint
+                .locations
+                .retain(|location| location.space != Some(space) || location.addr != addr);
+        }
+    }
+
+    /// Drops the locations in a range of a space that is no longer mapped.
+    /// Returns the breakpoints that lost one.
+    pub(crate) fn unbind_range(&mut self, space: SpaceId, range: AddrRange) -> Vec<BreakpointId> {
+        let inside = |location: &Location| {
+            location.space == Some(space)
+                && location.watch.is_none()
+                && range.contains(location.addr)
+        };
+        let mut changed = Vec::new();
+        for breakpoint in self.table.values_mut() {
+            let before = breakpoint.locations.len();
+            breakpoint.locations.retain(|location| !inside(location));
+            if breakpoint.locations.len() != before {
+                changed.push(breakpoint.id);
+            }
+        }
+        changed
+    }
+
+    /// Unties the locations of a space that is gone. Those in images stay, to
+    /// be found again; bare addresses and data lose their meaning.
+    pub(crate) fn unbind_space(&mut self, space: SpaceId) {
+        for breakpoint in self.table.values_mut() {
+            for location in &mut breakpoint.locations {
+                if location.space == Some(space) {
+                    location.space = None;
+                }
+            }
+            let mut seen = std::collections::BTreeSet::new();
+            breakpoint
+                .locations
+                .retain(|location| location.space.is_some() || seen.insert(location.anchor));
+        }
+    }
+
+    /// Gives a followed child's memory the same locations as its parent's.
+    pub(crate) fn copy_locations(&mut self, from: SpaceId, to: SpaceId) {
+        if from == to {
+            return;
+        }
+        for breakpoint in self.table.values_mut() {
+            let copies: Vec<Location> = breakpoint
+                .locations
+                .iter()
+                .filter(|location| location.space == Some(from) && location.watch.is_none())
+                .map(|location| location.copy_for(to))
+                .collect();
+            for mut copy in copies {
+                copy.id = breakpoint.next_location();
+                breakpoint.locations.push(copy);
+            }
+        }
+    }
+
+    /// Whether a report is still about something that exists.
+    pub(crate) fn still_wants(&self, reason: &StopReason) -> bool {
+        match reason {
+            StopReason::Breakpoint { id, .. }
+            | StopReason::Data { id, .. }
+            | StopReason::ConditionError { id, .. } => self.table.contains_key(id),
+            _ => true,
+        }
+    }
+
+    pub(crate) fn info(&self, id: BreakpointId) -> Option<BreakpointInfo> {
+        let breakpoint = self.get(id)?;
+        Some(BreakpointInfo {
+            id,
+            spec: breakpoint.spec.clone(),
+            tally: breakpoint.tally,
+            locations: breakpoint.locations.iter().map(|l| l.info(&breakpoint.spec)).collect(),
+            notes: breakpoint.notes.clone(),
+        })
+    }
+}
+
+impl Breakpoint {
+    /// Whether it is about data rather than code.
+    pub(crate) fn is_watch(&self) -> bool {
+        matches!(self.spec.subject, Subject::Data { .. })
+    }
+
+    pub(crate) fn next_location(&mut self) -> LocationId {
+        self.last_index += 1;
+        LocationId { breakpoint: self.id, index: self.last_index }
+    }
+}
+
+impl Location {
+    /// The same location in a copy of its memory.
+    fn copy_for(&self, space: SpaceId) -> Self {
+        Self {
+            id: self.id,
+            space: Some(space),
+            anchor: self.anchor,
+            addr: self.addr,
+            function: self.function.clone(),
+            file: self.file.clone(),
+            line: self.line,
+            enabled: self.enabled,
+            say: self.say.copy(),
+            watch: None,
+            service: self.service.clone(),
+        }
+    }
+
+    fn want(&self, spec: &BreakpointSpec) -> Want {
+        let what = match (&self.watch, &spec.subject) {
+            (Some(watch), _) => WantWhat::Data { range: watch.range, access: watch.access },
+            (None, Subject::Code { mechanism, .. }) => {
+                WantWhat::Execute { addr: self.addr, mechanism: *mechanism, writable_code: true }
+            }
+            (None, _) => {
+                WantWhat::Execute { addr: self.addr, mechanism: None, writable_code: true }
+            }
+        };
+        Want { owner: Owner::Location(self.id), what, thread: None }
+    }
+
+    fn info(&self, spec: &BreakpointSpec) -> LocationInfo {
+        let armed = spec.enabled && self.enabled && self.space.is_some();
+        let (mechanism, why) = match &self.service {
+            Ok((mechanism, why)) if armed => (Some(*mechanism), why.clone()),
+            Err(why) if armed => (None, why.clone()),
+            _ if !spec.enabled || !self.enabled => (None, "disabled".to_owned()),
+            _ => (None, "the program is not running".to_owned()),
+        };
+        LocationInfo {
+            id: self.id,
+            pid: None,
+            address: self.addr,
+            len: self.watch.as_ref().map(|watch| watch.range.len()),
+            function: self.function.clone(),
+            file: self.file.clone(),
+            line: self.line,
+            enabled: self.enabled,
+            mechanism,
+            why,
+        }
+    }
+}
+
+/// A stop's reasons in a few words, for `info threads`.
+pub(crate) fn describe_reasons(reasons: &[StopReason]) -> String {
+    let words: Vec<String> = reasons
+        .iter()
+        .map(|reason| match reason {
+            StopReason::Breakpoint { id, .. } | StopReason::ConditionError { id, .. } => {
+                format!("stopped at breakpoint {id}")
+            }
+            StopReason::Data { id, .. } | StopReason::ScopeEnded { id, .. } => {
+                format!("stopped by watch {id}")
+            }
+            StopReason::OwnTrap { instruction, .. } => {
+                format!("stopped at the program's own {instruction}")
+            }
+            StopReason::Signal(info) => format!("stopped by {}", info.signal),
+            StopReason::Stepped => "stopped after a step".to_owned(),
+            StopReason::Interrupted => "interrupted".to_owned(),
+            StopReason::Started => "stopped before its first instruction".to_owned(),
+            StopReason::Executed => "stopped after exec".to_owned(),
+        })
+        .collect();
+    words.join(", ")
+}

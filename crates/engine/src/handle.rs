@@ -1,0 +1,92 @@
+//! The front ends' end of a session: a cloneable handle that asks, a stream of
+//! events, and the thread behind them.
+
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use trapline_core::target::{Target, TargetError, Waker};
+
+use crate::command::{Command, CommandError, Reply};
+use crate::event::Event;
+use crate::session::Session;
+
+/// A request on its way to the tracer thread.
+pub(crate) struct Envelope {
+    pub(crate) command: Command,
+    pub(crate) answer: mpsc::Sender<Result<Reply, CommandError>>,
+}
+
+/// Asks a session. Clones ask the same session; it ends in an orderly way when
+/// the last one is dropped, or on [`Command::Quit`].
+#[derive(Clone)]
+pub struct SessionHandle {
+    link: Arc<Link>,
+}
+
+struct Link {
+    requests: Option<mpsc::Sender<Envelope>>,
+    waker: Arc<dyn Waker>,
+    tracer: Option<thread::JoinHandle<()>>,
+}
+
+impl SessionHandle {
+    /// Asks and waits for the answer. The program may go on running meanwhile;
+    /// most commands hold it for the microseconds that they need.
+    ///
+    /// # Errors
+    /// What went wrong, as one sentence for the user.
+    pub fn request(&self, command: Command) -> Result<Reply, CommandError> {
+        let (answer, reply) = mpsc::channel();
+        let over = || CommandError::new("the session is over");
+        let requests = self.link.requests.as_ref().ok_or_else(over)?;
+        requests.send(Envelope { command, answer }).map_err(|_| over())?;
+        self.link.waker.wake();
+        reply.recv().map_err(|_| over())?
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // Closing the channel is the request to end; the tracer thread sees it
+        // when it next drains its requests.
+        self.requests = None;
+        self.waker.wake();
+        if let Some(tracer) = self.tracer.take()
+            && tracer.thread().id() != thread::current().id()
+        {
+            // A tracer that panicked has already said so through its events.
+            let _ = tracer.join();
+        }
+    }
+}
+
+/// Starts a session on a tracer thread of its own, which makes the target and
+/// is the only thread that ever touches it.
+///
+/// # Errors
+/// Why the target could not be made, or the thread not started.
+pub fn spawn(
+    make_target: impl FnOnce() -> Result<Box<dyn Target>, TargetError> + Send + 'static,
+) -> Result<(SessionHandle, mpsc::Receiver<Event>), CommandError> {
+    let (request_sender, requests) = mpsc::channel();
+    let (event_sender, events) = mpsc::channel();
+    let (ready_sender, ready) = mpsc::channel();
+    let tracer = thread::Builder::new()
+        .name("tracer".to_owned())
+        .spawn(move || match make_target() {
+            Ok(target) => {
+                // The receiver waits for exactly this message.
+                let _ = ready_sender.send(Ok(target.waker()));
+                Session::new(target, event_sender).serve(&requests);
+            }
+            Err(error) => {
+                let _ = ready_sender.send(Err(error));
+            }
+        })
+        .map_err(|error| CommandError::new(format!("cannot start the tracer thread: {error}")))?;
+    let waker = ready
+        .recv()
+        .map_err(|_| CommandError::new("the tracer thread ended before it began"))??;
+    let link = Link { requests: Some(request_sender), waker, tracer: Some(tracer) };
+    Ok((SessionHandle { link: Arc::new(link) }, events))
+}

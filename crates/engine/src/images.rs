@@ -1,0 +1,78 @@
+//! Images read so far, shared by every process that has them loaded.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+
+use trapline_core::ModuleId;
+use trapline_symbols::{Image, LoadError, LoadOptions, Progress, ProgressFn};
+
+use crate::event::Event;
+
+/// Which file, in which version: device and inode tell files of one name
+/// apart, size and time of change tell a file from its replacement.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct FileKey {
+    path: PathBuf,
+    len: u64,
+    modified: Option<std::time::SystemTime>,
+}
+
+/// The cache.
+pub(crate) struct Images {
+    loaded: HashMap<FileKey, Arc<Image>>,
+    last: u32,
+    events: mpsc::Sender<Event>,
+}
+
+impl Images {
+    /// An empty cache that tells the front ends how far reading symbols is.
+    pub(crate) fn reporting_to(events: mpsc::Sender<Event>) -> Self {
+        Self { loaded: HashMap::new(), last: 0, events }
+    }
+
+    fn progress_of(&self, path: &Path) -> ProgressFn {
+        let events = self.events.clone();
+        let what = path.display().to_string();
+        Arc::new(move |progress: Progress| {
+            // With no front end left there is nobody to tell.
+            let _ = events.send(Event::Progress {
+                what: what.clone(),
+                done: progress.done as u64,
+                total: progress.total as u64,
+            });
+        })
+    }
+
+    /// The image of a file.
+    pub(crate) fn open(&mut self, path: &Path) -> Result<Arc<Image>, LoadError> {
+        let metadata = std::fs::metadata(path).ok();
+        let key = FileKey {
+            path: path.to_owned(),
+            len: metadata.as_ref().map_or(0, std::fs::Metadata::len),
+            modified: metadata.and_then(|metadata| metadata.modified().ok()),
+        };
+        if let Some(image) = self.loaded.get(&key) {
+            return Ok(image.clone());
+        }
+        let options =
+            LoadOptions { progress: Some(self.progress_of(path)), ..LoadOptions::default() };
+        let image = Arc::new(Image::load(path, self.next_id(), &options)?);
+        self.loaded.insert(key, image.clone());
+        Ok(image)
+    }
+
+    /// An image that is no file: the kernel's virtual library.
+    pub(crate) fn from_memory(
+        &mut self,
+        name: &str,
+        bytes: Vec<u8>,
+    ) -> Result<Arc<Image>, LoadError> {
+        Image::from_bytes(name, bytes, self.next_id()).map(Arc::new)
+    }
+
+    fn next_id(&mut self) -> ModuleId {
+        self.last += 1;
+        ModuleId::new(self.last)
+    }
+}

@@ -1,0 +1,148 @@
+//! Log messages compiled for one place: text, values and macros.
+
+use trapline_core::breakpoint::Tally;
+use trapline_core::{VirtAddr, x64::Registers};
+use trapline_expr::format::{FormatOptions, Letter, format_value};
+use trapline_expr::template::{self, Macro, Segment};
+use trapline_expr::{Program, Purpose, check, evaluate};
+
+use crate::command::CommandError;
+use crate::session::{CodeScope, PassContext, frames, symbolic};
+use crate::space::Modules;
+
+/// Frames that `$CALLSTACK` shows.
+const STACK_LIMIT: usize = 64;
+
+/// A log message, ready to be filled in at each hit.
+#[derive(Clone)]
+pub(crate) struct LogMessage {
+    parts: Vec<Part>,
+}
+
+#[derive(Clone)]
+enum Part {
+    Text(String),
+    Value { program: Program, letter: Option<Letter> },
+    Macro(Macro),
+}
+
+impl LogMessage {
+    /// Compiles a template in the scope of its place.
+    pub(crate) fn compile(text: &str, scope: &CodeScope<'_>) -> Result<Self, CommandError> {
+        let failed = |error: &trapline_expr::Error, start: usize| CommandError {
+            message: error.message.clone(),
+            span: Some((text.to_owned(), error.span.start + start..error.span.end + start)),
+            candidates: error.help.clone().into_iter().collect(),
+        };
+        let segments = template::parse(text).map_err(|error| failed(&error, 0))?;
+        let mut parts = Vec::new();
+        for segment in segments {
+            parts.push(match segment {
+                Segment::Text(text) => Part::Text(text),
+                Segment::Macro(name) => Part::Macro(name),
+                Segment::Expression { ast, letter, start } => {
+                    let program = check(&ast, scope, Purpose::Value)
+                        .map_err(|error| failed(&error, start))?;
+                    Part::Value { program, letter }
+                }
+            });
+        }
+        Ok(Self { parts })
+    }
+
+    /// The message for one hit. What cannot be evaluated shows as `<why>` in
+    /// its place.
+    pub(crate) fn render(
+        &self,
+        context: &mut PassContext<'_>,
+        tally: &Tally,
+        remembered: &mut Vec<Option<Box<[u8]>>>,
+    ) -> String {
+        let mut text = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(plain) => text.push_str(plain),
+                Part::Macro(name) => text.push_str(&expand(*name, context, tally, remembered)),
+                Part::Value { program, letter } => {
+                    text.push_str(&show(program, *letter, context, tally, remembered));
+                }
+            }
+        }
+        text
+    }
+}
+
+fn show(
+    program: &Program,
+    letter: Option<Letter>,
+    context: &mut PassContext<'_>,
+    tally: &Tally,
+    remembered: &mut Vec<Option<Box<[u8]>>>,
+) -> String {
+    let modules = &context.space.modules;
+    let symbolize = |addr: VirtAddr| symbolic(modules, addr);
+    let options = FormatOptions { letter, symbolize: Some(&symbolize), ..FormatOptions::default() };
+    let scope = CodeScope::at(modules, VirtAddr::new(context.registers.rip), NO_VALUES);
+    let mut machine = context.machine(tally, remembered);
+    match evaluate(program, &mut machine) {
+        Ok(value) => format_value(&value, &scope, &machine, &options),
+        Err(error) => format!("<{error}>"),
+    }
+}
+
+/// Log messages name no values of the user's history.
+const NO_VALUES: &crate::session::ValueHistory = &crate::session::ValueHistory::EMPTY;
+
+fn expand(
+    name: Macro,
+    context: &mut PassContext<'_>,
+    tally: &Tally,
+    remembered: &mut Vec<Option<Box<[u8]>>>,
+) -> String {
+    let registers = context.registers;
+    let pc = VirtAddr::new(registers.rip);
+    match name {
+        Macro::Address => pc.to_string(),
+        Macro::Caller => {
+            stack(context, tally, remembered, 2).into_iter().nth(1).unwrap_or_default()
+        }
+        Macro::CallStack => stack(context, tally, remembered, STACK_LIMIT).join(" < "),
+        Macro::Function => frames::function_and_offset(&context.space.modules, pc)
+            .map(|(name, _)| name)
+            .unwrap_or_default(),
+        Macro::FilePosition => file_position(&context.space.modules, pc),
+        Macro::Pid => context.process.pid.to_string(),
+        Macro::ProcessName => context.process.name.clone(),
+        Macro::Tid => context.thread.tid.to_string(),
+        Macro::ThreadName => {
+            context.target.thread_name(context.process.pid, context.thread.tid).unwrap_or_default()
+        }
+        Macro::Machine => context.target.machine_name(),
+        Macro::Tick => context.tick_millis.to_string(),
+    }
+}
+
+/// Names of the functions on the stack, innermost first.
+fn stack(
+    context: &mut PassContext<'_>,
+    tally: &Tally,
+    remembered: &mut Vec<Option<Box<[u8]>>>,
+    limit: usize,
+) -> Vec<String> {
+    let registers: Registers = context.registers;
+    let modules = &context.space.modules;
+    let machine = context.machine(tally, remembered);
+    let walk = frames::walk(modules, &machine, frames::frame_registers(&registers), limit);
+    walk.frames
+        .iter()
+        .map(|frame| frames::function_name(modules, frame).unwrap_or_else(|| frame.pc.to_string()))
+        .collect()
+}
+
+fn file_position(modules: &Modules, pc: VirtAddr) -> String {
+    modules
+        .at(pc)
+        .and_then(|module| module.image.source_at(module.to_image(pc)))
+        .map(|line| format!("{}:{}", line.file, line.line))
+        .unwrap_or_default()
+}

@@ -1,0 +1,158 @@
+//! The books on processes and threads: who exists, who is stopped, and what
+//! each owes or is owed. No policy and no calls to the target.
+
+use std::collections::BTreeMap;
+
+use trapline_core::stop::Signal;
+use trapline_core::target::Stopped;
+use trapline_core::{Pid, Tid, VirtAddr};
+
+use crate::event::StopReason;
+use crate::session::Residue;
+use crate::space::SpaceId;
+
+/// A process of the session.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) pid: Pid,
+    /// The memory it runs in, shared with a parent between vfork and exec.
+    pub(crate) space: SpaceId,
+    pub(crate) origin: Origin,
+    pub(crate) role: Role,
+    pub(crate) threads: BTreeMap<Tid, Thread>,
+    pub(crate) name: String,
+}
+
+/// How a process came to the session; decides what happens at its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Origin {
+    Launched,
+    Attached,
+}
+
+/// What a process is to the user.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Role {
+    /// One that is debugged.
+    Debuggee,
+    /// A child that is not followed but runs in a debuggee's memory, where our
+    /// sites are: it is passed over them and let go when it leaves that memory.
+    Passenger,
+    /// A child that is not followed, with memory of its own: let go at its
+    /// first stop.
+    Leaving,
+}
+
+/// A thread of a process.
+#[derive(Debug)]
+pub(crate) struct Thread {
+    pub(crate) tid: Tid,
+    /// Session number.
+    pub(crate) number: u32,
+    pub(crate) run: RunState,
+    /// The address whose sites this thread has already been counted at and has
+    /// not yet executed. While its pc is still there, resuming passes over
+    /// them without another hit.
+    pub(crate) counted_at: Option<VirtAddr>,
+    /// The signal it stopped for and will be given when it goes on.
+    pub(crate) signal: Option<Signal>,
+    /// What the user has still to be told of it.
+    pub(crate) pending: Vec<StopReason>,
+    /// A step under way.
+    pub(crate) step: Option<Step>,
+    /// The step that goes on when a call that is stepped over has returned.
+    pub(crate) step_after_return: Option<Step>,
+    /// What the instruction being stepped leaves behind in the program's state.
+    pub(crate) trap_flag_residue: Option<Residue>,
+    /// Whether it has to finish a slot before its signal is delivered.
+    pub(crate) leaves_slot: bool,
+    /// Parent of a vfork child that still runs in its memory. Kept in the
+    /// fork's own stop, where the kernel would make it wait anyway, so it can
+    /// be looked at like any stopped thread.
+    pub(crate) waits_for: Option<Pid>,
+    /// Whether it begins to exit and runs no more of the program's code.
+    pub(crate) exiting: bool,
+    /// How the present stop may be told in `info threads`.
+    pub(crate) stopped_for: String,
+}
+
+/// Whether a thread runs. Looking at a thread needs the [`Stopped`] in here.
+#[derive(Debug)]
+pub(crate) enum RunState {
+    /// It runs, or is blocked in the kernel.
+    Running {
+        /// Whether it has been asked to stop and has not answered.
+        interrupted: bool,
+    },
+    /// It is stopped.
+    Stopped(Stopped),
+}
+
+/// A requested walk of a thread through instructions.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    /// Instructions still to execute, the present one included.
+    pub(crate) remaining: u64,
+    pub(crate) over_calls: bool,
+    /// A call being stepped over: where it returns to, and below which stack
+    /// pointer it is still a deeper recursion.
+    pub(crate) returns_to: Option<ReturnPoint>,
+}
+
+/// A place in one activation of a function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ReturnPoint {
+    pub(crate) addr: VirtAddr,
+    /// Stack pointers at or above this one belong to the activation.
+    pub(crate) stack: u64,
+}
+
+impl Thread {
+    pub(crate) fn new(tid: Tid, number: u32) -> Self {
+        Self {
+            tid,
+            number,
+            run: RunState::Running { interrupted: false },
+            counted_at: None,
+            signal: None,
+            pending: Vec::new(),
+            step: None,
+            step_after_return: None,
+            trap_flag_residue: None,
+            leaves_slot: false,
+            waits_for: None,
+            exiting: false,
+            stopped_for: "running".to_owned(),
+        }
+    }
+
+    /// The proof that it is stopped, if it is.
+    pub(crate) fn stopped(&self) -> Option<&Stopped> {
+        match &self.run {
+            RunState::Stopped(stopped) => Some(stopped),
+            RunState::Running { .. } => None,
+        }
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(self.run, RunState::Running { .. })
+    }
+
+    /// Takes the proof away, for resuming: the thread counts as running from
+    /// here on.
+    pub(crate) fn take_stopped(&mut self) -> Option<Stopped> {
+        match std::mem::replace(&mut self.run, RunState::Running { interrupted: false }) {
+            RunState::Stopped(stopped) => Some(stopped),
+            running @ RunState::Running { .. } => {
+                self.run = running;
+                None
+            }
+        }
+    }
+}
+
+impl Process {
+    pub(crate) fn is_debuggee(&self) -> bool {
+        self.role == Role::Debuggee
+    }
+}

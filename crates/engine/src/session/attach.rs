@@ -1,0 +1,240 @@
+//! How processes come into the session and leave it: run, attach, detach,
+//! kill, and the orderly end.
+
+use std::sync::Arc;
+
+use trapline_core::target::{LaunchSpec, TargetError, Wait};
+use trapline_core::{Pid, Tid};
+
+use super::children::file_name;
+use super::{Motion, Program, Selected, Session};
+use crate::command::{CommandError, Reply};
+use crate::event::Event;
+use crate::process::{Origin, Process, Role, RunState};
+use crate::space::Space;
+
+impl Session {
+    /// Answers `file`: reads a program before it runs.
+    pub(super) fn set_program(&mut self, spec: LaunchSpec) -> Result<Reply, CommandError> {
+        let path = self.target.find_program(&spec.program)?;
+        let image =
+            self.images.open(&path).map_err(|error| CommandError::new(error.to_string()))?;
+        if image.kind() == trapline_symbols::ImageKind::SharedObject && image.entry().is_none() {
+            return Err(CommandError::new(format!(
+                "{} is a shared library and cannot be run; name a program that loads it",
+                path.display()
+            )));
+        }
+        self.program = Some(Program { spec: LaunchSpec { program: path, ..spec }, image });
+        self.bind_before_run();
+        Ok(Reply::Done)
+    }
+
+    /// Answers `run`: the program, stopped before its first instruction.
+    pub(super) fn run_program(&mut self) -> Result<Reply, CommandError> {
+        let Some(program) = &self.program else {
+            return Err(CommandError::new(
+                "no program to run: name one with `file PROGRAM` or on the command line",
+            ));
+        };
+        let spec = program.spec.clone();
+        self.kill_launched();
+        let pid = self.target.launch(&spec)?;
+        self.enter(pid, Origin::Launched, vec![pid.leader()]);
+        self.await_stopped(pid);
+        if !self.processes.contains_key(&pid) {
+            return Err(CommandError::new("the program ended before its first instruction"));
+        }
+        self.settle_in(pid);
+        Ok(Reply::Started { pid })
+    }
+
+    /// Answers `attach`.
+    pub(super) fn attach(&mut self, pid: Pid) -> Result<Reply, CommandError> {
+        if self.processes.contains_key(&pid) {
+            return Err(CommandError::new(format!("process {pid} is already in this session")));
+        }
+        self.hold();
+        let threads = self.target.attach(pid)?;
+        self.enter(pid, Origin::Attached, threads);
+        self.await_stopped(pid);
+        if !self.processes.contains_key(&pid) {
+            return Err(CommandError::new(format!("process {pid} ended while being attached to")));
+        }
+        self.settle_in(pid);
+        Ok(Reply::Started { pid })
+    }
+
+    /// Puts a new process into the books; all its threads are about to stop by
+    /// themselves.
+    fn enter(&mut self, pid: Pid, origin: Origin, tids: Vec<Tid>) {
+        let space = self.new_space();
+        self.spaces.insert(space, Space::new());
+        let mut threads = std::collections::BTreeMap::new();
+        for tid in tids {
+            let mut thread = self.new_thread(tid);
+            thread.run = RunState::Running { interrupted: true };
+            threads.insert(tid, thread);
+        }
+        let info = self.target.process_info(pid).ok();
+        let executable = info.map(|info| info.executable_name).unwrap_or_default();
+        let name = file_name(&executable);
+        self.processes
+            .insert(pid, Process { pid, space, origin, role: Role::Debuggee, threads, name });
+        self.emit(Event::ProcessStarted { pid, executable, parent: None });
+    }
+
+    /// Waits until every thread of a process has stopped, or it is gone.
+    fn await_stopped(&mut self, pid: Pid) {
+        self.motion = Motion::Holding;
+        while self
+            .processes
+            .get(&pid)
+            .is_some_and(|process| process.threads.values().any(crate::process::Thread::is_running))
+        {
+            match self.target.next_event(Wait::Block) {
+                Ok(Some(event)) => self.take(event),
+                Ok(None) => break,
+                Err(error) => {
+                    self.lose_everything(&error.to_string());
+                    break;
+                }
+            }
+        }
+        self.motion = Motion::Held;
+    }
+
+    /// Reads what a new process has loaded and sets what was asked for.
+    fn settle_in(&mut self, pid: Pid) {
+        let tid = self
+            .processes
+            .get(&pid)
+            .and_then(|process| {
+                process
+                    .threads
+                    .keys()
+                    .find(|tid| **tid == pid.leader())
+                    .or_else(|| process.threads.keys().next())
+            })
+            .copied()
+            .unwrap_or(pid.leader());
+        self.selection = Some(Selected { pid, tid, frame: 0 });
+        self.update_libraries(pid);
+        self.bind_in_process(pid);
+        self.sync_sites();
+    }
+
+    /// Answers `detach`: leaves processes as they were found.
+    pub(super) fn detach(&mut self, only: Option<Pid>) -> Result<Reply, CommandError> {
+        let pids: Vec<Pid> = match only {
+            Some(pid) if self.processes.contains_key(&pid) => vec![pid],
+            Some(pid) => {
+                return Err(CommandError::new(format!("process {pid} is not in this session")));
+            }
+            None => self.processes.keys().copied().collect(),
+        };
+        if pids.is_empty() {
+            return Err(CommandError::new("no process to detach from"));
+        }
+        self.hold();
+        self.verify_armed();
+        self.leave(&pids);
+        Ok(Reply::Done)
+    }
+
+    /// Cleans and releases processes, those that share a memory together.
+    fn leave(&mut self, pids: &[Pid]) {
+        for &pid in pids {
+            let Some(process) = self.processes.get(&pid) else { continue };
+            let id = process.space;
+            let together: Vec<Pid> = self
+                .processes
+                .values()
+                .filter(|process| process.space == id)
+                .map(|process| process.pid)
+                .collect();
+            self.clear_space(id);
+            for pid in together {
+                self.release_threads(pid);
+                self.forget_process(pid);
+            }
+        }
+    }
+
+    /// Answers `kill`.
+    pub(super) fn kill(&mut self) -> Result<Reply, CommandError> {
+        if self.processes.is_empty() {
+            return Err(CommandError::new("The program is not being run."));
+        }
+        self.hold();
+        let pids: Vec<Pid> = self.processes.keys().copied().collect();
+        self.kill_all(&pids);
+        Ok(Reply::Done)
+    }
+
+    fn kill_launched(&mut self) {
+        self.hold();
+        let launched: Vec<Pid> = self
+            .processes
+            .values()
+            .filter(|process| process.origin == Origin::Launched)
+            .map(|process| process.pid)
+            .collect();
+        self.kill_all(&launched);
+    }
+
+    /// Kills processes and waits for their ends. Children that only share
+    /// their memory are let go.
+    fn kill_all(&mut self, pids: &[Pid]) {
+        for &pid in pids {
+            if self.processes.get(&pid).is_some_and(|process| !process.is_debuggee()) {
+                continue;
+            }
+            match self.target.kill(pid) {
+                Ok(()) | Err(TargetError::Gone) => {}
+                Err(error) => self.warn(error.to_string()),
+            }
+            self.motion = Motion::Holding;
+            while self.processes.contains_key(&pid) {
+                match self.target.next_event(Wait::Block) {
+                    Ok(Some(event)) => self.take(event),
+                    Ok(None) => {
+                        self.forget_process(pid);
+                    }
+                    Err(error) => self.lose_everything(&error.to_string()),
+                }
+            }
+            self.motion = Motion::Held;
+        }
+        let rest: Vec<Pid> = self
+            .processes
+            .values()
+            .filter(|process| !process.is_debuggee())
+            .map(|process| process.pid)
+            .collect();
+        for pid in rest {
+            self.let_go(pid);
+        }
+    }
+
+    /// The orderly end: every site is removed; attached programs go on, and
+    /// launched ones are killed, or go on by setting.
+    pub(super) fn end(&mut self) {
+        self.hold();
+        let launched: Vec<Pid> = self
+            .processes
+            .values()
+            .filter(|process| process.origin == Origin::Launched && !self.settings.leave_running)
+            .map(|process| process.pid)
+            .collect();
+        self.kill_all(&launched);
+        let rest: Vec<Pid> = self.processes.keys().copied().collect();
+        self.leave(&rest);
+        self.emit(Event::SessionEnded);
+    }
+
+    /// The image of the program to run.
+    pub(super) fn program_image(&self) -> Option<Arc<trapline_symbols::Image>> {
+        self.program.as_ref().map(|program| program.image.clone())
+    }
+}

@@ -1,0 +1,422 @@
+//! From what a breakpoint's subject says to locations: in the program before
+//! it runs, in a process when it comes or loads something, and again after a
+//! restart.
+
+use std::sync::Arc;
+
+use trapline_core::breakpoint::{BreakpointSpec, Subject};
+use trapline_core::{BreakpointId, LoadBias, Pid, VirtAddr};
+use trapline_expr::Purpose;
+use trapline_symbols::Image;
+
+use super::values::CodeScope;
+use super::{Session, Settings};
+use crate::breakpoints::{Anchor, Breakpoint, Location, Say};
+use crate::command::CommandError;
+use crate::event::Event;
+use crate::log::LogMessage;
+use crate::place::{self, FoundPlace, Lookup, PlaceText};
+use crate::space::{Module, Modules, SpaceId};
+
+/// Most locations that one `rbreak` may set.
+const MAX_FUNCTIONS: usize = 100_000;
+
+/// A place to bind a location to.
+pub(super) struct Found {
+    anchor: Anchor,
+    addr: VirtAddr,
+    place: Option<FoundPlace>,
+}
+
+/// All that was found for a subject in a set of images.
+#[derive(Default)]
+pub(super) struct Search {
+    found: Vec<Found>,
+    notes: Vec<String>,
+    reasons: Vec<String>,
+    candidates: Vec<String>,
+}
+
+impl Session {
+    /// Binds a new breakpoint everywhere. An error means that it cannot ever
+    /// bind as written; no place yet is no error.
+    pub(super) fn bind_new(&mut self, id: BreakpointId) -> Result<(), CommandError> {
+        let Some(breakpoint) = self.breakpoints.get(id) else { return Ok(()) };
+        let spec = breakpoint.spec.clone();
+        check_subject(&spec.subject)?;
+        let pids: Vec<Pid> = self.debuggees();
+        if pids.is_empty() {
+            return self.bind_in_program(id, &spec);
+        }
+        let mut failure = None;
+        for pid in pids {
+            failure = self.bind_in(id, &spec, pid).err().or(failure);
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    fn debuggees(&self) -> Vec<Pid> {
+        self.processes
+            .values()
+            .filter(|process| process.is_debuggee())
+            .map(|process| process.pid)
+            .collect()
+    }
+
+    /// Binds every code breakpoint in the program that is to be run.
+    pub(super) fn bind_before_run(&mut self) {
+        for id in self.breakpoints.ids() {
+            if let Some(breakpoint) = self.breakpoints.get_mut(id)
+                && !breakpoint.is_watch()
+            {
+                let spec = breakpoint.spec.clone();
+                breakpoint.locations.clear();
+                if let Err(error) = self.bind_in_program(id, &spec) {
+                    self.warn(format!("breakpoint {id}: {error}"));
+                }
+            }
+        }
+    }
+
+    fn bind_in_program(
+        &mut self,
+        id: BreakpointId,
+        spec: &BreakpointSpec,
+    ) -> Result<(), CommandError> {
+        let Some(image) = self.program_image() else { return Ok(()) };
+        let modules = alone(image);
+        let default_file = default_file(&modules, None);
+        let search = search(&modules, &spec.subject, default_file.as_deref())?;
+        self.attach_locations(id, spec, None, &modules, search)
+    }
+
+    /// Binds every code breakpoint in a process: new images may have places.
+    pub(super) fn bind_in_process(&mut self, pid: Pid) {
+        for id in self.breakpoints.ids() {
+            let Some(breakpoint) = self.breakpoints.get(id) else { continue };
+            if breakpoint.is_watch() {
+                continue;
+            }
+            let spec = breakpoint.spec.clone();
+            let before = breakpoint.locations.iter().filter(|l| l.space.is_some()).count();
+            let pending = breakpoint.locations.is_empty();
+            if let Err(error) = self.bind_in(id, &spec, pid) {
+                self.warn(format!("breakpoint {id}: {error}"));
+            }
+            let after = self
+                .breakpoints
+                .get(id)
+                .map_or(0, |b| b.locations.iter().filter(|l| l.space.is_some()).count());
+            if pending && after > before {
+                let what = format!("now has {after} location{}", if after == 1 { "" } else { "s" });
+                self.emit(Event::BreakpointChanged { id, what, deleted: false });
+            }
+        }
+        self.replan();
+    }
+
+    fn bind_in(
+        &mut self,
+        id: BreakpointId,
+        spec: &BreakpointSpec,
+        pid: Pid,
+    ) -> Result<(), CommandError> {
+        if let Subject::Code { location, .. } = &spec.subject
+            && let Ok(PlaceText::Address(expression)) = PlaceText::parse(location)
+        {
+            return self.bind_address(id, spec, pid, &expression);
+        }
+        let Some(process) = self.processes.get(&pid) else { return Ok(()) };
+        let space = process.space;
+        let Some(modules) = self.spaces.get(&space).map(|space| space.modules.clone()) else {
+            return Ok(());
+        };
+        let default = default_file(&modules, self.selected_pc(pid));
+        let search = search(&modules, &spec.subject, default.as_deref())?;
+        self.attach_locations(id, spec, Some(space), &modules, search)
+    }
+
+    fn bind_address(
+        &mut self,
+        id: BreakpointId,
+        spec: &BreakpointSpec,
+        pid: Pid,
+        expression: &str,
+    ) -> Result<(), CommandError> {
+        let addr = self.address_of(expression)?;
+        let Some(process) = self.processes.get(&pid) else { return Ok(()) };
+        let space = process.space;
+        let Some(modules) = self.spaces.get(&space).map(|space| space.modules.clone()) else {
+            return Ok(());
+        };
+        let found = match modules.at(addr) {
+            Some(module) => {
+                let image_addr = module.to_image(addr);
+                Found {
+                    anchor: Anchor::Image(module.id(), image_addr),
+                    addr,
+                    place: Some(place::found_at(&module.image, image_addr, None)),
+                }
+            }
+            None => Found { anchor: Anchor::Address(addr), addr, place: None },
+        };
+        let search = Search { found: vec![found], ..Search::default() };
+        self.attach_locations(id, spec, Some(space), &modules, search)
+    }
+
+    /// Joins what was found with the locations a breakpoint has already.
+    fn attach_locations(
+        &mut self,
+        id: BreakpointId,
+        spec: &BreakpointSpec,
+        space: Option<SpaceId>,
+        modules: &Modules,
+        search: Search,
+    ) -> Result<(), CommandError> {
+        let stale = self.stale_source_note(modules, &search);
+        let machine = self.settings;
+        let values = &self.values;
+        let Some(breakpoint) = self.breakpoints.get_mut(id) else { return Ok(()) };
+        let nothing = search.found.is_empty() && breakpoint.locations.is_empty();
+        breakpoint.notes = if nothing { pending_notes(&search) } else { search.notes };
+        breakpoint.notes.extend(stale);
+        for found in search.found {
+            if let Some(known) = reuse(breakpoint, space, &found) {
+                known.space = space;
+                known.addr = found.addr;
+                continue;
+            }
+            let scope = CodeScope::at(modules, found.addr, values);
+            let say = compile_say(spec, &scope, machine)?;
+            let location = new_location(breakpoint, space, found, say);
+            breakpoint.locations.push(location);
+        }
+        if let Some(space) = space.and_then(|id| self.spaces.get_mut(&id)) {
+            space.stale = true;
+        }
+        Ok(())
+    }
+
+    /// A word about source files that were changed after the program was built.
+    fn stale_source_note(&self, modules: &Modules, search: &Search) -> Option<String> {
+        let found = search.found.first()?;
+        let file = found.place.as_ref()?.file.as_ref()?;
+        let module = match found.anchor {
+            Anchor::Image(id, _) => modules.by_id(id)?,
+            Anchor::Address(_) => return None,
+        };
+        let changed = |path: &std::path::Path| std::fs::metadata(path).ok()?.modified().ok();
+        (changed(file)? > changed(module.image.path())?)
+            .then(|| format!("{} is newer than the program: lines may be off", file.display()))
+    }
+
+    /// Compiles anew what a breakpoint says, at all its locations.
+    pub(super) fn recompile(&mut self, id: BreakpointId) -> Result<(), CommandError> {
+        let frame_pc = self.selected_lookup_pc();
+        let Some(breakpoint) = self.breakpoints.get(id) else { return Ok(()) };
+        let spec = breakpoint.spec.clone();
+        let preview = self.program_image().map(alone).unwrap_or_default();
+        let mut compiled = Vec::new();
+        for location in &breakpoint.locations {
+            let modules = location
+                .space
+                .and_then(|id| self.spaces.get(&id))
+                .map_or(&preview, |space| &space.modules);
+            let scope = match location.watch {
+                Some(_) => CodeScope::at_pc_of(modules, frame_pc, &self.values),
+                None => CodeScope::at(modules, location.addr, &self.values),
+            };
+            compiled.push(compile_say(&spec, &scope, self.settings)?);
+        }
+        if breakpoint.locations.is_empty() {
+            check_syntax(&spec)?;
+        }
+        if let Some(breakpoint) = self.breakpoints.get_mut(id) {
+            breakpoint.error_told = false;
+            for (location, say) in breakpoint.locations.iter_mut().zip(compiled) {
+                location.say = say;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a subject that cannot be read at all.
+fn check_subject(subject: &Subject) -> Result<(), CommandError> {
+    match subject {
+        Subject::Code { location, .. } => {
+            PlaceText::parse(location).map(drop).map_err(CommandError::new)
+        }
+        Subject::Functions { regex } => compile_regex(regex).map(drop),
+        Subject::Data { .. } => Ok(()),
+    }
+}
+
+fn compile_regex(regex: &str) -> Result<regex::Regex, CommandError> {
+    regex::Regex::new(regex).map_err(|error| {
+        CommandError::new(format!("`{regex}` is not a regular expression: {error}"))
+    })
+}
+
+/// Looks a subject up in every image.
+fn search(
+    modules: &Modules,
+    subject: &Subject,
+    default_file: Option<&str>,
+) -> Result<Search, CommandError> {
+    let mut search = Search::default();
+    match subject {
+        Subject::Code { location, .. } => {
+            let text = PlaceText::parse(location).map_err(CommandError::new)?;
+            for module in modules.in_load_order() {
+                search.add(module, place::look_up(&module.image, &text, default_file));
+            }
+        }
+        Subject::Functions { regex } => {
+            let pattern = compile_regex(regex)?;
+            for module in modules.in_load_order() {
+                let functions = module.image.functions_matching(&pattern);
+                let places =
+                    functions.into_iter().filter(|function| !function.inlined).map(|function| {
+                        place::found_at(&module.image, function.prologue_end, Some(function.name))
+                    });
+                let places = places.take(MAX_FUNCTIONS).collect();
+                search.add(module, Lookup { places, ..Lookup::default() });
+            }
+            if search.found.is_empty() {
+                search.reasons.push(format!("no function matches `{regex}`"));
+            }
+        }
+        Subject::Data { .. } => {}
+    }
+    Ok(search)
+}
+
+impl Search {
+    fn add(&mut self, module: &Module, lookup: Lookup) {
+        for place in lookup.places {
+            self.found.push(Found {
+                anchor: Anchor::Image(module.id(), place.address),
+                addr: module.bias.to_virt(place.address),
+                place: Some(place),
+            });
+        }
+        for note in lookup.notes {
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+        }
+        if let Some(reason) = lookup.reason
+            && !self.reasons.contains(&reason)
+        {
+            self.reasons.push(reason);
+        }
+        self.candidates.extend(lookup.candidates);
+    }
+}
+
+/// Why a breakpoint has no place, from the most telling reason.
+fn pending_notes(search: &Search) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(reason) = search.reasons.first() {
+        notes.push(format!("pending: {reason}"));
+    }
+    if !search.candidates.is_empty() {
+        let names: Vec<&str> = search.candidates.iter().take(3).map(String::as_str).collect();
+        notes.push(format!("did you mean {}?", names.join(" or ")));
+    }
+    notes
+}
+
+fn reuse<'a>(
+    breakpoint: &'a mut Breakpoint,
+    space: Option<SpaceId>,
+    found: &Found,
+) -> Option<&'a mut Location> {
+    breakpoint.locations.iter_mut().find(|location| {
+        location.anchor == found.anchor && (location.space.is_none() || location.space == space)
+    })
+}
+
+fn new_location(
+    breakpoint: &mut Breakpoint,
+    space: Option<SpaceId>,
+    found: Found,
+    say: Say,
+) -> Location {
+    let place = found.place;
+    Location {
+        id: breakpoint.next_location(),
+        space,
+        anchor: found.anchor,
+        addr: found.addr,
+        function: place.as_ref().and_then(|place| place.function.clone()),
+        file: place.as_ref().and_then(|place| place.file.clone()),
+        line: place.as_ref().and_then(|place| place.line),
+        enabled: true,
+        say,
+        watch: None,
+        service: Err("the program is not running".to_owned()),
+    }
+}
+
+/// Compiles everything a breakpoint says for one place.
+pub(super) fn compile_say(
+    spec: &BreakpointSpec,
+    scope: &CodeScope<'_>,
+    _: Settings,
+) -> Result<Say, CommandError> {
+    let compile = |text: &Option<String>, purpose: Purpose| {
+        text.as_ref()
+            .map(|text| {
+                trapline_expr::compile(text, scope, purpose)
+                    .map_err(|error| super::values::expression_error(text, &error))
+            })
+            .transpose()
+    };
+    Ok(Say {
+        filter: compile(&spec.filter, Purpose::Filter)?,
+        condition: compile(&spec.condition, Purpose::Condition)?,
+        changed: compile(&spec.changed, Purpose::Value)?,
+        log: spec.log.as_ref().map(|text| LogMessage::compile(text, scope)).transpose()?,
+        ..Say::default()
+    })
+}
+
+/// What can be said of expressions whose place is not known yet.
+fn check_syntax(spec: &BreakpointSpec) -> Result<(), CommandError> {
+    for text in [&spec.condition, &spec.changed, &spec.filter].into_iter().flatten() {
+        trapline_expr::parse(text)
+            .map_err(|error| super::values::expression_error(text, &error))?;
+    }
+    Ok(())
+}
+
+/// A program that is not loaded, as if it were loaded where it was linked.
+pub(super) fn alone(image: Arc<Image>) -> Modules {
+    let (start, end) = image.image_range();
+    let bias = LoadBias::default();
+    let mut modules = Modules::default();
+    modules.insert(Module {
+        range: trapline_core::AddrRange::between(bias.to_virt(start), bias.to_virt(end)),
+        path: image.path().to_owned(),
+        bias,
+        loaded: 0,
+        image,
+    });
+    modules
+}
+
+/// The file that a bare line number is about: that of the selected frame, else
+/// that of `main`.
+fn default_file(modules: &Modules, pc: Option<VirtAddr>) -> Option<String> {
+    let at = |addr: VirtAddr| {
+        let module = modules.at(addr)?;
+        module.image.source_at(module.to_image(addr)).map(|line| line.file.to_string())
+    };
+    pc.and_then(at).or_else(|| {
+        let first = modules.in_load_order().next()?;
+        let main = first.image.functions_named("main", true).into_iter().next()?;
+        first.image.source_at(main.prologue_end).map(|line| line.file.to_string())
+    })
+}

@@ -1,0 +1,159 @@
+//! Which method answers which command. A flat table and nothing else.
+
+use trapline_core::Pid;
+use trapline_core::stop::Signal;
+
+use super::{Motion, Session};
+use crate::command::{Command, CommandError, Reply, ResumePolicy};
+use crate::event::StopReason;
+
+impl Session {
+    // tidy: flat match
+    pub(super) fn dispatch(&mut self, command: Command) -> Result<Reply, CommandError> {
+        match command {
+            Command::Program(spec) => self.set_program(spec),
+            Command::Run => self.run_program(),
+            Command::Attach(pid) => self.attach(pid),
+            Command::Detach(pid) => self.detach(pid),
+            Command::Kill => self.kill(),
+            Command::Continue => self.resume_all(),
+            Command::StepInstruction { count, over_calls } => self.step(count, over_calls),
+            Command::Interrupt => self.interrupt(),
+            Command::Break(spec) => self.set_breakpoint(spec),
+            Command::Change(id, change) => self.change_breakpoint(id, change),
+            Command::Delete(what) => self.delete(&what),
+            Command::Enable { what, enabled } => self.enable(&what, enabled),
+            Command::Breakpoints => Ok(self.breakpoint_table()),
+            Command::Threads => Ok(self.thread_table()),
+            Command::SelectThread(number) => self.select_thread(number),
+            Command::SelectFrame(level) => self.select_frame(level),
+            Command::Backtrace { limit } => self.backtrace(limit),
+            Command::Print { expression, format } => self.print(&expression, format),
+            Command::Describe { what, expand } => self.describe_type(&what, expand),
+            Command::Registers(names) => self.registers(&names),
+            Command::ReadMemory { address, len, raw } => self.read_memory(&address, len, raw),
+            Command::WriteMemory { address, bytes } => {
+                let selected = self.selected()?;
+                self.write_truth(selected.pid, address, &bytes)?;
+                self.refresh_watches();
+                Ok(Reply::Done)
+            }
+            Command::Disassemble { what, intel } => self.disassemble(what, intel),
+            Command::Source { location } => self.source(location),
+            Command::InfoLine(location) => self.info_line(&location),
+            Command::InfoSymbol(expression) => self.info_symbol(&expression),
+            Command::Libraries => Ok(self.libraries()),
+            Command::Process => self.process_facts(),
+            Command::Signals => Ok(Reply::Signals(self.signals.rows())),
+            Command::Handle { signals, stop, print, pass } => {
+                Ok(self.handle_signals(&signals, stop, print, pass))
+            }
+            Command::NextSignal(signal) => self.next_signal(signal),
+            Command::Set(setting) => {
+                self.settings.apply(&setting);
+                self.replan();
+                Ok(Reply::Done)
+            }
+            Command::Settings => Ok(self.show_settings()),
+            Command::Complete { kind, prefix, limit } => Ok(self.complete(kind, &prefix, limit)),
+            Command::Quit => {
+                self.over = true;
+                Ok(Reply::Done)
+            }
+        }
+    }
+
+    fn must_be_held(&self) -> Result<(), CommandError> {
+        if !self.processes.values().any(|process| process.is_debuggee()) {
+            return Err(CommandError::new("The program is not being run."));
+        }
+        if self.motion != Motion::Held {
+            return Err(CommandError::new("The program is running; interrupt it first."));
+        }
+        Ok(())
+    }
+
+    fn resume_all(&mut self) -> Result<Reply, CommandError> {
+        self.must_be_held()?;
+        self.continue_for_user();
+        Ok(Reply::Done)
+    }
+
+    fn step(&mut self, count: u64, over_calls: bool) -> Result<Reply, CommandError> {
+        self.must_be_held()?;
+        self.start_step(count, over_calls)?;
+        Ok(Reply::Done)
+    }
+
+    /// Stops everything on the user's behalf.
+    fn interrupt(&mut self) -> Result<Reply, CommandError> {
+        if self.motion != Motion::Running {
+            return Ok(Reply::Done);
+        }
+        self.hold();
+        if self.report_queue.is_empty()
+            && let Some((pid, tid)) = self.thread_to_show()
+            && let Some(thread) = self.thread_mut(pid, tid)
+        {
+            thread.pending.push(StopReason::Interrupted);
+            self.report_queue.push((pid, tid));
+        }
+        if !self.deliver() && !self.processes.is_empty() {
+            self.let_run();
+        }
+        Ok(Reply::Done)
+    }
+
+    /// The thread an interrupt shows: the selected one, else a leader.
+    fn thread_to_show(&self) -> Option<(Pid, trapline_core::Tid)> {
+        let selected = self.selection.map(|selected| (selected.pid, selected.tid));
+        selected.filter(|(pid, tid)| self.thread(*pid, *tid).is_some()).or_else(|| {
+            self.processes
+                .values()
+                .filter(|process| process.is_debuggee())
+                .find_map(|process| process.threads.keys().next().map(|tid| (process.pid, *tid)))
+        })
+    }
+
+    fn handle_signals(
+        &mut self,
+        signals: &[Signal],
+        stop: Option<bool>,
+        print: Option<bool>,
+        pass: Option<bool>,
+    ) -> Reply {
+        let all: Vec<Signal> = if signals.is_empty() {
+            // As gdb's `handle all`: not those the debugger itself lives by.
+            let rows = self.signals.rows().into_iter().map(|(signal, _)| signal);
+            rows.filter(|signal| *signal != Signal::TRAP && *signal != Signal::INT).collect()
+        } else {
+            signals.to_vec()
+        };
+        for &signal in &all {
+            self.signals.change(signal, stop, print, pass);
+        }
+        Reply::Signals(all.iter().map(|&signal| (signal, self.signals.get(signal))).collect())
+    }
+
+    fn next_signal(&mut self, signal: Option<Signal>) -> Result<Reply, CommandError> {
+        let selected = self.selected()?;
+        if let Some(thread) = self.thread_mut(selected.pid, selected.tid) {
+            thread.signal = signal;
+        }
+        Ok(Reply::Done)
+    }
+
+    fn show_settings(&self) -> Reply {
+        let on = |flag: bool| if flag { "on" } else { "off" }.to_owned();
+        let policy = match self.settings.resume_policy {
+            ResumePolicy::Debugger => "debugger",
+            ResumePolicy::Driver => "driver",
+        };
+        Reply::Settings(vec![
+            ("resume-policy".to_owned(), policy.to_owned()),
+            ("over-cover".to_owned(), on(self.settings.over_cover)),
+            ("follow-children".to_owned(), on(self.settings.follow_children)),
+            ("leave-running".to_owned(), on(self.settings.leave_running)),
+        ])
+    }
+}

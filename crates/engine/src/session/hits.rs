@@ -1,0 +1,395 @@
+//! What a pass means: the owners of a site are asked one by one, and the
+//! program stops if and only if one of them says so. A false condition of one
+//! never hides another's stop.
+
+use trapline_core::breakpoint::{BreakpointSpec, Mechanism, Tally};
+use trapline_core::plan::Owner;
+use trapline_core::stop::SignalInfo;
+use trapline_core::target::Target;
+use trapline_core::x64::Registers;
+use trapline_core::{LocationId, Pid, Tid, VirtAddr};
+use trapline_expr::{Program, condition, evaluate};
+
+use super::Session;
+use super::machine::ThreadMachine;
+use super::run::Verdict;
+use crate::breakpoints::Location;
+use crate::event::{Event, LogRecord, StopReason};
+use crate::process::{Process, Thread};
+use crate::space::Space;
+
+/// What one owner says to one pass.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// Nothing: its filter, condition or count says no.
+    Quiet,
+    /// Write this and go on.
+    Log(String),
+    /// Stop.
+    Stop,
+    /// Stop, because its condition cannot be evaluated; said once.
+    Error(String),
+}
+
+/// Everything a pass is asked against, apart from the breakpoint itself.
+pub(crate) struct PassContext<'a> {
+    pub(crate) target: &'a mut dyn Target,
+    pub(crate) space: &'a Space,
+    pub(crate) process: &'a Process,
+    pub(crate) thread: &'a Thread,
+    pub(crate) registers: Registers,
+    pub(crate) tick_millis: u64,
+}
+
+impl Session {
+    /// A breakpoint instruction ran: ours, or the program's own.
+    pub(super) fn judge_breakpoint(&mut self, pid: Pid, tid: Tid) -> Verdict {
+        let Some(registers) = self.raw_registers(pid, tid) else { return Verdict::Stay };
+        let at = VirtAddr::new(registers.rip).wrapping_sub(1);
+        let Some(space) = self.space_of(pid) else { return Verdict::GoOn };
+        if space.traps.contains_key(&at) {
+            return self.judge_trap(pid, tid, at, registers);
+        }
+        self.judge_own_trap(pid, tid, registers)
+    }
+
+    /// One of our traps: moves the pc back to it and asks its owners.
+    fn judge_trap(
+        &mut self,
+        pid: Pid,
+        tid: Tid,
+        at: VirtAddr,
+        mut registers: Registers,
+    ) -> Verdict {
+        registers.rip = at.get();
+        self.put_registers(pid, tid, &registers);
+        if let Some(thread) = self.thread_mut(pid, tid) {
+            thread.counted_at = Some(at);
+        }
+        if !self.processes.get(&pid).is_some_and(Process::is_debuggee) {
+            return Verdict::GoOn;
+        }
+        self.count_pass(pid, tid, at, &registers)
+    }
+
+    /// Counts a pass at the trap at `at` and asks its owners.
+    pub(super) fn count_pass(
+        &mut self,
+        pid: Pid,
+        tid: Tid,
+        at: VirtAddr,
+        registers: &Registers,
+    ) -> Verdict {
+        let Some(trap) = self.space_of_mut(pid).and_then(|space| space.traps.get_mut(&at)) else {
+            return Verdict::GoOn;
+        };
+        let owners = std::mem::take(&mut trap.owners);
+        let verdict = self.ask_owners(pid, tid, &owners, registers, Mechanism::Trap);
+        if let Some(trap) = self.space_of_mut(pid).and_then(|space| space.traps.get_mut(&at)) {
+            trap.owners = owners;
+        }
+        verdict
+    }
+
+    /// Asks every owner of a site and joins what they say.
+    pub(super) fn ask_owners(
+        &mut self,
+        pid: Pid,
+        tid: Tid,
+        owners: &[Owner],
+        registers: &Registers,
+        mechanism: Mechanism,
+    ) -> Verdict {
+        let mut reasons = Vec::new();
+        let mut stay = false;
+        for owner in owners {
+            match *owner {
+                Owner::Location(id) => {
+                    reasons.extend(self.ask_location(pid, tid, id, registers, mechanism));
+                }
+                Owner::Internal(number) => match self.judge_internal(pid, tid, number, registers) {
+                    Verdict::Report(more) => reasons.extend(more),
+                    Verdict::Stay => stay = true,
+                    Verdict::GoOn => {}
+                },
+            }
+        }
+        match (reasons.is_empty(), stay) {
+            (false, _) => Verdict::Report(reasons),
+            (true, true) => Verdict::Stay,
+            (true, false) => Verdict::GoOn,
+        }
+    }
+
+    fn ask_location(
+        &mut self,
+        pid: Pid,
+        tid: Tid,
+        id: LocationId,
+        registers: &Registers,
+        mechanism: Mechanism,
+    ) -> Option<StopReason> {
+        let tick_millis = self.tick_millis();
+        let process = self.processes.get(&pid)?;
+        let thread = process.threads.get(&tid)?;
+        let space = self.spaces.get(&process.space)?;
+        let (spec, tally, told, location) = self.breakpoints.location_mut(id)?;
+        let mut context = PassContext {
+            target: &mut *self.target,
+            space,
+            process,
+            thread,
+            registers: *registers,
+            tick_millis,
+        };
+        let answer = consider(&mut context, spec, tally, told, location);
+        self.reason_for(pid, tid, id, answer, registers, mechanism)
+    }
+
+    /// Turns an owner's answer into what the user is told.
+    pub(super) fn reason_for(
+        &mut self,
+        pid: Pid,
+        tid: Tid,
+        id: LocationId,
+        answer: Answer,
+        registers: &Registers,
+        mechanism: Mechanism,
+    ) -> Option<StopReason> {
+        match answer {
+            Answer::Quiet => None,
+            Answer::Log(message) => {
+                self.emit_log(pid, tid, id, registers, message);
+                None
+            }
+            Answer::Error(message) => {
+                Some(StopReason::ConditionError { id: id.breakpoint, message })
+            }
+            Answer::Stop => Some(StopReason::Breakpoint {
+                id: id.breakpoint,
+                location: id.index,
+                mechanism,
+                temporary: self
+                    .breakpoints
+                    .get(id.breakpoint)
+                    .is_some_and(|breakpoint| breakpoint.spec.temporary),
+            }),
+        }
+    }
+
+    fn emit_log(
+        &mut self,
+        pid: Pid,
+        tid: Tid,
+        id: LocationId,
+        registers: &Registers,
+        message: String,
+    ) {
+        let thread_name = self.target.thread_name(pid, tid).unwrap_or_default();
+        self.emit(Event::Log(LogRecord {
+            id: id.breakpoint,
+            pid,
+            tid,
+            thread_name,
+            pc: VirtAddr::new(registers.rip),
+            message,
+            tick_millis: self.tick_millis(),
+        }));
+    }
+
+    pub(super) fn tick_millis(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The program's own `int3` or `int 3` ran, in its place or in a slot.
+    fn judge_own_trap(&mut self, pid: Pid, tid: Tid, mut registers: Registers) -> Verdict {
+        let after = VirtAddr::new(registers.rip);
+        if self.is_stale_hit(pid, after) {
+            // Our trap was taken out after this thread had run into it.
+            registers.rip -= 1;
+            self.put_registers(pid, tid, &registers);
+            return Verdict::GoOn;
+        }
+        let two_bytes = self.own_trap_is_long(pid, after);
+        let instruction = if two_bytes { "int 3 (CD 03)" } else { "int3 (CC)" };
+        Verdict::Report(vec![StopReason::OwnTrap {
+            instruction: instruction.to_owned(),
+            explanation: "the program itself contains this breakpoint instruction; \
+                          `continue` goes on after it"
+                .to_owned(),
+        }])
+    }
+
+    fn is_stale_hit(&self, pid: Pid, after: VirtAddr) -> bool {
+        let Some(memory) = self.memory(pid) else { return false };
+        let at = self.space_of(pid).map_or(after, |space| space.program_pc(after));
+        let mut bytes = [0; 2];
+        let start = at.wrapping_sub(2);
+        let read = trapline_core::memory::ReadMemory::read_some(&memory, start, &mut bytes);
+        read == 2 && bytes[1] != 0xcc && bytes != [0xcd, 0x03]
+    }
+
+    fn own_trap_is_long(&self, pid: Pid, after: VirtAddr) -> bool {
+        let Some(memory) = self.memory(pid) else { return false };
+        let at = self.space_of(pid).map_or(after, |space| space.program_pc(after));
+        let mut bytes = [0; 2];
+        let start = at.wrapping_sub(2);
+        let read = trapline_core::memory::ReadMemory::read_some(&memory, start, &mut bytes);
+        read == 2 && bytes == [0xcd, 0x03]
+    }
+
+    pub(super) fn judge_int1(&mut self, _: Pid, _: Tid) -> Verdict {
+        Verdict::Report(vec![StopReason::OwnTrap {
+            instruction: "int1 (F1)".to_owned(),
+            explanation: "the program itself contains this debug-exception instruction \
+                          (also called icebp); `continue` goes on after it"
+                .to_owned(),
+        }])
+    }
+
+    /// A signal is about to be delivered.
+    pub(super) fn judge_signal(&mut self, pid: Pid, tid: Tid, info: SignalInfo) -> Verdict {
+        let debuggee = self.processes.get(&pid).is_some_and(Process::is_debuggee);
+        let policy = self.signals.get(info.signal);
+        if policy.pass || !debuggee {
+            if let Some(thread) = self.thread_mut(pid, tid) {
+                thread.signal = Some(info.signal);
+            }
+        }
+        self.place_signal(pid, tid, info);
+        if !debuggee {
+            return Verdict::GoOn;
+        }
+        if policy.stop {
+            return Verdict::Report(vec![StopReason::Signal(info)]);
+        }
+        if policy.print {
+            self.emit(Event::SignalSeen { tid, info });
+        }
+        Verdict::GoOn
+    }
+
+    pub(super) fn raw_registers(&mut self, pid: Pid, tid: Tid) -> Option<Registers> {
+        let stopped = self.processes.get(&pid)?.threads.get(&tid)?.stopped()?;
+        self.target.registers(stopped).ok()
+    }
+
+    /// Sets a stopped thread's registers; a thread that died keeps none.
+    pub(super) fn put_registers(&mut self, pid: Pid, tid: Tid, registers: &Registers) {
+        let Some(thread) = self.processes.get(&pid).and_then(|p| p.threads.get(&tid)) else {
+            return;
+        };
+        if let Some(stopped) = thread.stopped() {
+            let _ = self.target.set_registers(stopped, registers);
+        }
+    }
+}
+
+/// Whether a stop cause is something the instruction itself raised, so that
+/// its address belongs to it.
+pub(super) fn is_synchronous(info: &SignalInfo) -> bool {
+    use trapline_core::stop::Signal;
+    let raised = [Signal::SEGV, Signal::BUS, Signal::ILL, Signal(8), Signal::TRAP, Signal(31)];
+    info.code > 0 && raised.contains(&info.signal)
+}
+
+/// Puts one pass to one location: filter, condition, has-changed, ignore
+/// count, hit rule, log, in this order.
+pub(super) fn consider(
+    context: &mut PassContext<'_>,
+    spec: &mut BreakpointSpec,
+    tally: &mut Tally,
+    told: &mut bool,
+    location: &mut Location,
+) -> Answer {
+    tally.passes += 1;
+    match predicates_hold(context, tally, location) {
+        Ok(true) => {}
+        Ok(false) => return Answer::Quiet,
+        Err(message) => {
+            tally.errors += 1;
+            if std::mem::replace(told, true) {
+                return Answer::Quiet;
+            }
+            tally.stops += 1;
+            return Answer::Error(message);
+        }
+    }
+    tally.hits += 1;
+    if spec.ignore > 0 {
+        spec.ignore -= 1;
+        return Answer::Quiet;
+    }
+    if !spec.hits.is_none_or(|rule| rule.accepts(tally.hits)) {
+        return Answer::Quiet;
+    }
+    if let Some(log) = &location.say.log {
+        return Answer::Log(log.render(context, tally, &mut location.say.memory));
+    }
+    tally.stops += 1;
+    Answer::Stop
+}
+
+fn predicates_hold(
+    context: &mut PassContext<'_>,
+    tally: &Tally,
+    location: &mut Location,
+) -> Result<bool, String> {
+    let say = &mut location.say;
+    if let Some(why) = &say.broken {
+        return Err(why.clone());
+    }
+    let memory = &mut say.memory;
+    if let Some(filter) = &say.filter
+        && !holds(context, tally, filter, memory)?
+    {
+        return Ok(false);
+    }
+    if let Some(program) = &say.condition
+        && !holds(context, tally, program, memory)?
+    {
+        return Ok(false);
+    }
+    match &say.changed {
+        None => Ok(true),
+        Some(program) => {
+            let value = evaluate(program, &mut context.machine(tally, memory))
+                .map_err(|error| error.to_string())?;
+            let bytes: Box<[u8]> = value.bytes.as_ref().into();
+            let before = say.last_value.replace(bytes);
+            Ok(before.is_some_and(|before| Some(&before) != say.last_value.as_ref()))
+        }
+    }
+}
+
+fn holds(
+    context: &mut PassContext<'_>,
+    tally: &Tally,
+    program: &Program,
+    memory: &mut Vec<Option<Box<[u8]>>>,
+) -> Result<bool, String> {
+    condition(program, &mut context.machine(tally, memory)).map_err(|error| error.to_string())
+}
+
+impl PassContext<'_> {
+    /// The evaluator's view of this pass.
+    pub(crate) fn machine<'b>(
+        &'b mut self,
+        tally: &Tally,
+        remembered: &'b mut Vec<Option<Box<[u8]>>>,
+    ) -> ThreadMachine<'b> {
+        ThreadMachine {
+            target: std::cell::RefCell::new(&mut *self.target),
+            space: self.space,
+            pid: self.process.pid,
+            thread: self.thread,
+            process_name: &self.process.name,
+            registers: self.registers,
+            frame: None,
+            passes: tally.passes,
+            hits: tally.hits,
+            remembered,
+            writes: Vec::new(),
+        }
+    }
+}

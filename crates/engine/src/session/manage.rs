@@ -1,0 +1,301 @@
+//! Setting, changing and removing breakpoints. The program may run meanwhile:
+//! it is held for as long as the change takes.
+
+use trapline_core::breakpoint::{BreakpointSpec, Mechanism, Subject, Tally};
+use trapline_core::x64::debug::Access;
+use trapline_core::{BreakpointId, Pid, Tid};
+
+use super::run::Verdict;
+use super::{Motion, Session};
+use crate::command::{Change, CommandError, Reply, Selection};
+use crate::event::{Event, StopReason};
+use crate::space::Purpose;
+
+impl Session {
+    /// Does something with everything stopped and lets it run again after.
+    pub(super) fn while_held<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let ran = self.motion == Motion::Running;
+        self.hold();
+        let result = work(self);
+        if ran && !self.deliver() {
+            self.let_run();
+        }
+        result
+    }
+
+    /// Answers `break`, `watch` and their kin.
+    pub(super) fn set_breakpoint(&mut self, spec: BreakpointSpec) -> Result<Reply, CommandError> {
+        self.while_held(|session| session.set_held(spec))
+    }
+
+    fn set_held(&mut self, spec: BreakpointSpec) -> Result<Reply, CommandError> {
+        refuse_nonsense(&spec)?;
+        let at_once = needs_slots(&spec);
+        let id = self.breakpoints.add(spec);
+        let bound = self.bind_watch(id).and_then(|()| self.bind_new(id));
+        if let Err(error) = bound {
+            self.breakpoints.unmake(id);
+            return Err(error);
+        }
+        self.replan_for(id);
+        if at_once {
+            self.sync_sites();
+            if let Some(why) = self.unserved(id) {
+                self.discard(id);
+                self.sync_sites();
+                return Err(CommandError::new(why));
+            }
+        }
+        let info = self.breakpoints.info(id);
+        let info = info.ok_or_else(|| CommandError::new("the breakpoint is gone already"))?;
+        Ok(Reply::Breakpoint(Box::new(info)))
+    }
+
+    /// Marks the spaces that a breakpoint has locations in.
+    fn replan_for(&mut self, id: BreakpointId) {
+        let Some(breakpoint) = self.breakpoints.get(id) else { return };
+        let spaces: Vec<_> = breakpoint.locations.iter().filter_map(|l| l.space).collect();
+        for space in spaces {
+            if let Some(space) = self.spaces.get_mut(&space) {
+                space.stale = true;
+            }
+        }
+    }
+
+    /// Why a breakpoint that wants a debug register has none.
+    fn unserved(&self, id: BreakpointId) -> Option<String> {
+        let breakpoint = self.breakpoints.get(id)?;
+        breakpoint
+            .locations
+            .iter()
+            .filter(|location| location.space.is_some())
+            .find_map(|location| location.service.as_ref().err().cloned())
+    }
+
+    /// Takes a breakpoint out as if it had never been set.
+    fn discard(&mut self, id: BreakpointId) {
+        self.drop_scope_ends(id);
+        self.replan_for(id);
+        self.breakpoints.unmake(id);
+    }
+
+    fn drop_scope_ends(&mut self, id: BreakpointId) {
+        self.drop_internal(|internal| {
+            matches!(internal.purpose, Purpose::ScopeEnd { location, .. } if location.breakpoint == id)
+        });
+    }
+
+    /// Answers commands that change one aspect of a breakpoint.
+    pub(super) fn change_breakpoint(
+        &mut self,
+        id: BreakpointId,
+        change: Change,
+    ) -> Result<Reply, CommandError> {
+        self.while_held(|session| session.change_held(id, change))
+    }
+
+    fn change_held(&mut self, id: BreakpointId, change: Change) -> Result<Reply, CommandError> {
+        let missing = self.breakpoints.missing(id);
+        let breakpoint = self.breakpoints.get_mut(id).ok_or_else(|| CommandError::new(missing))?;
+        let before = breakpoint.spec.clone();
+        let spec = &mut breakpoint.spec;
+        let mut compiled = true;
+        match change {
+            Change::Condition(text) => spec.condition = text,
+            Change::Changed(text) => spec.changed = text,
+            Change::Filter(text) => spec.filter = text,
+            Change::Log(text) => spec.log = text,
+            other => {
+                compiled = false;
+                apply_plain(other, spec, &mut breakpoint.tally);
+            }
+        }
+        if compiled && let Err(error) = self.recompile(id) {
+            if let Some(breakpoint) = self.breakpoints.get_mut(id) {
+                breakpoint.spec = before;
+            }
+            return Err(error);
+        }
+        self.breakpoint_reply(id)
+    }
+
+    fn breakpoint_reply(&self, id: BreakpointId) -> Result<Reply, CommandError> {
+        self.breakpoints
+            .info(id)
+            .map(|info| Reply::Breakpoint(Box::new(info)))
+            .ok_or_else(|| CommandError::new(self.breakpoints.missing(id)))
+    }
+
+    /// Answers `delete`.
+    pub(super) fn delete(&mut self, what: &Selection) -> Result<Reply, CommandError> {
+        let ids = self.breakpoints.select(what).map_err(CommandError::new)?;
+        self.while_held(|session| {
+            for id in ids {
+                session.drop_scope_ends(id);
+                session.replan_for(id);
+                session.breakpoints.remove(id);
+            }
+        });
+        Ok(Reply::Done)
+    }
+
+    /// Answers `enable` and `disable`.
+    pub(super) fn enable(
+        &mut self,
+        what: &Selection,
+        enabled: bool,
+    ) -> Result<Reply, CommandError> {
+        let ids = self.breakpoints.select(what).map_err(CommandError::new)?;
+        if let Selection::Location(location) = what
+            && self.breakpoints.location_mut(*location).is_none()
+        {
+            return Err(CommandError::new(format!("No breakpoint location {location}.")));
+        }
+        self.while_held(|session| {
+            for id in ids {
+                session.enable_one(id, what, enabled);
+                session.replan_for(id);
+            }
+            session.refresh_watches();
+            session.sync_sites();
+        });
+        Ok(Reply::Done)
+    }
+
+    fn enable_one(&mut self, id: BreakpointId, what: &Selection, enabled: bool) {
+        let Some(breakpoint) = self.breakpoints.get_mut(id) else { return };
+        match what {
+            Selection::Location(only) => {
+                for location in &mut breakpoint.locations {
+                    if location.id == *only {
+                        location.enabled = enabled;
+                    }
+                }
+            }
+            _ => breakpoint.spec.enabled = enabled,
+        }
+    }
+
+    /// Answers `info breakpoints`.
+    pub(super) fn breakpoint_table(&mut self) -> Reply {
+        if self.motion == Motion::Held {
+            self.sync_sites();
+        }
+        let ids = self.breakpoints.ids();
+        let rows = ids.into_iter().filter_map(|id| {
+            let mut info = self.breakpoints.info(id)?;
+            for (row, location) in
+                info.locations.iter_mut().zip(&self.breakpoints.get(id)?.locations)
+            {
+                row.pid = self.process_in(location.space);
+            }
+            Some(info)
+        });
+        Reply::Breakpoints(rows.collect())
+    }
+
+    fn process_in(&self, space: Option<crate::space::SpaceId>) -> Option<Pid> {
+        self.processes
+            .values()
+            .find(|process| process.is_debuggee() && Some(process.space) == space)
+            .map(|process| process.pid)
+    }
+
+    /// What the breakpoints of a stop ask for: their commands, and whether all
+    /// of them want to go on. Temporary ones are gone after this.
+    pub(super) fn finish_stops(&mut self, reasons: &[StopReason]) -> (Vec<String>, bool) {
+        let mut commands = Vec::new();
+        let mut auto_continue = !reasons.is_empty();
+        for reason in reasons {
+            let (StopReason::Breakpoint { id, .. } | StopReason::Data { id, .. }) = reason else {
+                auto_continue = false;
+                continue;
+            };
+            let Some(breakpoint) = self.breakpoints.get(*id) else { continue };
+            commands.extend(breakpoint.spec.commands.iter().cloned());
+            auto_continue &= breakpoint.spec.auto_continue;
+            if breakpoint.spec.temporary {
+                self.retire(*id);
+            }
+        }
+        (commands, auto_continue)
+    }
+
+    fn retire(&mut self, id: BreakpointId) {
+        self.drop_scope_ends(id);
+        self.replan_for(id);
+        self.breakpoints.remove(id);
+        self.emit(Event::BreakpointChanged {
+            id,
+            what: "temporary breakpoint deleted after its stop".to_owned(),
+            deleted: true,
+        });
+    }
+
+    /// A place of our own was reached.
+    pub(super) fn judge_internal(
+        &mut self,
+        pid: Pid,
+        tid: Tid,
+        number: u32,
+        registers: &trapline_core::x64::Registers,
+    ) -> Verdict {
+        let purpose = self
+            .space_of(pid)
+            .and_then(|space| space.internal.iter().find(|internal| internal.number == number))
+            .map(|internal| internal.purpose);
+        match purpose {
+            Some(Purpose::Libraries) => {
+                self.chores.push(super::resume::Chore::Libraries { pid });
+                Verdict::Stay
+            }
+            Some(Purpose::Return { tid: whose, stack })
+                if whose == tid && registers.rsp() >= stack =>
+            {
+                self.returned(pid, tid)
+            }
+            Some(Purpose::ScopeEnd { location, tid: whose, stack })
+                if whose == tid && registers.rsp() >= stack =>
+            {
+                match self.end_scope(location) {
+                    Some(reason) => Verdict::Report(vec![reason]),
+                    None => Verdict::GoOn,
+                }
+            }
+            _ => Verdict::GoOn,
+        }
+    }
+}
+
+/// Refuses what no target can do.
+fn refuse_nonsense(spec: &BreakpointSpec) -> Result<(), CommandError> {
+    if let Subject::Data { expression, .. } = &spec.subject
+        && expression.trim().is_empty()
+    {
+        return Err(CommandError::new("what should be watched? Name an expression"));
+    }
+    Ok(())
+}
+
+/// Whether the debug registers decide if it can be set at all.
+fn needs_slots(spec: &BreakpointSpec) -> bool {
+    match &spec.subject {
+        Subject::Data { access: Access::Read | Access::Write | Access::ReadWrite, .. } => true,
+        Subject::Code { mechanism, .. } => *mechanism == Some(Mechanism::Hardware),
+        Subject::Functions { .. } => false,
+    }
+}
+
+/// The changes that need nothing compiled.
+fn apply_plain(change: Change, spec: &mut BreakpointSpec, tally: &mut Tally) {
+    match change {
+        Change::Hits(rule) => spec.hits = rule,
+        Change::Ignore(count) => spec.ignore = count,
+        Change::Commands(commands) => spec.commands = commands,
+        Change::Names(names) => spec.names = names,
+        Change::Temporary(on) => spec.temporary = on,
+        Change::AutoContinue(on) => spec.auto_continue = on,
+        Change::ResetTally => *tally = Tally::default(),
+        Change::Condition(_) | Change::Changed(_) | Change::Filter(_) | Change::Log(_) => {}
+    }
+}

@@ -1,0 +1,242 @@
+//! A session: the target, the books, the breakpoints, and the one loop that
+//! moves between the front ends' requests and the debuggee's events.
+//!
+//! What each part does lives in a module of its own, as methods of
+//! [`Session`]: `run` holds the run loop's policy, `hits` decides what a pass
+//! means, `sites` arms and disarms, and so on.
+
+mod attach;
+mod binding;
+mod children;
+mod data;
+mod dispatch;
+pub(crate) mod frames;
+mod hits;
+mod inspect;
+mod libraries;
+mod machine;
+mod manage;
+mod resume;
+mod run;
+mod sites;
+mod stepping;
+mod truth;
+mod values;
+
+pub(crate) use hits::PassContext;
+pub(crate) use stepping::Residue;
+pub(crate) use values::{CodeScope, ValueHistory, symbolic};
+
+use std::collections::BTreeMap;
+use std::sync::mpsc;
+use std::time::Instant;
+
+use trapline_core::target::{LaunchSpec, Target, Wait};
+use trapline_core::{Pid, Tid};
+
+use crate::breakpoints::Breakpoints;
+use crate::command::{ResumePolicy, Setting};
+use crate::event::Event;
+use crate::handle::Envelope;
+use crate::images::Images;
+use crate::process::{Process, Thread};
+use crate::signals::SignalTable;
+use crate::space::{Space, SpaceId};
+
+/// Everything the tracer thread owns.
+pub(crate) struct Session {
+    target: Box<dyn Target>,
+    events: mpsc::Sender<Event>,
+    processes: BTreeMap<Pid, Process>,
+    spaces: BTreeMap<SpaceId, Space>,
+    images: Images,
+    breakpoints: Breakpoints,
+    signals: SignalTable,
+    settings: Settings,
+    program: Option<Program>,
+    selection: Option<Selected>,
+    motion: Motion,
+    /// What waits for everything to be stopped.
+    chores: Vec<resume::Chore>,
+    /// Threads with something to report, in the order in which it happened.
+    report_queue: Vec<(Pid, Tid)>,
+    next_thread: u32,
+    next_space: u32,
+    next_load_order: u32,
+    values: values::ValueHistory,
+    began: Instant,
+    /// First stop of the hold under way, for its duration.
+    hold_began: Option<Instant>,
+    over: bool,
+}
+
+/// The program that `run` starts.
+pub(crate) struct Program {
+    spec: LaunchSpec,
+    image: std::sync::Arc<trapline_symbols::Image>,
+}
+
+/// What commands are about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Selected {
+    pid: Pid,
+    tid: Tid,
+    frame: usize,
+}
+
+/// Whether the debuggee moves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Motion {
+    /// Everything is stopped and the user may look.
+    Held,
+    /// It runs; what stops for nothing is resumed at once.
+    Running,
+    /// Being brought to a stop: what stops stays stopped.
+    Holding,
+}
+
+/// What the user can set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Settings {
+    resume_policy: ResumePolicy,
+    over_cover: bool,
+    follow_children: bool,
+    leave_running: bool,
+}
+
+impl Settings {
+    fn apply(&mut self, setting: &Setting) {
+        match *setting {
+            Setting::ResumePolicy(policy) => self.resume_policy = policy,
+            Setting::OverCover(on) => self.over_cover = on,
+            Setting::FollowChildren(on) => self.follow_children = on,
+            Setting::LeaveRunning(on) => self.leave_running = on,
+        }
+    }
+}
+
+impl Session {
+    pub(crate) fn new(target: Box<dyn Target>, events: mpsc::Sender<Event>) -> Self {
+        let images = Images::reporting_to(events.clone());
+        Self {
+            target,
+            events,
+            processes: BTreeMap::new(),
+            spaces: BTreeMap::new(),
+            images,
+            breakpoints: Breakpoints::default(),
+            signals: SignalTable::default(),
+            settings: Settings { over_cover: true, ..Settings::default() },
+            program: None,
+            selection: None,
+            motion: Motion::Held,
+            chores: Vec::new(),
+            report_queue: Vec::new(),
+            next_thread: 1,
+            next_space: 1,
+            next_load_order: 1,
+            values: values::ValueHistory::default(),
+            began: Instant::now(),
+            hold_began: None,
+            over: false,
+        }
+    }
+
+    /// Serves requests and events until the session is over: on `Quit`, or when
+    /// the last front end has gone.
+    pub(crate) fn serve(mut self, requests: &mpsc::Receiver<Envelope>) {
+        while !self.over {
+            if !self.drain_requests(requests) {
+                break;
+            }
+            if self.over {
+                break;
+            }
+            if self.processes.is_empty() {
+                match requests.recv() {
+                    Ok(envelope) => self.answer(envelope),
+                    Err(mpsc::RecvError) => break,
+                }
+            } else {
+                self.turn();
+            }
+        }
+        self.end();
+    }
+
+    /// Takes one event and lets its consequences happen.
+    fn turn(&mut self) {
+        match self.target.next_event(Wait::Block) {
+            Ok(Some(event)) => self.take(event),
+            Ok(None) => self.lose_everything("the target has no process left"),
+            Err(error) => self.lose_everything(&error.to_string()),
+        }
+        self.report_if_due();
+    }
+
+    /// Answers what is waiting; `false` when nobody can ask any more.
+    fn drain_requests(&mut self, requests: &mpsc::Receiver<Envelope>) -> bool {
+        loop {
+            match requests.try_recv() {
+                Ok(envelope) => self.answer(envelope),
+                Err(mpsc::TryRecvError::Empty) => return true,
+                Err(mpsc::TryRecvError::Disconnected) => return false,
+            }
+            if self.over {
+                return true;
+            }
+        }
+    }
+
+    fn answer(&mut self, envelope: Envelope) {
+        let reply = self.dispatch(envelope.command);
+        // A front end that went away does not want its answer any more.
+        let _ = envelope.answer.send(reply);
+        self.report_if_due();
+    }
+
+    /// Tells the front ends; with none left there is nobody to tell.
+    fn emit(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+
+    fn warn(&self, message: impl Into<String>) {
+        self.emit(Event::Warning(message.into()));
+    }
+
+    fn thread(&self, pid: Pid, tid: Tid) -> Option<&Thread> {
+        self.processes.get(&pid)?.threads.get(&tid)
+    }
+
+    fn thread_mut(&mut self, pid: Pid, tid: Tid) -> Option<&mut Thread> {
+        self.processes.get_mut(&pid)?.threads.get_mut(&tid)
+    }
+
+    fn space_of(&self, pid: Pid) -> Option<&Space> {
+        self.spaces.get(&self.processes.get(&pid)?.space)
+    }
+
+    fn space_of_mut(&mut self, pid: Pid) -> Option<&mut Space> {
+        self.spaces.get_mut(&self.processes.get(&pid)?.space)
+    }
+
+    /// Every thread of the session.
+    fn all_threads(&self) -> Vec<(Pid, Tid)> {
+        self.processes
+            .values()
+            .flat_map(|process| process.threads.keys().map(|&tid| (process.pid, tid)))
+            .collect()
+    }
+
+    fn new_space(&mut self) -> SpaceId {
+        let id = SpaceId::new(self.next_space);
+        self.next_space += 1;
+        id
+    }
+
+    fn new_thread(&mut self, tid: Tid) -> Thread {
+        let number = self.next_thread;
+        self.next_thread += 1;
+        Thread::new(tid, number)
+    }
+}

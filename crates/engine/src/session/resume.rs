@@ -1,0 +1,188 @@
+//! Letting threads go on: past the sites they have been counted at, out of
+//! our slots before a signal is delivered, and back into the program.
+
+use trapline_core::stop::SignalInfo;
+use trapline_core::target::{Resume, TargetError};
+use trapline_core::x64::flags;
+use trapline_core::{Pid, Tid, VirtAddr};
+
+use super::hits::is_synchronous;
+use super::{Motion, Session};
+use crate::command::ResumePolicy;
+use crate::space::{Detour, SpaceId};
+
+/// Work that needs everything stopped, noted while something runs and done at
+/// the next hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Chore {
+    /// Step a thread over a trap that has no slot.
+    Lift { pid: Pid, tid: Tid, at: VirtAddr },
+    /// Look which libraries a process has now.
+    Libraries { pid: Pid },
+}
+
+impl Session {
+    /// Lets everything run that the user wants to run.
+    pub(super) fn let_run(&mut self) {
+        self.sync_sites();
+        self.motion = Motion::Running;
+        self.hold_began = None;
+        for (pid, tid) in self.all_threads() {
+            self.resume_thread(pid, tid);
+        }
+    }
+
+    /// Resumes on the user's behalf, under the resume policy.
+    pub(super) fn continue_for_user(&mut self) {
+        if self.settings.resume_policy == ResumePolicy::Driver {
+            // The client owns stepping over: the place reports itself again.
+            for (pid, tid) in self.all_threads() {
+                if let Some(thread) = self.thread_mut(pid, tid) {
+                    thread.counted_at = None;
+                }
+            }
+        }
+        if !self.deliver() {
+            self.let_run();
+        }
+    }
+
+    /// Resumes one stopped thread.
+    pub(super) fn resume_thread(&mut self, pid: Pid, tid: Tid) {
+        let Some(thread) = self.thread_mut(pid, tid) else { return };
+        if thread.waits_for.is_some() || thread.is_running() || !thread.pending.is_empty() {
+            return;
+        }
+        let counted = thread.counted_at.take();
+        if let Some(at) = counted
+            && !self.pass_over(pid, tid, at)
+        {
+            return;
+        }
+        let Some(thread) = self.thread_mut(pid, tid) else { return };
+        let how = if thread.signal.is_some() && thread.leaves_slot {
+            Resume::STEP
+        } else {
+            Resume { step: thread.step.is_some(), signal: thread.signal.take() }
+        };
+        self.resume_raw(pid, tid, how);
+    }
+
+    /// Hands a thread back to the target.
+    pub(super) fn resume_raw(&mut self, pid: Pid, tid: Tid, how: Resume) {
+        let Some(thread) = self.thread_mut(pid, tid) else { return };
+        "running".clone_into(&mut thread.stopped_for);
+        let Some(stopped) = thread.take_stopped() else { return };
+        match self.target.resume(stopped, how) {
+            Ok(()) | Err(TargetError::Gone) => {}
+            Err(error) => self.warn(format!("thread {tid} could not be resumed: {error}")),
+        }
+    }
+
+    /// Puts a thread that was counted at `at` past the sites there. `false`
+    /// when it has to wait for a moment in which everything is stopped.
+    fn pass_over(&mut self, pid: Pid, tid: Tid, at: VirtAddr) -> bool {
+        let Some(mut registers) = self.raw_registers(pid, tid) else { return true };
+        if registers.rip != at.get() {
+            return true;
+        }
+        let Some(space) = self.space_of(pid) else { return true };
+        match space.traps.get(&at).map(|trap| &trap.detour) {
+            Some(Detour::Slot(start)) => registers.rip = start.get(),
+            Some(Detour::Lift(_)) => {
+                if let Some(thread) = self.thread_mut(pid, tid) {
+                    thread.counted_at = Some(at);
+                }
+                self.chores.push(Chore::Lift { pid, tid, at });
+                return false;
+            }
+            // Without a trap only a debug register can match here again.
+            None => registers.rflags |= flags::RF,
+        }
+        self.put_registers(pid, tid, &registers);
+        true
+    }
+
+    /// Decides where a signal finds its thread when the thread is in a slot.
+    ///
+    /// A handler sees the interrupted pc. An instruction that raised the
+    /// signal itself is reported at its own place. Any other signal waits
+    /// until the displaced instruction is done, so that returning from the
+    /// handler does not run into the trap a second time. A displaced system
+    /// call that the signal interrupted stays where it is: the kernel restarts
+    /// it there.
+    pub(super) fn place_signal(&mut self, pid: Pid, tid: Tid, info: SignalInfo) {
+        let Some(mut registers) = self.raw_registers(pid, tid) else { return };
+        let raw = VirtAddr::new(registers.rip);
+        let Some(space) = self.space_of(pid) else { return };
+        let Some(at) = space.arena.locate(raw) else { return };
+        if is_synchronous(&info) {
+            registers.rip = at.site.get();
+            self.put_registers(pid, tid, &registers);
+            return;
+        }
+        let done = at.program_pc.is_some_and(|pc| pc != at.site);
+        if done {
+            return;
+        }
+        if let Some(thread) = self.thread_mut(pid, tid)
+            && thread.signal.is_some()
+        {
+            thread.leaves_slot = true;
+        }
+    }
+
+    /// Brings threads that stand in the middle of a slot's instructions to a
+    /// place that stands for a pc of the program. Everything is stopped.
+    pub(super) fn settle_slots(&mut self) {
+        for (pid, tid) in self.all_threads() {
+            for _ in 0..MAX_SLOT_STEPS {
+                if !self.in_middle_of_slot(pid, tid) {
+                    break;
+                }
+                self.step_alone(pid, tid);
+            }
+        }
+    }
+
+    fn in_middle_of_slot(&mut self, pid: Pid, tid: Tid) -> bool {
+        let Some(space) = self.space_of(pid) else { return false };
+        if space.arena.is_empty() {
+            return false;
+        }
+        let Some(registers) = self.raw_registers(pid, tid) else { return false };
+        let Some(space) = self.space_of(pid) else { return false };
+        space.arena.locate(VirtAddr::new(registers.rip)).is_some_and(|at| at.program_pc.is_none())
+    }
+
+    /// Moves every thread of a space out of its slots, for good: to the
+    /// program's own code.
+    pub(super) fn leave_slots(&mut self, id: SpaceId) {
+        let threads: Vec<(Pid, Tid)> = self
+            .all_threads()
+            .into_iter()
+            .filter(|(pid, _)| self.processes.get(pid).is_some_and(|p| p.space == id))
+            .collect();
+        for (pid, tid) in threads {
+            let Some(mut registers) = self.raw_registers(pid, tid) else { continue };
+            let Some(space) = self.spaces.get(&id) else { return };
+            if let Some(pc) = space.arena.program_pc(VirtAddr::new(registers.rip)) {
+                registers.rip = pc.get();
+                self.put_registers(pid, tid, &registers);
+            }
+        }
+    }
+
+    /// Does what had to wait for a hold.
+    pub(super) fn do_chores(&mut self) {
+        for chore in std::mem::take(&mut self.chores) {
+            match chore {
+                Chore::Lift { pid, tid, at } => self.lift(pid, tid, at),
+                Chore::Libraries { pid } => self.update_libraries(pid),
+            }
+        }
+    }
+}
+
+/// More instructions than any slot has.
+const MAX_SLOT_STEPS: usize = 32;

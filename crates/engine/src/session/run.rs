@@ -1,0 +1,270 @@
+//! The run loop's policy: what becomes of each event, how everything is
+//! brought to a stop, and how a stop is told.
+//!
+//! An event first goes into the books, then [`Session::judge`] says what it
+//! means, then [`Session::act`] does it. While everything is being held the
+//! judgement is the same and only the acting differs: nothing is resumed, and
+//! what is to be told waits. So a hit that arrives during somebody else's stop
+//! is counted once, kept, and delivered.
+
+use std::time::Instant;
+
+use trapline_core::stop::StopCause;
+use trapline_core::target::{Stopped, TargetEvent, Wait};
+use trapline_core::{Pid, Tid};
+
+use super::{Motion, Selected, Session};
+use crate::event::{Event, StopReason, StopReport};
+use crate::process::RunState;
+
+/// What a stop of one thread means.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// Nothing to the user: the thread goes on.
+    GoOn,
+    /// The thread stays as it is; somebody else resumes it.
+    Stay,
+    /// The user wants to know.
+    Report(Vec<StopReason>),
+}
+
+impl Session {
+    /// Puts an event into the books and lets its consequences happen.
+    pub(super) fn take(&mut self, event: TargetEvent) {
+        match event {
+            TargetEvent::Woken => {}
+            TargetEvent::ThreadExited { pid, tid } => self.thread_exited(pid, tid),
+            TargetEvent::ProcessExited { pid, status } => self.process_exited(pid, status),
+            TargetEvent::Stopped { thread, cause } => self.arrived(thread, &cause),
+        }
+    }
+
+    fn arrived(&mut self, stopped: Stopped, cause: &StopCause) {
+        let (pid, tid) = (stopped.pid(), stopped.tid());
+        if !self.adopt(pid, tid) {
+            self.release_stranger(stopped);
+            return;
+        }
+        if let Some(thread) = self.thread_mut(pid, tid) {
+            thread.run = RunState::Stopped(stopped);
+        }
+        let verdict = self.judge(pid, tid, cause);
+        self.act(pid, tid, verdict);
+    }
+
+    /// Makes sure the books know a thread of a known process; `false` for a
+    /// process nobody told us about.
+    fn adopt(&mut self, pid: Pid, tid: Tid) -> bool {
+        if self.thread(pid, tid).is_some() {
+            return true;
+        }
+        if !self.processes.contains_key(&pid) {
+            return false;
+        }
+        let thread = self.new_thread(tid);
+        let number = thread.number;
+        let debuggee = match self.processes.get_mut(&pid) {
+            Some(process) => {
+                process.threads.insert(tid, thread);
+                process.is_debuggee()
+            }
+            None => false,
+        };
+        if debuggee {
+            self.emit(Event::ThreadCreated { pid, tid, number });
+        }
+        true
+    }
+
+    fn release_stranger(&mut self, stopped: Stopped) {
+        let pid = stopped.pid();
+        // It may already be dead, which is as good as gone.
+        let _ = self.target.detach(stopped, None);
+        self.warn(format!("process {pid} stopped for us but is not of this session; let go"));
+    }
+
+    /// What a stop means. A flat table; each row is decided elsewhere.
+    // tidy: flat match
+    fn judge(&mut self, pid: Pid, tid: Tid, cause: &StopCause) -> Verdict {
+        self.describe_stop(pid, tid, cause);
+        match cause {
+            StopCause::Breakpoint => self.judge_breakpoint(pid, tid),
+            StopCause::Int1 => self.judge_int1(pid, tid),
+            StopCause::Debug(status) => self.judge_debug(pid, tid, *status),
+            StopCause::Signal(info) => self.judge_signal(pid, tid, *info),
+            StopCause::Started => self.judge_started(pid, tid),
+            StopCause::Cloned { child } => {
+                self.adopt(pid, *child);
+                Verdict::GoOn
+            }
+            StopCause::Forked { child, shares_memory, vfork } => {
+                self.judge_fork(pid, tid, *child, *shares_memory, *vfork)
+            }
+            StopCause::Executed { former } => self.judge_exec(pid, tid, *former),
+            StopCause::Exiting => {
+                if let Some(thread) = self.thread_mut(pid, tid) {
+                    thread.exiting = true;
+                }
+                Verdict::GoOn
+            }
+            StopCause::GroupStop(_) | StopCause::Interrupted | StopCause::SystemCall { .. } => {
+                Verdict::GoOn
+            }
+        }
+    }
+
+    fn describe_stop(&mut self, pid: Pid, tid: Tid, cause: &StopCause) {
+        let words = match cause {
+            StopCause::Signal(info) => format!("stopped by {}", info.signal),
+            StopCause::GroupStop(signal) => format!("stopped by job control ({signal})"),
+            StopCause::Forked { vfork: true, .. } => "waiting in vfork".to_owned(),
+            StopCause::Exiting => "exiting".to_owned(),
+            _ => return,
+        };
+        if let Some(thread) = self.thread_mut(pid, tid) {
+            thread.stopped_for = words;
+        }
+    }
+
+    pub(super) fn act(&mut self, pid: Pid, tid: Tid, verdict: Verdict) {
+        match verdict {
+            Verdict::Stay => {}
+            Verdict::GoOn => {
+                if self.motion == Motion::Running {
+                    self.resume_thread(pid, tid);
+                }
+            }
+            Verdict::Report(reasons) => {
+                self.hold_began.get_or_insert_with(Instant::now);
+                if let Some(thread) = self.thread_mut(pid, tid) {
+                    thread.pending.extend(reasons);
+                    self.report_queue.push((pid, tid));
+                }
+            }
+        }
+    }
+
+    /// Brings everything to a stop and tells the user, when somebody has
+    /// something to tell and the debuggee moves.
+    pub(super) fn report_if_due(&mut self) {
+        while self.motion == Motion::Running
+            && !(self.report_queue.is_empty() && self.chores.is_empty())
+        {
+            self.hold();
+            if !self.deliver() {
+                // What was to be told is void by now (its process died).
+                self.let_run();
+            }
+        }
+    }
+
+    /// Brings every thread to a stop. Counts the hits that arrive meanwhile.
+    pub(super) fn hold(&mut self) {
+        if self.motion == Motion::Held {
+            return;
+        }
+        self.hold_began.get_or_insert_with(Instant::now);
+        self.motion = Motion::Holding;
+        loop {
+            self.interrupt_running();
+            if !self.any_running() {
+                break;
+            }
+            match self.target.next_event(Wait::Block) {
+                Ok(Some(event)) => self.take(event),
+                Ok(None) => break,
+                Err(error) => {
+                    self.lose_everything(&error.to_string());
+                    break;
+                }
+            }
+        }
+        self.settle_slots();
+        self.motion = Motion::Held;
+        self.do_chores();
+    }
+
+    fn any_running(&self) -> bool {
+        self.processes
+            .values()
+            .any(|process| process.threads.values().any(crate::process::Thread::is_running))
+    }
+
+    /// Asks every thread that runs and has not been asked yet.
+    fn interrupt_running(&mut self) {
+        for (pid, tid) in self.all_threads() {
+            let Some(thread) = self.thread_mut(pid, tid) else { continue };
+            let RunState::Running { interrupted } = &mut thread.run else { continue };
+            if std::mem::replace(interrupted, true) {
+                continue;
+            }
+            if self.target.interrupt(pid, tid).is_err() {
+                // It is dying: its exit is on the way, or, for a leader that
+                // went before its threads, comes with the process's end.
+                self.forget_unwaitable(pid, tid);
+            }
+        }
+    }
+
+    /// Tells the user about the first thread in the queue that still has
+    /// something to tell. `false` when there is none.
+    pub(super) fn deliver(&mut self) -> bool {
+        while !self.report_queue.is_empty() {
+            let (pid, tid) = self.report_queue.remove(0);
+            let Some(thread) = self.thread_mut(pid, tid) else { continue };
+            let mut reasons = std::mem::take(&mut thread.pending);
+            let breakpoints = &self.breakpoints;
+            reasons.retain(|reason| breakpoints.still_wants(reason));
+            if reasons.is_empty() {
+                continue;
+            }
+            self.cancel_steps();
+            self.verify_armed();
+            reasons.extend(self.data_changed_from_outside(&reasons));
+            self.selection = Some(Selected { pid, tid, frame: 0 });
+            self.emit_stop(pid, tid, reasons);
+            return true;
+        }
+        false
+    }
+
+    fn emit_stop(&mut self, pid: Pid, tid: Tid, reasons: Vec<StopReason>) {
+        let (commands, auto_continue) = self.finish_stops(&reasons);
+        let frame = self.innermost_frame(pid, tid);
+        let words = crate::breakpoints::describe_reasons(&reasons);
+        let number = match self.thread_mut(pid, tid) {
+            Some(thread) => {
+                thread.stopped_for = words;
+                thread.counted_at.get_or_insert(frame.pc);
+                thread.number
+            }
+            None => 0,
+        };
+        let hold_nanos = self
+            .hold_began
+            .take()
+            .map_or(0, |began| u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        let thread_name = self.target.thread_name(pid, tid).unwrap_or_default();
+        self.emit(Event::Stopped(Box::new(StopReport {
+            pid,
+            tid,
+            thread: number,
+            thread_name,
+            reasons,
+            frame,
+            commands,
+            auto_continue,
+            hold_nanos,
+        })));
+    }
+
+    /// A stop ends every walk: the user starts a new one from where things are.
+    fn cancel_steps(&mut self) {
+        for process in self.processes.values_mut() {
+            for thread in process.threads.values_mut() {
+                thread.step = None;
+            }
+        }
+        self.drop_return_points();
+    }
+}

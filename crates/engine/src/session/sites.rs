@@ -1,0 +1,467 @@
+//! Carrying out the planner's edits: arming and disarming sites in one
+//! address space while none of its threads runs.
+
+use std::collections::{BTreeMap, HashSet};
+
+use trapline_core::breakpoint::Mechanism;
+use trapline_core::plan::{
+    Edit, Owner, Plan, PlanCapabilities, PlanSettings, SiteWhat, Want, WantWhat, plan,
+};
+use trapline_core::target::{Protection, Region};
+use trapline_core::x64::{INT3, MAX_INSTRUCTION};
+use trapline_core::{AddrRange, Pid, Tid, VirtAddr};
+use trapline_patch::near::{self, Growth, Taken};
+use trapline_patch::relocate;
+
+use super::Session;
+use super::truth::SpaceMemory;
+use crate::arena::CHUNK;
+use crate::space::{Detour, Internal, Purpose, SpaceId, Trap};
+
+/// Room that a slot's code is relocated within; see the arena.
+const PAGE: u64 = 4096;
+
+impl Session {
+    /// Marks every space so that the planner looks again before anything runs.
+    pub(super) fn replan(&mut self) {
+        for space in self.spaces.values_mut() {
+            space.stale = true;
+        }
+    }
+
+    /// Brings the sites of every space in line with what is wanted. All
+    /// threads must be stopped.
+    pub(super) fn sync_sites(&mut self) {
+        let stale: Vec<SpaceId> =
+            self.spaces.iter().filter(|(_, space)| space.stale).map(|(&id, _)| id).collect();
+        for id in stale {
+            self.sync_space(id);
+        }
+    }
+
+    fn sync_space(&mut self, id: SpaceId) {
+        let Some(pid) = self.representative(id) else { return };
+        let wants = self.wants(id);
+        let capabilities = PlanCapabilities {
+            hardware_slots: self.target.capabilities().hardware_slots,
+            traps: true,
+        };
+        let settings = PlanSettings { over_cover: self.settings.over_cover };
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        space.stale = false;
+        let planned = plan(&space.sites, &wants, &capabilities, &settings);
+        let refused = self.carry_out(id, pid, &planned);
+        self.record_service(&wants, &planned, &refused, id);
+    }
+
+    /// A process that runs in a space and can be asked to do things there.
+    pub(super) fn representative(&self, id: SpaceId) -> Option<Pid> {
+        let mut pids = self.processes.values().filter(|process| process.space == id);
+        pids.find(|process| process.threads.values().any(|thread| thread.stopped().is_some()))
+            .map(|process| process.pid)
+    }
+
+    fn wants(&self, id: SpaceId) -> Vec<Want> {
+        let mut wants = Vec::new();
+        if let Some(space) = self.spaces.get(&id) {
+            wants.extend(space.internal.iter().map(|internal| Want {
+                owner: Owner::Internal(internal.number),
+                what: WantWhat::Execute {
+                    addr: internal.addr,
+                    mechanism: Some(Mechanism::Trap),
+                    writable_code: true,
+                },
+                thread: None,
+            }));
+        }
+        wants.extend(self.breakpoints.wants(id));
+        wants
+    }
+
+    /// Does the edits. Returns the addresses where no trap could be armed and
+    /// why.
+    fn carry_out(&mut self, id: SpaceId, pid: Pid, planned: &Plan) -> BTreeMap<VirtAddr, String> {
+        let mut added = Vec::new();
+        let mut hardware = false;
+        for edit in &planned.edits {
+            match *edit {
+                Edit::RemoveTrap { addr } => self.disarm_trap(id, pid, addr),
+                Edit::AddTrap { addr } => added.push(addr),
+                Edit::ClearSlot { .. } | Edit::SetSlot { .. } => hardware = true,
+                Edit::ChangeOwners { .. } => {}
+            }
+        }
+        let refused = self.arm_traps(id, pid, &added);
+        if let Some(space) = self.spaces.get_mut(&id) {
+            space.sites = planned.sites.clone();
+            space.sites.retain(|site| match site.what {
+                SiteWhat::Trap { addr } => !refused.contains_key(&addr),
+                SiteWhat::Slot { .. } => true,
+            });
+            for site in &space.sites {
+                if let SiteWhat::Trap { addr } = site.what
+                    && let Some(trap) = space.traps.get_mut(&addr)
+                {
+                    trap.owners.clone_from(&site.owners);
+                }
+            }
+        }
+        if hardware {
+            self.arm_slots(id);
+        }
+        refused
+    }
+
+    /// Sets the debug registers of every thread of a space.
+    fn arm_slots(&mut self, id: SpaceId) {
+        let threads: Vec<(Pid, Tid)> = self
+            .processes
+            .values()
+            .filter(|process| process.space == id && process.is_debuggee())
+            .flat_map(|process| process.threads.keys().map(|&tid| (process.pid, tid)))
+            .collect();
+        for (pid, tid) in threads {
+            self.arm_slots_of(pid, tid);
+        }
+    }
+
+    /// Sets the debug registers of one thread to what its space wants.
+    pub(super) fn arm_slots_of(&mut self, pid: Pid, tid: Tid) {
+        let Some(space) = self.space_of(pid) else { return };
+        let registers = space.debug_registers_for(tid);
+        let Some(thread) = self.processes.get(&pid).and_then(|p| p.threads.get(&tid)) else {
+            return;
+        };
+        let Some(stopped) = thread.stopped() else { return };
+        if let Err(error) = self.target.set_debug_registers(stopped, &registers)
+            && error != trapline_core::target::TargetError::Gone
+        {
+            self.warn(format!("debug registers of thread {tid}: {error}"));
+        }
+    }
+
+    /// Writes the program's byte back under a trap.
+    fn disarm_trap(&mut self, id: SpaceId, pid: Pid, addr: VirtAddr) {
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        space.traps.remove(&addr);
+        let Some(original) = space.overlay.disarm(addr) else { return };
+        let mut found = [0];
+        let still_ours = self.target.read_memory(pid, addr, &mut found) == 1 && found == [INT3];
+        if still_ours && let Err(error) = self.target.write_memory(pid, addr, &original) {
+            self.warn(format!("the trap at {addr} could not be removed: {error}"));
+        }
+    }
+
+    /// Writes traps, each with its way around.
+    fn arm_traps(
+        &mut self,
+        id: SpaceId,
+        pid: Pid,
+        addrs: &[VirtAddr],
+    ) -> BTreeMap<VirtAddr, String> {
+        let mut refused = BTreeMap::new();
+        if addrs.is_empty() {
+            return refused;
+        }
+        let map = self.target.memory_map(pid).unwrap_or_default();
+        let mut slots = SlotWrites::default();
+        let mut ready = Vec::new();
+        for &addr in addrs {
+            match self.prepare_trap(id, pid, addr, &map, &mut slots) {
+                Ok(prepared) => ready.push(prepared),
+                Err(why) => {
+                    refused.insert(addr, why);
+                }
+            }
+        }
+        for (start, bytes) in slots.runs {
+            if let Err(error) = self.target.write_memory(pid, start, &bytes) {
+                // Without its slot a trap still works, held and stepped.
+                self.warn(format!("out-of-line code could not be written: {error}"));
+                for prepared in &mut ready {
+                    if matches!(prepared.trap.detour, Detour::Slot(at) if at >= start) {
+                        prepared.trap.detour = Detour::Lift(error.to_string());
+                    }
+                }
+            }
+        }
+        for prepared in ready {
+            let addr = prepared.addr;
+            if let Err(why) = self.write_trap(id, pid, prepared) {
+                refused.insert(addr, why);
+            }
+        }
+        refused
+    }
+
+    fn prepare_trap(
+        &mut self,
+        id: SpaceId,
+        pid: Pid,
+        addr: VirtAddr,
+        map: &[Region],
+        slots: &mut SlotWrites,
+    ) -> Result<Prepared, String> {
+        executable(map, addr)?;
+        let mut code = [0; MAX_INSTRUCTION + 1];
+        let read = {
+            let space = self.spaces.get(&id).ok_or("the process is gone")?;
+            let memory = SpaceMemory { target: &*self.target, pid, overlay: &space.overlay };
+            trapline_core::memory::ReadMemory::read_some(&memory, addr, &mut code)
+        };
+        if read == 0 {
+            return Err(format!("Cannot access memory at address {addr}"));
+        }
+        let detour = self.detour(id, pid, addr, &code[..read], map, slots);
+        let trap = Trap { owners: Vec::new(), detour };
+        Ok(Prepared { addr, original: code[0], trap })
+    }
+
+    fn write_trap(&mut self, id: SpaceId, pid: Pid, prepared: Prepared) -> Result<(), String> {
+        let Prepared { addr, original, trap } = prepared;
+        let space = self.spaces.get_mut(&id).ok_or("the process is gone")?;
+        space.overlay.arm(addr, &[original], &[INT3]).map_err(|error| format!("{error:?}"))?;
+        if let Err(error) = self.target.write_memory(pid, addr, &[INT3]) {
+            space.overlay.disarm(addr);
+            return Err(error.to_string());
+        }
+        space.traps.insert(addr, trap);
+        Ok(())
+    }
+
+    /// A way past a trap at `addr`, whose own bytes are `code`.
+    fn detour(
+        &mut self,
+        id: SpaceId,
+        pid: Pid,
+        addr: VirtAddr,
+        code: &[u8],
+        map: &[Region],
+        slots: &mut SlotWrites,
+    ) -> Detour {
+        let Some(space) = self.spaces.get(&id) else {
+            return Detour::Lift("the process is gone".to_owned());
+        };
+        if let Some(why) = &space.no_arena {
+            return Detour::Lift(why.clone());
+        }
+        if let Some(existing) = space.arena.existing(addr, code) {
+            return Detour::Slot(existing);
+        }
+        let at = match self.room(id, pid, addr, map) {
+            Ok(at) => at,
+            Err(why) => return Detour::Lift(why),
+        };
+        match relocate::relocate(code, addr, at) {
+            Ok(slot) => {
+                slots.add(at, &slot.bytes);
+                if let Some(space) = self.spaces.get_mut(&id) {
+                    space.arena.place(at, addr, &code[..usize::from(slot.len)], slot);
+                }
+                Detour::Slot(at)
+            }
+            Err(refusal) => Detour::Lift(refusal.to_string()),
+        }
+    }
+
+    /// An address for a slot near `addr`, in a new chunk if need be.
+    fn room(
+        &mut self,
+        id: SpaceId,
+        pid: Pid,
+        addr: VirtAddr,
+        map: &[Region],
+    ) -> Result<VirtAddr, String> {
+        let space = self.spaces.get(&id).ok_or("the process is gone")?;
+        if let Some(at) = space.arena.room_near(addr) {
+            return Ok(at);
+        }
+        if let Some(hazard) = self.target.allocation_hazard(pid) {
+            return Err(self.give_up_arena(id, hazard));
+        }
+        let mut taken: Vec<Taken> = map.iter().map(taken).collect();
+        let ours = space.arena.chunks().map(|range| Taken { range, growth: Growth::Fixed });
+        taken.extend(ours);
+        taken.sort_unstable_by_key(|taken| taken.range);
+        taken.dedup_by_key(|taken| taken.range);
+        let around = AddrRange::sized(VirtAddr::new(addr.get() & !(PAGE - 1)), PAGE);
+        let gap = near::find_gap(&taken, around, CHUNK)
+            .ok_or_else(|| format!("no free memory within reach of {addr}"))?;
+        match self.allocate(pid, gap, CHUNK) {
+            Ok(()) => {
+                let space = self.spaces.get_mut(&id).ok_or("the process is gone")?;
+                space.arena.add_chunk(AddrRange::sized(gap, CHUNK));
+                Ok(gap)
+            }
+            Err(why) => Err(self.give_up_arena(id, why)),
+        }
+    }
+
+    fn give_up_arena(&mut self, id: SpaceId, why: String) -> String {
+        self.warn(format!("breakpoints are passed by stepping with all other threads held: {why}"));
+        if let Some(space) = self.spaces.get_mut(&id) {
+            space.no_arena = Some(why.clone());
+        }
+        why
+    }
+
+    fn allocate(&mut self, pid: Pid, addr: VirtAddr, len: u64) -> Result<(), String> {
+        let process = self.processes.get(&pid).ok_or("the process is gone")?;
+        let stopped = process
+            .threads
+            .values()
+            .filter(|thread| !thread.exiting && thread.waits_for.is_none())
+            .find_map(|thread| thread.stopped())
+            .ok_or("no thread of the process can be asked")?;
+        self.target
+            .allocate(stopped, addr, len, Protection::Code)
+            .map_err(|error| error.to_string())
+    }
+
+    /// Tells each location what serves it.
+    fn record_service(
+        &mut self,
+        wants: &[Want],
+        planned: &Plan,
+        refused: &BTreeMap<VirtAddr, String>,
+        id: SpaceId,
+    ) {
+        let space = self.spaces.get(&id);
+        for served in &planned.served {
+            let Owner::Location(location) = served.owner else { continue };
+            let result = match wants[served.want].what {
+                WantWhat::Execute { addr, .. } if served.mechanism == Mechanism::Trap => {
+                    match (refused.get(&addr), space.and_then(|s| s.traps.get(&addr))) {
+                        (Some(why), _) => Err(why.clone()),
+                        (None, Some(Trap { detour: Detour::Lift(why), .. })) => Ok((
+                            Mechanism::Trap,
+                            format!("{}; passed with all threads held: {why}", served.reason),
+                        )),
+                        (None, _) => Ok((Mechanism::Trap, served.reason.to_string())),
+                    }
+                }
+                _ => Ok((served.mechanism, served.reason.to_string())),
+            };
+            self.breakpoints.set_service(location, result);
+            self.breakpoints.set_paired(location, &served.paired_writes);
+        }
+        for refusal in &planned.refused {
+            if let Owner::Location(location) = refusal.owner {
+                self.breakpoints.set_service(location, Err(refusal.why.clone()));
+            }
+        }
+    }
+
+    /// Adds a place of our own to stop at; the planner arms it before anything
+    /// runs.
+    pub(super) fn add_internal(&mut self, id: SpaceId, addr: VirtAddr, purpose: Purpose) {
+        if let Some(space) = self.spaces.get_mut(&id) {
+            let used: HashSet<u32> = space.internal.iter().map(|one| one.number).collect();
+            let number = (0..).find(|number| !used.contains(number)).unwrap_or(u32::MAX);
+            space.internal.push(Internal { number, addr, purpose });
+            space.stale = true;
+        }
+    }
+
+    /// Drops the places of our own that `gone` says are over.
+    pub(super) fn drop_internal(&mut self, gone: impl Fn(&Internal) -> bool) {
+        for space in self.spaces.values_mut() {
+            let before = space.internal.len();
+            space.internal.retain(|internal| !gone(internal));
+            space.stale |= space.internal.len() != before;
+        }
+    }
+
+    /// Takes everything of ours out of a space: traps, debug registers and
+    /// arena. All its threads must be stopped.
+    pub(super) fn clear_space(&mut self, id: SpaceId) {
+        let Some(pid) = self.representative(id) else { return };
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        let armed: Vec<VirtAddr> = space.overlay.armed().map(|armed| armed.addr).collect();
+        space.sites.clear();
+        space.internal.clear();
+        for addr in armed {
+            self.disarm_trap(id, pid, addr);
+        }
+        self.arm_slots(id);
+        self.leave_slots(id);
+        self.release_arena(id, pid);
+    }
+
+    fn release_arena(&mut self, id: SpaceId, pid: Pid) {
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        let chunks: Vec<AddrRange> = space.arena.chunks().collect();
+        for chunk in chunks {
+            let Some(process) = self.processes.get(&pid) else { return };
+            let Some(stopped) = process
+                .threads
+                .values()
+                .filter(|thread| !thread.exiting && thread.waits_for.is_none())
+                .find_map(|thread| thread.stopped())
+            else {
+                return;
+            };
+            if let Err(error) = self.target.release(stopped, chunk)
+                && error != trapline_core::target::TargetError::Gone
+            {
+                self.warn(format!("memory of ours at {chunk} stays mapped: {error}"));
+            }
+        }
+        if let Some(space) = self.spaces.get_mut(&id) {
+            space.arena.clear();
+        }
+    }
+}
+
+/// A trap about to be written.
+struct Prepared {
+    addr: VirtAddr,
+    original: u8,
+    trap: Trap,
+}
+
+/// Slot code to be written, neighbours joined so that many slots cost one
+/// write.
+#[derive(Default)]
+struct SlotWrites {
+    runs: BTreeMap<VirtAddr, Vec<u8>>,
+}
+
+impl SlotWrites {
+    fn add(&mut self, at: VirtAddr, bytes: &[u8]) {
+        if let Some((&start, run)) = self.runs.range_mut(..=at).next_back() {
+            let gap = at.checked_sub(start).and_then(|offset| offset.checked_sub(run.len() as u64));
+            if let Some(gap) = gap.filter(|&gap| gap < 16) {
+                run.extend(std::iter::repeat_n(INT3, usize::try_from(gap).unwrap_or(0)));
+                run.extend_from_slice(bytes);
+                return;
+            }
+        }
+        self.runs.insert(at, bytes.to_vec());
+    }
+}
+
+/// Refuses to write a trap where no code can run: it could only destroy data.
+fn executable(map: &[Region], addr: VirtAddr) -> Result<(), String> {
+    let next = map.partition_point(|region| region.range.start <= addr);
+    let region = next.checked_sub(1).and_then(|index| map.get(index));
+    match region.filter(|region| region.range.contains(addr)) {
+        None => Err(format!("Cannot access memory at address {addr}")),
+        Some(region) if !region.execute => Err(format!(
+            "{addr} is not executable memory: a trap there would only corrupt data (use `watch` for data)"
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+/// A mapping, with what it will want around it. A stack may grow to the
+/// kernel's limit of 8 MiB and its guard gap of 1 MiB; mmap(2), `MAP_GROWSDOWN`.
+fn taken(region: &Region) -> Taken {
+    const STACK_ROOM: u64 = 9 << 20;
+    let growth = match region.name.to_str() {
+        Some("[heap]") => Growth::Up,
+        Some("[stack]") => Growth::Down(STACK_ROOM),
+        _ => Growth::Fixed,
+    };
+    Taken { range: region.range, growth }
+}

@@ -1,0 +1,361 @@
+//! Executing single instructions: the user's steps, the way out of a slot,
+//! and the lift of a trap that has no slot.
+
+use std::time::{Duration, Instant};
+
+use trapline_core::breakpoint::Mechanism;
+use trapline_core::memory::ReadMemory;
+use trapline_core::plan::Owner;
+use trapline_core::target::{Resume, Wait};
+use trapline_core::x64::debug::DebugStatus;
+use trapline_core::x64::{MAX_INSTRUCTION, Registers, flags};
+use trapline_core::{Pid, Tid, VirtAddr};
+use trapline_patch::insn::{self, Insn, InsnKind};
+
+use super::run::Verdict;
+use super::{Motion, Session};
+use crate::command::CommandError;
+use crate::event::StopReason;
+use crate::process::{ReturnPoint, Step};
+use crate::space::{Internal, Purpose};
+
+/// How long a lifted instruction may take before the other threads are let go:
+/// a system call that waits for one of them would wait for ever.
+const LIFT_PATIENCE: Duration = Duration::from_millis(20);
+
+impl Session {
+    /// Starts the user's step of the selected thread.
+    pub(super) fn start_step(&mut self, count: u64, over_calls: bool) -> Result<(), CommandError> {
+        let selected = self.selected()?;
+        if count == 0 {
+            return Err(CommandError::new("a step count starts at 1"));
+        }
+        let (pid, tid) = (selected.pid, selected.tid);
+        let thread = self
+            .thread_mut(pid, tid)
+            .ok_or_else(|| CommandError::new("the selected thread is gone"))?;
+        thread.step = Some(Step { remaining: count, over_calls, returns_to: None });
+        self.prepare_step(pid, tid);
+        self.continue_for_user();
+        Ok(())
+    }
+
+    /// Before an instruction is stepped: notes what the step would leave behind
+    /// and, for `nexti`, turns a call into a run to its return.
+    fn prepare_step(&mut self, pid: Pid, tid: Tid) {
+        let Some(registers) = self.program_registers(pid, tid) else { return };
+        let pc = VirtAddr::new(registers.rip);
+        let Some(instruction) = self.instruction_at(pid, pc) else { return };
+        let over = self
+            .thread(pid, tid)
+            .and_then(|thread| thread.step.as_ref())
+            .is_some_and(|step| step.over_calls);
+        let returns_to = (over && instruction.kind() == InsnKind::Call)
+            .then(|| ReturnPoint { addr: instruction.next(), stack: registers.rsp() });
+        if let (Some(point), Some(space)) =
+            (returns_to, self.processes.get(&pid).map(|process| process.space))
+        {
+            let purpose = Purpose::Return { tid, stack: point.stack };
+            self.add_internal(space, point.addr, purpose);
+        }
+        if let Some(thread) = self.thread_mut(pid, tid) {
+            thread.trap_flag_residue = residue(instruction.kind(), &registers);
+            if let Some(step) = &mut thread.step {
+                step.returns_to = returns_to;
+            }
+        }
+    }
+
+    fn instruction_at(&self, pid: Pid, pc: VirtAddr) -> Option<Insn> {
+        let mut bytes = [0; MAX_INSTRUCTION];
+        let read = self.memory(pid)?.read_some(pc, &mut bytes);
+        insn::decode(&bytes[..read], pc)
+    }
+
+    /// A debug exception: debug registers matched, a step ended, or both.
+    pub(super) fn judge_debug(&mut self, pid: Pid, tid: Tid, status: DebugStatus) -> Verdict {
+        let Some(registers) = self.program_registers(pid, tid) else { return Verdict::Stay };
+        let mut reasons = Vec::new();
+        let mut stay = false;
+        if status.any_slot() {
+            match self.judge_slots(pid, tid, status, &registers) {
+                Verdict::Report(more) => reasons.extend(more),
+                Verdict::Stay => stay = true,
+                Verdict::GoOn => {}
+            }
+        }
+        if status.single_step {
+            match self.judge_step(pid, tid) {
+                Verdict::Report(more) => reasons.extend(more),
+                Verdict::Stay => stay = true,
+                Verdict::GoOn => {}
+            }
+        }
+        match (reasons.is_empty(), stay) {
+            (false, _) => Verdict::Report(reasons),
+            (true, true) => Verdict::Stay,
+            (true, false) => Verdict::GoOn,
+        }
+    }
+
+    /// Execute slots that matched are passes of the instruction at the pc; data
+    /// slots go to `data`.
+    fn judge_slots(
+        &mut self,
+        pid: Pid,
+        tid: Tid,
+        status: DebugStatus,
+        registers: &Registers,
+    ) -> Verdict {
+        let Some(space) = self.space_of(pid) else { return Verdict::GoOn };
+        let pc = VirtAddr::new(registers.rip);
+        let mut owners: Vec<Owner> = Vec::new();
+        let mut data = false;
+        for (index, slot, site) in space.slots_for(tid) {
+            if !status.slots[usize::from(index)] {
+                continue;
+            }
+            match slot.kind {
+                trapline_core::x64::debug::SlotKind::Execute if slot.addr == pc => {
+                    owners.extend(&site.owners);
+                }
+                trapline_core::x64::debug::SlotKind::Execute => {}
+                _ => data = true,
+            }
+        }
+        let mut reasons = Vec::new();
+        if !owners.is_empty() {
+            reasons.extend(self.execute_slot_hit(pid, tid, pc, &owners, registers));
+        }
+        if data {
+            reasons.extend(self.data_hit(pid, tid, status, registers));
+        }
+        if reasons.is_empty() { Verdict::GoOn } else { Verdict::Report(reasons) }
+    }
+
+    /// The instruction at `pc` is about to run. A trap at the same place is
+    /// passed in the same breath, so that one pass is one stop.
+    fn execute_slot_hit(
+        &mut self,
+        pid: Pid,
+        tid: Tid,
+        pc: VirtAddr,
+        owners: &[Owner],
+        registers: &Registers,
+    ) -> Vec<StopReason> {
+        let mut reasons = Vec::new();
+        let verdict = self.ask_owners(pid, tid, owners, registers, Mechanism::Hardware);
+        if let Verdict::Report(more) = verdict {
+            reasons.extend(more);
+        }
+        let trap = self.space_of(pid).is_some_and(|space| space.traps.contains_key(&pc));
+        if trap && let Verdict::Report(more) = self.count_pass(pid, tid, pc, registers) {
+            reasons.extend(more);
+        }
+        if let Some(thread) = self.thread_mut(pid, tid) {
+            thread.counted_at = Some(pc);
+        }
+        reasons
+    }
+
+    /// One instruction was stepped.
+    fn judge_step(&mut self, pid: Pid, tid: Tid) -> Verdict {
+        self.clear_residue(pid, tid);
+        if self.in_unfinished_slot(pid, tid) {
+            return Verdict::GoOn;
+        }
+        let Some(thread) = self.thread_mut(pid, tid) else { return Verdict::Stay };
+        thread.leaves_slot = false;
+        let Some(step) = &mut thread.step else { return Verdict::GoOn };
+        if let Some(point) = step.returns_to.take() {
+            return self.run_to_return(pid, tid, point);
+        }
+        step.remaining -= 1;
+        let finished = step.remaining == 0;
+        let landing = self.land(pid, tid);
+        match landing {
+            Verdict::Report(mut reasons) => {
+                if finished {
+                    reasons.push(StopReason::Stepped);
+                }
+                Verdict::Report(reasons)
+            }
+            _ if finished => Verdict::Report(vec![StopReason::Stepped]),
+            other => {
+                self.prepare_step(pid, tid);
+                other
+            }
+        }
+    }
+
+    /// A step ended on an instruction that carries a site: that is a pass, as
+    /// if the thread had run into it.
+    fn land(&mut self, pid: Pid, tid: Tid) -> Verdict {
+        let Some(registers) = self.program_registers(pid, tid) else { return Verdict::Stay };
+        let at = VirtAddr::new(registers.rip);
+        let Some(space) = self.space_of(pid) else { return Verdict::Stay };
+        if !space.traps.contains_key(&at) {
+            return Verdict::GoOn;
+        }
+        if let Some(raw) = self.raw_registers(pid, tid)
+            && raw.rip != registers.rip
+        {
+            self.put_registers(pid, tid, &registers);
+        }
+        if let Some(thread) = self.thread_mut(pid, tid) {
+            thread.counted_at = Some(at);
+        }
+        self.count_pass(pid, tid, at, &registers)
+    }
+
+    /// A `nexti` stepped into its call: from here the thread runs to the
+    /// return.
+    fn run_to_return(&mut self, pid: Pid, tid: Tid, point: ReturnPoint) -> Verdict {
+        if let Some(thread) = self.thread_mut(pid, tid)
+            && let Some(step) = thread.step.take()
+        {
+            thread.step_after_return = Some(step);
+        }
+        let Some(registers) = self.program_registers(pid, tid) else { return Verdict::Stay };
+        if registers.rip == point.addr.get() && registers.rsp() >= point.stack {
+            return self.returned(pid, tid);
+        }
+        self.land(pid, tid)
+    }
+
+    /// The call that was stepped over has returned.
+    pub(super) fn returned(&mut self, pid: Pid, tid: Tid) -> Verdict {
+        self.drop_internal(|internal| {
+            matches!(internal.purpose, Purpose::Return { tid: whose, .. } if whose == tid)
+        });
+        let Some(thread) = self.thread_mut(pid, tid) else { return Verdict::Stay };
+        let Some(mut step) = thread.step_after_return.take() else { return Verdict::GoOn };
+        step.remaining -= 1;
+        if step.remaining == 0 {
+            return Verdict::Report(vec![StopReason::Stepped]);
+        }
+        thread.step = Some(step);
+        self.prepare_step(pid, tid);
+        Verdict::GoOn
+    }
+
+    /// Ends what was set for walks that are over.
+    pub(super) fn drop_return_points(&mut self) {
+        for process in self.processes.values_mut() {
+            for thread in process.threads.values_mut() {
+                thread.step_after_return = None;
+            }
+        }
+        self.drop_internal(|internal: &Internal| {
+            matches!(internal.purpose, Purpose::Return { .. })
+        });
+    }
+
+    fn in_unfinished_slot(&mut self, pid: Pid, tid: Tid) -> bool {
+        let Some(registers) = self.raw_registers(pid, tid) else { return false };
+        let Some(space) = self.space_of(pid) else { return false };
+        space.arena.locate(VirtAddr::new(registers.rip)).is_some_and(|at| at.program_pc.is_none())
+    }
+
+    /// Steps one thread while everything else stays stopped, and waits for it.
+    pub(super) fn step_alone(&mut self, pid: Pid, tid: Tid) {
+        let motion = std::mem::replace(&mut self.motion, Motion::Holding);
+        self.resume_raw(pid, tid, Resume::STEP);
+        while self.thread(pid, tid).is_some_and(crate::process::Thread::is_running) {
+            match self.target.next_event(Wait::Block) {
+                Ok(Some(event)) => self.take(event),
+                Ok(None) => break,
+                Err(error) => {
+                    self.lose_everything(&error.to_string());
+                    break;
+                }
+            }
+        }
+        self.motion = motion;
+    }
+
+    /// Steps a thread over a trap that has no slot: the trap is out of the code
+    /// for this one instruction, and every other thread is held.
+    pub(super) fn lift(&mut self, pid: Pid, tid: Tid, at: VirtAddr) {
+        let Some(space) = self.space_of(pid) else { return };
+        let Some(armed) = space.overlay.get(at) else { return };
+        let (original, ours) = (armed.original.to_vec(), armed.ours.to_vec());
+        match self.thread_mut(pid, tid) {
+            Some(thread) if thread.stopped().is_some() => thread.counted_at = None,
+            _ => return,
+        }
+        if let Err(error) = self.target.write_memory(pid, at, &original) {
+            self.warn(format!("the trap at {at} could not be lifted: {error}"));
+            return;
+        }
+        self.resume_raw(pid, tid, Resume::STEP);
+        let came_back = self.wait_patiently(pid, tid);
+        if self.processes.contains_key(&pid)
+            && let Err(error) = self.target.write_memory(pid, at, &ours)
+        {
+            self.warn(format!("the trap at {at} could not be armed again: {error}"));
+        }
+        if !came_back && let Some(thread) = self.thread_mut(pid, tid) {
+            // It is blocked in the kernel, past the instruction; its step ends
+            // when it returns.
+            thread.leaves_slot = false;
+        }
+    }
+
+    fn wait_patiently(&mut self, pid: Pid, tid: Tid) -> bool {
+        let began = Instant::now();
+        while self.thread(pid, tid).is_some_and(crate::process::Thread::is_running) {
+            match self.target.next_event(Wait::Poll) {
+                Ok(Some(event)) => self.take(event),
+                Ok(None) if began.elapsed() > LIFT_PATIENCE => return false,
+                Ok(None) => std::thread::sleep(Duration::from_micros(50)),
+                Err(_) => return true,
+            }
+        }
+        true
+    }
+
+    /// Undoes what single-stepping left in the program's own state.
+    fn clear_residue(&mut self, pid: Pid, tid: Tid) {
+        let Some(thread) = self.thread_mut(pid, tid) else { return };
+        let Some(residue) = thread.trap_flag_residue.take() else { return };
+        let Some(mut registers) = self.raw_registers(pid, tid) else { return };
+        match residue {
+            Residue::Pushed => {
+                let top = VirtAddr::new(registers.rsp());
+                let mut pushed = [0; 2];
+                if self.target.read_memory(pid, top, &mut pushed) == 2 {
+                    let clean = u16::from_le_bytes(pushed) & !(flags::TF as u16);
+                    // The stack was written a moment ago; failing means the
+                    // thread is dying.
+                    let _ = self.target.write_memory(pid, top, &clean.to_le_bytes());
+                }
+            }
+            Residue::InR11 => {
+                registers.general[11] &= !flags::TF;
+                self.put_registers(pid, tid, &registers);
+            }
+        }
+    }
+}
+
+/// Where a stepped instruction stored the trap flag that stepping had set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Residue {
+    /// `pushf` pushed it. Intel SDM volume 2, PUSHF.
+    Pushed,
+    /// `syscall` copied it to r11. Intel SDM volume 2, SYSCALL.
+    InR11,
+}
+
+fn residue(kind: InsnKind, registers: &Registers) -> Option<Residue> {
+    if registers.rflags & flags::TF != 0 {
+        // The program steps itself: the flag is its own.
+        return None;
+    }
+    match kind {
+        InsnKind::PushFlags => Some(Residue::Pushed),
+        InsnKind::Syscall => Some(Residue::InR11),
+        _ => None,
+    }
+}

@@ -1,0 +1,694 @@
+//! Names, types and values of the program for the expression language: the
+//! scope at a place in code, evaluation in a frame, and how values are shown.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use trapline_core::location::{self, Place};
+use trapline_core::types::{ResolveType, Type, TypeKind, TypeRef};
+use trapline_core::x64::{Reg, RegView};
+use trapline_core::{AddrRange, Pid, VirtAddr};
+use trapline_expr::format::{FormatOptions, Letter, format_unavailable, format_value};
+use trapline_expr::{Binding, EvalError, Path, Program, Purpose, Scope, Value, ValuePlace};
+use trapline_symbols::VariableKind;
+
+use super::frames::{RawFrame, function_and_offset};
+use super::machine::ThreadMachine;
+use super::{Selected, Session};
+use crate::breakpoints::WatchScope;
+use crate::command::{CommandError, Reply};
+use crate::space::{Module, Modules};
+
+/// Values that `print` showed, for `$1`, `$2`, ...
+#[derive(Default)]
+pub(crate) struct ValueHistory {
+    values: Vec<Value>,
+}
+
+impl ValueHistory {
+    /// No values.
+    pub(crate) const EMPTY: Self = Self { values: Vec::new() };
+
+    fn push(&mut self, value: Value) -> u32 {
+        self.values.push(value);
+        u32::try_from(self.values.len()).unwrap_or(u32::MAX)
+    }
+
+    fn get(&self, name: &str) -> Option<Value> {
+        if name.is_empty() {
+            return self.values.last().cloned();
+        }
+        let number: usize = name.parse().ok()?;
+        self.values.get(number.checked_sub(1)?).cloned()
+    }
+}
+
+/// The names visible at one place in code.
+pub(crate) struct CodeScope<'a> {
+    modules: &'a Modules,
+    /// The address that decides which scopes are open; `None` sees globals
+    /// only.
+    pc: Option<VirtAddr>,
+    values: &'a ValueHistory,
+    /// Whether a name was found that lives and dies with its frame.
+    used_frame: Cell<bool>,
+}
+
+impl<'a> CodeScope<'a> {
+    /// The scope of the instruction at an address.
+    pub(crate) fn at(modules: &'a Modules, pc: VirtAddr, values: &'a ValueHistory) -> Self {
+        Self::at_pc_of(modules, Some(pc), values)
+    }
+
+    /// The scope of a frame, or of no frame.
+    pub(crate) fn at_pc_of(
+        modules: &'a Modules,
+        pc: Option<VirtAddr>,
+        values: &'a ValueHistory,
+    ) -> Self {
+        Self { modules, pc, values, used_frame: Cell::new(false) }
+    }
+
+    fn here(&self) -> Option<(&'a Module, VirtAddr)> {
+        let pc = self.pc?;
+        Some((self.modules.at(pc)?, pc))
+    }
+
+    /// The images, that of the place itself first.
+    fn nearest_first(&self) -> impl Iterator<Item = &'a Module> {
+        let here = self.here().map(|(module, _)| module);
+        let others = self.modules.in_load_order();
+        here.into_iter()
+            .chain(others.filter(move |module| here.is_none_or(|h| h.id() != module.id())))
+    }
+
+    fn local(&self, path: &Path) -> Result<Option<Binding>, String> {
+        let (Some(name), Some((module, pc))) = (path.as_simple(), self.here()) else {
+            return Ok(None);
+        };
+        let variables = module.image.variables_at(module.to_image(pc));
+        let Some(variable) = variables.into_iter().find(|variable| variable.name == name) else {
+            return Ok(None);
+        };
+        if !is_static(&variable.place) {
+            self.used_frame.set(true);
+        }
+        self.bound(module, &variable.ty, variable.place).map(Some)
+    }
+
+    fn bound(
+        &self,
+        module: &Module,
+        ty: &trapline_core::types::TypeLink,
+        mut place: Place,
+    ) -> Result<Binding, String> {
+        location::relocate(&mut place, module.bias);
+        Ok(Binding::Variable { ty: self.follow(ty)?, place })
+    }
+
+    fn global(&self, path: &Path) -> Result<Option<Binding>, String> {
+        let name = path.segments.join("::");
+        for module in self.nearest_first() {
+            let mut globals = module.image.globals_named(&name);
+            if let Some(file) = &path.file {
+                globals.retain(|global| {
+                    global
+                        .file
+                        .as_ref()
+                        .is_some_and(|path| std::path::Path::new(path).ends_with(file))
+                });
+            }
+            let global = globals
+                .iter()
+                .position(|global| !matches!(global.place, Place::Unavailable(_)))
+                .map(|index| globals.swap_remove(index))
+                .or_else(|| globals.into_iter().next());
+            if let Some(global) = global {
+                return self.bound(module, &global.ty, global.place).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn function(&self, path: &Path) -> Option<Binding> {
+        let name = path.segments.join("::");
+        self.nearest_first().find_map(|module| {
+            let functions = module.image.functions_named(&name, path.global);
+            let function = functions.into_iter().find(|function| !function.inlined)?;
+            let ty = Type {
+                name: String::new(),
+                size: None,
+                kind: TypeKind::Function { result: None, parameters: Vec::new() },
+            };
+            Some(Binding::Function {
+                ty: Arc::new(ty),
+                address: module.bias.to_virt(function.entry),
+                name: function.name,
+            })
+        })
+    }
+
+    fn enumerator(&self, path: &Path) -> Option<Binding> {
+        let name = path.segments.join("::");
+        self.nearest_first().find_map(|module| {
+            let (ty, value) = module.image.enumerator_named(&name)?;
+            Some(Binding::Constant { ty, value })
+        })
+    }
+
+    /// What is there by symbol table alone has no type.
+    fn untyped(&self, path: &Path) -> Result<Option<Binding>, String> {
+        let name = path.segments.join("::");
+        let found =
+            self.nearest_first().any(|module| !module.image.symbols_named(&name).is_empty());
+        if found {
+            return Err(format!("'{name}' has unknown type; cast it to its declared type"));
+        }
+        Ok(None)
+    }
+}
+
+/// Whether a place is the same for every frame and thread.
+fn is_static(place: &Place) -> bool {
+    match place {
+        Place::Memory(program) | Place::Value(program) => {
+            program.iter().all(|op| matches!(op, location::Op::Address(_) | location::Op::Const(_)))
+        }
+        Place::Bytes(_) => true,
+        Place::Register(_) | Place::Pieces(_) | Place::Unavailable(_) => false,
+    }
+}
+
+impl ResolveType for CodeScope<'_> {
+    fn resolve(&self, reference: TypeRef) -> Result<Arc<Type>, String> {
+        resolve(self.modules, reference)
+    }
+}
+
+fn resolve(modules: &Modules, reference: TypeRef) -> Result<Arc<Type>, String> {
+    modules
+        .by_id(reference.module)
+        .ok_or_else(|| "the type's image is not loaded".to_owned())?
+        .image
+        .type_at(reference.offset)
+}
+
+impl Scope for CodeScope<'_> {
+    fn variable(&self, path: &Path) -> Result<Option<Binding>, String> {
+        if let Some(binding) = self.local(path)? {
+            return Ok(Some(binding));
+        }
+        if let Some(binding) = self.global(path)? {
+            return Ok(Some(binding));
+        }
+        if let Some(binding) = self.enumerator(path).or_else(|| self.function(path)) {
+            return Ok(Some(binding));
+        }
+        self.untyped(path)
+    }
+
+    fn type_named(&self, name: &str) -> Result<Option<Arc<Type>>, String> {
+        Ok(self
+            .nearest_first()
+            .find_map(|module| module.image.types_named(name).into_iter().next()))
+    }
+
+    fn convenience(&self, name: &str) -> Option<Value> {
+        self.values.get(name)
+    }
+
+    fn suggest(&self, name: &str) -> Vec<String> {
+        let Some((module, pc)) = self.here() else { return Vec::new() };
+        let close = |other: &str| {
+            other.eq_ignore_ascii_case(name) || other.starts_with(name) || name.starts_with(other)
+        };
+        let mut names: Vec<String> = module
+            .image
+            .variables_at(module.to_image(pc))
+            .into_iter()
+            .map(|variable| variable.name)
+            .filter(|other| !other.is_empty() && close(other))
+            .collect();
+        names.truncate(3);
+        names
+    }
+}
+
+/// Types of an address space without names.
+struct Types<'a>(&'a Modules);
+
+impl ResolveType for Types<'_> {
+    fn resolve(&self, reference: TypeRef) -> Result<Arc<Type>, String> {
+        resolve(self.0, reference)
+    }
+}
+
+/// What a watch is to watch.
+pub(super) struct WatchSubject {
+    pub(super) range: AddrRange,
+    pub(super) ty: Option<Arc<Type>>,
+    /// The frame it ends with, and where that frame returns to.
+    pub(super) scope: Option<(WatchScope, Option<VirtAddr>)>,
+}
+
+impl Session {
+    /// What commands are about, when something is selected and stopped.
+    pub(super) fn selected(&self) -> Result<Selected, CommandError> {
+        let selected = self
+            .selection
+            .filter(|selected| self.thread(selected.pid, selected.tid).is_some())
+            .or_else(|| {
+                let process = self.processes.values().find(|process| process.is_debuggee())?;
+                let tid = *process.threads.keys().next()?;
+                Some(Selected { pid: process.pid, tid, frame: 0 })
+            })
+            .ok_or_else(|| CommandError::new("The program is not being run."))?;
+        match self.thread(selected.pid, selected.tid) {
+            Some(thread) if thread.stopped().is_some() => Ok(selected),
+            _ => Err(CommandError::new("Selected thread is running; interrupt the program first.")),
+        }
+    }
+
+    /// The selected frame.
+    pub(super) fn selected_frame(&mut self) -> Option<(Selected, RawFrame)> {
+        let selected = self.selected().ok()?;
+        let walk = self.stack(selected.pid, selected.tid, selected.frame + 1)?;
+        walk.frames.get(selected.frame).map(|frame| (selected, *frame))
+    }
+
+    /// The address whose scopes the selected frame is in.
+    pub(super) fn selected_lookup_pc(&mut self) -> Option<VirtAddr> {
+        self.selected_frame().map(|(_, frame)| frame.lookup())
+    }
+
+    /// The pc of the selected frame when it is of this process.
+    pub(super) fn selected_pc(&mut self, pid: Pid) -> Option<VirtAddr> {
+        self.selected_frame()
+            .filter(|(selected, _)| selected.pid == pid)
+            .map(|(_, frame)| frame.lookup())
+    }
+
+    /// Evaluates a compiled expression in a frame.
+    fn evaluate_in(
+        &mut self,
+        selected: Selected,
+        frame: &RawFrame,
+        program: &Program,
+    ) -> Result<Value, EvalError> {
+        let mut remembered = Vec::new();
+        let registers = self.program_registers(selected.pid, selected.tid).unwrap_or_default();
+        let Some(mut machine) = self.machine(selected, frame, registers, &mut remembered) else {
+            return Err(EvalError {
+                text: program.source.to_string(),
+                span: 0..program.source.len(),
+                fault: trapline_expr::interp::Fault::Unknown("the thread is gone".to_owned()),
+            });
+        };
+        trapline_expr::evaluate(program, &mut machine)
+    }
+
+    fn machine<'a>(
+        &'a mut self,
+        selected: Selected,
+        frame: &RawFrame,
+        registers: trapline_core::x64::Registers,
+        remembered: &'a mut Vec<Option<Box<[u8]>>>,
+    ) -> Option<ThreadMachine<'a>> {
+        let process = self.processes.get(&selected.pid)?;
+        let thread = process.threads.get(&selected.tid)?;
+        let space = self.spaces.get(&process.space)?;
+        Some(ThreadMachine {
+            target: std::cell::RefCell::new(&mut *self.target),
+            space,
+            pid: selected.pid,
+            thread,
+            process_name: &process.name,
+            registers,
+            frame: (selected.frame > 0).then_some(frame.registers),
+            passes: 0,
+            hits: 0,
+            remembered,
+            writes: Vec::new(),
+        })
+    }
+
+    /// Evaluates an expression in the selected frame, or over globals when
+    /// nothing runs.
+    pub(super) fn value_of(
+        &mut self,
+        expression: &str,
+        purpose: Purpose,
+    ) -> Result<Value, CommandError> {
+        let Some((selected, frame)) = self.selected_frame() else {
+            return self.static_value(expression);
+        };
+        let program = self.compile_in(selected.pid, frame.lookup(), expression, purpose)?.0;
+        let failed = |error: EvalError| evaluation_error(expression, &error);
+        if purpose != Purpose::Assignment {
+            return self.evaluate_in(selected, &frame, &program).map_err(failed);
+        }
+        let mut remembered = Vec::new();
+        let registers = self.program_registers(selected.pid, selected.tid).unwrap_or_default();
+        let (value, writes) = {
+            let mut machine = self
+                .machine(selected, &frame, registers, &mut remembered)
+                .ok_or_else(|| CommandError::new("the thread is gone"))?;
+            let value = trapline_expr::evaluate(&program, &mut machine).map_err(failed)?;
+            (value, machine.writes)
+        };
+        self.carry_out_writes(selected, writes)?;
+        Ok(value)
+    }
+
+    fn compile_in(
+        &self,
+        pid: Pid,
+        pc: VirtAddr,
+        expression: &str,
+        purpose: Purpose,
+    ) -> Result<(Program, bool), CommandError> {
+        let space = self.space_of(pid).ok_or_else(|| CommandError::new("no process"))?;
+        let scope = CodeScope::at(&space.modules, pc, &self.values);
+        let program = trapline_expr::compile(expression, &scope, purpose)
+            .map_err(|error| expression_error(expression, &error))?;
+        Ok((program, scope.used_frame.get()))
+    }
+
+    /// A value that needs no process: constants, and sizes of types.
+    fn static_value(&mut self, expression: &str) -> Result<Value, CommandError> {
+        let modules = self.program_image().map(super::binding::alone).unwrap_or_default();
+        let scope = CodeScope::at_pc_of(&modules, None, &self.values);
+        let program = trapline_expr::compile(expression, &scope, Purpose::Value)
+            .map_err(|error| expression_error(expression, &error))?;
+        let mut machine = super::machine::ImageMachine { modules: &modules };
+        trapline_expr::evaluate(&program, &mut machine)
+            .map_err(|error| evaluation_error(expression, &error))
+    }
+
+    fn carry_out_writes(
+        &mut self,
+        selected: Selected,
+        writes: Vec<super::machine::Write>,
+    ) -> Result<(), CommandError> {
+        for write in writes {
+            match write {
+                super::machine::Write::Memory { address, bytes } => {
+                    self.write_truth(selected.pid, address, &bytes)?;
+                }
+                super::machine::Write::Register { view, bytes } => {
+                    self.write_register(selected, view, &bytes)?;
+                }
+            }
+        }
+        self.refresh_watches();
+        Ok(())
+    }
+
+    fn write_register(
+        &mut self,
+        selected: Selected,
+        view: RegView,
+        bytes: &[u8],
+    ) -> Result<(), CommandError> {
+        if selected.frame != 0 {
+            return Err(CommandError::new(
+                "registers can be changed in the innermost frame only: select `frame 0`",
+            ));
+        }
+        let (pid, tid) = (selected.pid, selected.tid);
+        let gone = || CommandError::new("the thread is gone");
+        if let Reg::Xmm(index) = view.reg {
+            let process = self.processes.get(&pid).ok_or_else(gone)?;
+            let stopped =
+                process.threads.get(&tid).and_then(|thread| thread.stopped()).ok_or_else(gone)?;
+            let mut state = self.target.vector_state(stopped)?;
+            patch(&mut state.xmm[usize::from(index & 15)], view, bytes);
+            return Ok(self.target.set_vector_state(stopped, &state)?);
+        }
+        let mut registers = self.raw_registers(pid, tid).ok_or_else(gone)?;
+        let mut word = registers.get(view.reg).ok_or_else(gone)?.to_le_bytes();
+        // As the processor does: writing 32 bits clears the upper half.
+        if view.size == 4 && view.reg.general_index().is_some() {
+            word = [0; 8];
+        }
+        patch(&mut word, view, bytes);
+        registers.set(view.reg, u64::from_le_bytes(word));
+        self.put_registers(pid, tid, &registers);
+        if view.reg == Reg::Rip
+            && let Some(thread) = self.thread_mut(pid, tid)
+        {
+            thread.counted_at = None;
+        }
+        Ok(())
+    }
+
+    /// Answers `print`.
+    pub(super) fn print(
+        &mut self,
+        expression: &str,
+        format: Option<char>,
+    ) -> Result<Reply, CommandError> {
+        let letter = match format {
+            Some(letter) => Some(Letter::parse(letter).ok_or_else(|| {
+                CommandError::new(format!("`{letter}` is not a format: one of x d u o t c a f s z"))
+            })?),
+            None => None,
+        };
+        let value = self.value_of(expression, Purpose::Assignment)?;
+        let text = self.format(&value, letter);
+        let number = self.values.push(value);
+        Ok(Reply::Value { text, number })
+    }
+
+    /// A value as text, with the names of the selected process.
+    pub(super) fn format(&self, value: &Value, letter: Option<Letter>) -> String {
+        let pid = self.selected().map(|selected| selected.pid).ok();
+        self.format_in(pid, value, letter)
+    }
+
+    fn format_in(&self, pid: Option<Pid>, value: &Value, letter: Option<Letter>) -> String {
+        let empty = Modules::default();
+        let modules = pid.and_then(|pid| self.space_of(pid)).map_or(&empty, |s| &s.modules);
+        let symbolize = |addr: VirtAddr| symbolic(modules, addr);
+        let options =
+            FormatOptions { letter, symbolize: Some(&symbolize), ..FormatOptions::default() };
+        match pid.and_then(|pid| self.memory(pid)) {
+            Some(memory) => format_value(value, &Types(modules), &memory, &options),
+            None => {
+                let nothing = trapline_core::memory::Bytes::default();
+                format_value(value, &Types(modules), &nothing, &options)
+            }
+        }
+    }
+
+    /// Watched bytes as the watched expression's type shows them.
+    pub(super) fn format_watched(
+        &self,
+        pid: Pid,
+        ty: Option<&Arc<Type>>,
+        range: AddrRange,
+        bytes: &[u8],
+    ) -> String {
+        match ty {
+            Some(ty) => {
+                let mut value = Value::new(ty.clone(), bytes);
+                value.place = Some(ValuePlace::Memory { address: range.start, bits: None });
+                self.format_in(Some(pid), &value, None)
+            }
+            None => {
+                let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                hex.join(" ")
+            }
+        }
+    }
+
+    /// A frame's arguments, each with its value or why it has none.
+    pub(super) fn argument_values(
+        &mut self,
+        selected: Selected,
+        frame: &RawFrame,
+    ) -> Vec<(String, String)> {
+        let Some(space) = self.space_of(selected.pid) else { return Vec::new() };
+        let lookup = frame.lookup();
+        let Some(module) = space.modules.at(lookup) else { return Vec::new() };
+        let variables = module.image.variables_at(module.to_image(lookup));
+        let names: Vec<String> = variables
+            .into_iter()
+            .filter(|v| v.kind == VariableKind::Argument && v.inline_depth == 0)
+            .map(|variable| variable.name)
+            .filter(|name| !name.is_empty())
+            .collect();
+        names
+            .into_iter()
+            .map(|name| {
+                let text = self.argument_text(selected, frame, &name);
+                (name, text)
+            })
+            .collect()
+    }
+
+    fn argument_text(&mut self, selected: Selected, frame: &RawFrame, name: &str) -> String {
+        let compiled = self.compile_in(selected.pid, frame.lookup(), name, Purpose::Value);
+        let program = match compiled {
+            Ok((program, _)) => program,
+            Err(error) => return format!("<{}>", error.message),
+        };
+        match self.evaluate_in(selected, frame, &program) {
+            Ok(value) if is_aggregate(self, selected.pid, &value.ty) => "...".to_owned(),
+            Ok(value) => self.format_in(Some(selected.pid), &value, None),
+            Err(error) => match error.fault {
+                trapline_expr::interp::Fault::Unavailable(why) => format_unavailable(&why),
+                _ => format!("<{error}>"),
+            },
+        }
+    }
+
+    /// Answers `whatis` and `ptype`.
+    pub(super) fn describe_type(
+        &mut self,
+        what: &str,
+        expand: bool,
+    ) -> Result<Reply, CommandError> {
+        let modules = match self.selected() {
+            Ok(selected) => self.space_of(selected.pid).map(|space| space.modules.clone()),
+            Err(_) => self.program_image().map(super::binding::alone),
+        }
+        .unwrap_or_default();
+        let pc = self.selected_lookup_pc();
+        let scope = CodeScope::at_pc_of(&modules, pc, &self.values);
+        let bare = ["struct ", "class ", "union ", "enum "]
+            .iter()
+            .find_map(|tag| what.strip_prefix(tag))
+            .unwrap_or(what);
+        let named = scope.type_named(bare.trim()).map_err(CommandError::new)?;
+        let ty = match trapline_expr::compile(what, &scope, Purpose::Value) {
+            Ok(program) => program.ty.clone(),
+            Err(error) => named.ok_or_else(|| expression_error(what, &error))?,
+        };
+        let text = if expand {
+            trapline_expr::format::describe_type(&ty, &scope).map_err(CommandError::new)?
+        } else {
+            trapline_expr::format::type_name(&ty, &scope)
+        };
+        Ok(Reply::Text(format!("type = {text}")))
+    }
+
+    /// An address that an expression means: its value, or for a function or an
+    /// array where it is.
+    pub(super) fn address_of(&mut self, expression: &str) -> Result<VirtAddr, CommandError> {
+        let value = self.value_of(expression, Purpose::Value)?;
+        let is_place = matches!(value.ty.kind, TypeKind::Function { .. } | TypeKind::Array { .. });
+        if is_place && let Some(addr) = value.address() {
+            return Ok(addr);
+        }
+        value
+            .to_u64()
+            .map(VirtAddr::new)
+            .ok_or_else(|| CommandError::new(format!("`{expression}` is not an address")))
+    }
+
+    /// What a watch's expression means: bytes, a type, and how long they live.
+    pub(super) fn watch_subject(
+        &mut self,
+        selected: Selected,
+        expression: &str,
+    ) -> Result<WatchSubject, CommandError> {
+        if let Some((address, len)) = raw_range(expression) {
+            let start = self.address_of(address)?;
+            let len = self.value_of(len, Purpose::Value)?.to_u64().unwrap_or(0);
+            let scope = None;
+            return Ok(WatchSubject { range: AddrRange::sized(start, len), ty: None, scope });
+        }
+        let (_, frame) =
+            self.selected_frame().ok_or_else(|| CommandError::new("no frame is selected"))?;
+        let (program, local) =
+            self.compile_in(selected.pid, frame.lookup(), expression, Purpose::Value)?;
+        let value = self
+            .evaluate_in(selected, &frame, &program)
+            .map_err(|error| evaluation_error(expression, &error))?;
+        let range = watched_range(expression, &value)?;
+        let scope = if local { self.frame_scope(selected)? } else { None };
+        Ok(WatchSubject { range, ty: Some(value.ty), scope })
+    }
+
+    /// How long the selected frame lives and where it returns to.
+    fn frame_scope(
+        &mut self,
+        selected: Selected,
+    ) -> Result<Option<(WatchScope, Option<VirtAddr>)>, CommandError> {
+        let walk = self
+            .stack(selected.pid, selected.tid, selected.frame + 2)
+            .ok_or_else(|| CommandError::new("the selected thread is gone"))?;
+        let Some(cfa) = walk.frames.get(selected.frame).and_then(|frame| frame.cfa) else {
+            return Ok(None);
+        };
+        let returns_to = walk.frames.get(selected.frame + 1).map(|frame| frame.pc);
+        Ok(Some((WatchScope { tid: selected.tid, cfa }, returns_to)))
+    }
+}
+
+/// `*ADDRESS@LENGTH` with a plain address: bytes, not elements of a type.
+fn raw_range(expression: &str) -> Option<(&str, &str)> {
+    let (address, len) = expression.trim().strip_prefix('*')?.rsplit_once('@')?;
+    let address = address.trim();
+    let plain = address.starts_with(|first: char| first.is_ascii_digit())
+        || address.starts_with('$')
+        || address.starts_with('&')
+        || address.starts_with('(');
+    plain.then_some((address, len.trim()))
+}
+
+fn watched_range(expression: &str, value: &Value) -> Result<AddrRange, CommandError> {
+    match value.place {
+        Some(ValuePlace::Memory { address, .. }) => {
+            let len = value.bytes.as_ref().len() as u64;
+            Ok(AddrRange::sized(address, len))
+        }
+        Some(ValuePlace::Register(view)) => Err(CommandError::new(format!(
+            "`{expression}` lives in register {} here and debug registers watch memory only; \
+             watch it where it is stored, or stop at its assignments",
+            view.reg
+        ))),
+        None => Err(CommandError::new(format!(
+            "`{expression}` is a computed value and has no place in memory to watch"
+        ))),
+    }
+}
+
+fn is_aggregate(session: &Session, pid: Pid, ty: &Arc<Type>) -> bool {
+    let Some(space) = session.space_of(pid) else { return false };
+    Types(&space.modules)
+        .strip(ty)
+        .is_ok_and(|ty| matches!(ty.kind, TypeKind::Record(_) | TypeKind::Array { .. }))
+}
+
+fn patch(word: &mut [u8], view: RegView, bytes: &[u8]) {
+    let start = usize::from(view.offset);
+    let len = bytes.len().min(usize::from(view.size));
+    if let Some(part) = word.get_mut(start..start + len) {
+        part.copy_from_slice(&bytes[..len]);
+    }
+}
+
+/// `function+offset` for an address.
+pub(crate) fn symbolic(modules: &Modules, addr: VirtAddr) -> Option<String> {
+    let (name, offset) = function_and_offset(modules, addr)?;
+    Some(if offset == 0 { name } else { format!("{name}+{offset}") })
+}
+
+/// A parse or name error as the front ends show it.
+pub(crate) fn expression_error(source: &str, error: &trapline_expr::Error) -> CommandError {
+    CommandError {
+        message: error.message.clone(),
+        span: Some((source.to_owned(), error.span.clone())),
+        candidates: error.help.clone().into_iter().collect(),
+    }
+}
+
+fn evaluation_error(source: &str, error: &EvalError) -> CommandError {
+    CommandError {
+        message: error.to_string(),
+        span: Some((source.to_owned(), error.span.clone())),
+        candidates: Vec::new(),
+    }
+}
