@@ -217,3 +217,55 @@ fn split_format(inner: &str) -> (&str, Option<Letter>) {
         None => (inner, None),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message with its parts in brackets.
+    fn check(text: &str, expected: Result<&str, &str>) {
+        let shown = parse(text).map(|segments| {
+            let show = |segment: &Segment| match segment {
+                Segment::Text(text) => format!("[{text}]"),
+                Segment::Expression { ast, letter, start } => {
+                    let letter = letter.map_or(String::new(), |letter| format!(":{letter:?}"));
+                    format!("{{{ast}{letter}@{start}}}")
+                }
+                Segment::Macro(name) => format!("${name:?}"),
+            };
+            segments.iter().map(show).collect::<String>()
+        });
+        let shown = shown.map_err(|error| error.render(text));
+        assert_eq!(shown, expected.map(str::to_owned).map_err(str::to_owned), "{text}");
+    }
+
+    #[test]
+    fn messages_fall_into_segments() {
+        check("plain", Ok("[plain]"));
+        check("", Ok(""));
+        check("x={x} y={y:x}", Ok("[x=]{x@3}[ y=]{y:Hex@9}"));
+        check("at $ADDRESS in $FUNCTION.", Ok("[at ]$Address[ in ]$Function[.]"));
+        check("$PIDS $pid $$PID $ costs 5$", Ok("[$PIDS $pid $PID $ costs 5$]"));
+        check("{{x}} {x}", Ok("[{x} ]{x@7}"));
+        check("{a ? b : c}{a ? b :c}", Ok("{a ? b : c@1}{a ? b : c@12}"));
+        check("{a::x}{a:q}", Err("{a::x}{a:q}\n        ^ unexpected `:` after the expression"));
+        check("{s == \"}\"}", Ok("{s == \"}\"@1}"));
+        check(
+            "{{int} 8}",
+            Err(
+                "{{int} 8}\n     ^ a `}` without its `{`\n     help: write `}}` for the character itself",
+            ),
+        );
+        check("{ {int} 8 }", Ok("{{int} 8@1}"));
+    }
+
+    #[test]
+    fn wrong_messages_say_where() {
+        check(
+            "a {b",
+            Err("a {b\n  ^ a `{` without its `}`\n  help: write `{{` for the character itself"),
+        );
+        check("n={1 +} z", Err("n={1 +} z\n      ^ expected an expression, found end"));
+        check("{}", Err("{}\n ^ expected an expression, found end"));
+    }
+}

@@ -136,9 +136,9 @@ fn ask_the_compiler(expressions: &[String]) -> Vec<String> {
     source.push_str("return 0; }\n");
     let folder =
         PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("c-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::create_dir_all(&folder).expect("the oracle can be built and run");
     let (file, program) = (folder.join("all.c"), folder.join("all"));
-    std::fs::write(&file, source).unwrap();
+    std::fs::write(&file, source).expect("the oracle can be built and run");
     let compiled = Command::new("gcc")
         .args(["-std=gnu11", "-w", "-O0", "-fwrapv", "-o"])
         .arg(&program)
@@ -146,9 +146,13 @@ fn ask_the_compiler(expressions: &[String]) -> Vec<String> {
         .status()
         .expect("gcc is needed as the oracle");
     assert!(compiled.success());
-    let output = Command::new(&program).output().unwrap();
-    std::fs::remove_dir_all(&folder).unwrap();
-    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+    let output = Command::new(&program).output().expect("the oracle can be built and run");
+    std::fs::remove_dir_all(&folder).expect("the oracle can be built and run");
+    String::from_utf8(output.stdout)
+        .expect("the oracle can be built and run")
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
 
 /// What we make of an expression, in the program's format.
@@ -160,7 +164,7 @@ fn ours(world: &mut World, text: &str) -> String {
     });
     let bytes = value.bytes.as_ref();
     let signed = matches!(value.ty.kind, TypeKind::Base(BaseKind::Signed));
-    let word = value.to_u64().unwrap();
+    let word = value.to_u64().expect("integers have at most 8 bytes");
     let word =
         if signed && bytes.len() == 4 { i64::from(word as i32).cast_unsigned() } else { word };
     format!("{word:x} {} {}", bytes.len(), u8::from(signed))

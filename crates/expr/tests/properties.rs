@@ -108,7 +108,7 @@ fn type_name() -> impl Strategy<Value = TypeName> {
 }
 
 fn leaf() -> impl Strategy<Value = Expr> {
-    let literal = |text: &'static str| parse(text).unwrap().root;
+    let literal = |text: &'static str| parse(text).expect("a literal parses").root;
     let path = |segments: &[&str], file: Option<&str>| {
         expr(ExprKind::Path(Path {
             file: file.map(str::to_owned),
@@ -117,11 +117,11 @@ fn leaf() -> impl Strategy<Value = Expr> {
         }))
     };
     prop_oneof![
-        any::<u64>().prop_map(|value| parse(&format!("{value}")).unwrap().root),
+        any::<u64>().prop_map(|value| parse(&format!("{value}")).expect("a literal parses").root),
         any::<f64>()
             .prop_filter("literals have no sign", |value| value.is_finite()
                 && !value.is_sign_negative())
-            .prop_map(|value| parse(&format!("{value:?}")).unwrap().root),
+            .prop_map(|value| parse(&format!("{value:?}")).expect("a literal parses").root),
         any::<char>().prop_map(|c| expr(ExprKind::Char(c))),
         prop::collection::vec(any::<u8>(), 0..6).prop_map(|bytes| expr(ExprKind::Str(bytes))),
         prop::sample::select(vec![

@@ -32,7 +32,7 @@ impl Checker<'_> {
             let computed = self.arithmetic(op, current, value, span)?;
             value = self.rvalue(computed)?;
         }
-        let word = self.to_type(&value, &target.ty, span)?;
+        let word = self.converted_to(&value, &target.ty, span)?;
         let node = self.store(&target, word, span)?;
         Ok(Typed { kind: Kind::Word(node), ty: target.ty, span: span.clone() })
     }

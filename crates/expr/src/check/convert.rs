@@ -76,7 +76,7 @@ impl Checker<'_> {
     }
 
     /// A number converted to a scalar type.
-    pub(super) fn to_type(
+    pub(super) fn converted_to(
         &mut self,
         value: &Rvalue,
         ty: &Arc<Type>,
@@ -113,7 +113,7 @@ impl Checker<'_> {
             return self.same_object(typed, ty, span);
         }
         let value = self.rvalue(typed)?;
-        let node = self.to_type(&value, &ty, span)?;
+        let node = self.converted_to(&value, &ty, span)?;
         Ok(Typed { kind: Kind::Word(node), ty, span: span.clone() })
     }
 

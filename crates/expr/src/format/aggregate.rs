@@ -32,7 +32,7 @@ impl Formatter<'_> {
             return self.char_array(bytes);
         }
         let size = usize::try_from(stripped.size.unwrap_or(0)).unwrap_or(0);
-        let fits = if size == 0 { 0 } else { bytes.len() / size };
+        let fits = bytes.len().checked_div(size).unwrap_or(0);
         let count = usize::try_from(count.unwrap_or(0)).unwrap_or(usize::MAX).min(fits);
         if context.depth >= self.options.depth {
             return self.out.push_str("{...}");

@@ -75,7 +75,7 @@ fn describe_record(ty: &Type, record: &Record, types: &dyn ResolveType) -> Strin
         record.members.iter().partition(|member| member.base_class);
     for (index, base) in bases.iter().enumerate() {
         let lead = if index == 0 { " : " } else { ", " };
-        let name = types.follow(&base.ty).map(|ty| type_name(&ty, types));
+        let name = types.follow(&base.ty).map(|ty| ty.name.clone());
         let _ = write!(text, "{lead}public {}", name.unwrap_or_else(|_| "?".to_owned()));
     }
     text.push_str(" {\n");

@@ -45,7 +45,7 @@ pub fn pointer(to: &Arc<Type>) -> Arc<Type> {
 }
 
 pub fn array(of: &Arc<Type>, count: u64) -> Arc<Type> {
-    let size = of.size.unwrap();
+    let size = of.size.expect("elements have a size");
     Arc::new(Type::array_of(TypeLink::Known(of.clone()), size, count))
 }
 
