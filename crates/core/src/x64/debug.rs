@@ -136,3 +136,98 @@ impl DebugStatus {
         self.slots.contains(&true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bits of DR6 that always read as one on processors without bus-lock and
+    /// transactional debugging. Intel SDM volume 3, section 18.2.3.
+    const DR6_ONES: u64 = 0xffff_0ff0;
+
+    fn slot(kind: SlotKind, addr: u64, len: u8) -> Option<Slot> {
+        Some(Slot { kind, addr: VirtAddr::new(addr), len })
+    }
+
+    #[test]
+    fn every_kind_and_length_has_its_code_in_every_slot() {
+        let codes = [
+            (SlotKind::Execute, 1, 0b0000),
+            (SlotKind::Write, 1, 0b0001),
+            (SlotKind::Write, 2, 0b0101),
+            (SlotKind::Write, 4, 0b1101),
+            (SlotKind::Write, 8, 0b1001),
+            (SlotKind::ReadWrite, 1, 0b0011),
+            (SlotKind::ReadWrite, 2, 0b0111),
+            (SlotKind::ReadWrite, 4, 0b1111),
+            (SlotKind::ReadWrite, 8, 0b1011),
+        ];
+        for (kind, len, code) in codes {
+            for index in 0..SLOTS {
+                let mut registers = DebugRegisters::default();
+                registers.slots[index] = slot(kind, 0x1000, len);
+                let expected = (1 << (2 * index)) | (code << (16 + 4 * index));
+                assert_eq!(registers.dr7(), expected, "{kind:?} {len} in {index}");
+            }
+        }
+    }
+
+    #[test]
+    fn slots_are_independent() {
+        let mut registers = DebugRegisters::default();
+        assert_eq!((registers.dr7(), registers.addresses()), (0, [0; 4]));
+        registers.slots[0] = slot(SlotKind::Execute, 0x40_1003, 1);
+        registers.slots[1] = slot(SlotKind::Write, 0x1008, 8);
+        registers.slots[3] = slot(SlotKind::ReadWrite, 0x2004, 4);
+        assert_eq!(registers.dr7(), 0xf090_0045);
+        assert_eq!(registers.addresses(), [0x40_1003, 0x1008, 0, 0x2004]);
+    }
+
+    #[test]
+    fn what_the_processor_would_refuse_is_left_out() {
+        let wrong = [
+            (SlotKind::Execute, 0x1000, 2),
+            (SlotKind::Write, 0x1000, 3),
+            (SlotKind::Write, 0x1000, 0),
+            (SlotKind::Write, 0x1001, 2),
+            (SlotKind::ReadWrite, 0x1004, 8),
+        ];
+        for (kind, addr, len) in wrong {
+            let mut registers = DebugRegisters::default();
+            registers.slots[2] = slot(kind, addr, len);
+            assert_eq!(registers.dr7(), 0, "{kind:?} {addr:#x} {len}");
+        }
+    }
+
+    #[test]
+    fn dr6_says_all_that_happened() {
+        let check = |dr6: u64, slots: [bool; SLOTS], step: bool| {
+            let status = DebugStatus::from_dr6(dr6);
+            let expected = DebugStatus { slots, single_step: step, ..DebugStatus::default() };
+            assert_eq!(status, expected, "{dr6:#x}");
+            assert_eq!(status.any_slot(), slots.contains(&true));
+        };
+        let none = [false; SLOTS];
+        check(0, none, false);
+        check(DR6_ONES, none, false);
+        for index in 0..SLOTS {
+            let mut one = none;
+            one[index] = true;
+            check(DR6_ONES | (1 << index), one, false);
+        }
+        check(DR6_ONES | 0b1010, [false, true, false, true], false);
+        check(DR6_ONES | 0x4000, none, true);
+        check(DR6_ONES | 0x4001, [true, false, false, false], true);
+        check(0xf | 0x4000, [true; SLOTS], true);
+    }
+
+    #[test]
+    fn the_rarer_causes_are_told_apart() {
+        let access = DebugStatus::from_dr6(DR6_ONES | 0x2000);
+        assert!(access.register_access && !access.task_switch && !access.single_step);
+        let switch = DebugStatus::from_dr6(DR6_ONES | 0x8000);
+        assert!(switch.task_switch && !switch.register_access && !switch.any_slot());
+        let reserved = DebugStatus::from_dr6(DR6_ONES | (1 << 11) | (1 << 16) | (1 << 12));
+        assert_eq!(reserved, DebugStatus::default());
+    }
+}

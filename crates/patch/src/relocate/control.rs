@@ -241,15 +241,22 @@ pub(super) fn syscall(insn: &Insn, bytes: &[u8], out: &mut Emitter) {
     out.jump(next);
 }
 
+/// The target of a direct branch; `None` for one through a register or memory.
 fn direct_target(insn: &Insn, bytes: &[u8]) -> Result<Option<VirtAddr>, Refusal> {
-    let target = insn.branch_target();
-    let legacy = bytes.iter().take_while(|byte| is_prefix(**byte));
-    if insn.raw.op0_kind() == OpKind::NearBranch16
-        || (target.is_some() && legacy.clone().any(|&byte| byte == 0x66))
-    {
+    if insn.raw.op0_kind() == OpKind::NearBranch16 || is_narrow(bytes) {
         return Err(Refusal::NarrowBranch);
     }
-    Ok(target)
+    Ok(insn.branch_target())
+}
+
+/// Whether a branch has an operand size of 16 bits: Intel's processors ignore
+/// it, AMD's do not (APM volume 3, near branches in 64-bit mode). `REX.W`,
+/// which must stand last, overrides it; linkers pad calls that way.
+fn is_narrow(bytes: &[u8]) -> bool {
+    let opcode = bytes.iter().position(|&byte| !is_prefix(byte)).unwrap_or(bytes.len());
+    let prefixes = &bytes[..opcode];
+    let wide = matches!(prefixes.last(), Some(0x48..=0x4f));
+    prefixes.contains(&0x66) && !wide
 }
 
 /// Whether a byte before an opcode is a prefix. Intel SDM volume 2, section
