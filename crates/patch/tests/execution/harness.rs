@@ -164,15 +164,17 @@ fn harness() -> &'static PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/execution/harness.c");
-        let name = format!("relocation-judge-{}", std::process::id());
-        let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("relocation-judge");
+        // Another test process may be running the one there is.
+        let fresh = program.with_extension(std::process::id().to_string());
         let status = Command::new("gcc")
             .args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"])
-            .arg(&program)
+            .arg(&fresh)
             .arg(source)
             .status()
             .expect("gcc is needed to build the judge");
         assert!(status.success(), "gcc: {status}");
+        std::fs::rename(&fresh, &program).expect("both names are in one folder");
         program
     })
 }
