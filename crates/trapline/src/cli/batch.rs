@@ -1,0 +1,258 @@
+//! What the command line asks for: breakpoints, commands, a run to the end.
+//!
+//! Commands run as if typed. A launched program is started before the first
+//! command that needs a process, and let run to its first stop before the
+//! first command that needs a stop; after the last command it runs on when
+//! every stop is to be gone through, or when it never ran. Then a launched
+//! program is killed and an attached one let go.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use trapline_core::Pid;
+use trapline_core::breakpoint::BreakpointSpec;
+use trapline_core::x64::debug::Access;
+use trapline_engine::command::Setting;
+use trapline_engine::event::StopReason;
+use trapline_engine::{Command, CommandError};
+
+use super::args::Wishes;
+use super::console::{Console, Flow, Session, cannot};
+use super::lookup;
+use super::render::breakpoints::statistics;
+use super::table::Needs;
+use super::{exit_code, json, spec};
+
+/// The number of the signal that asked us to end; 0 while none did.
+#[derive(Default, Debug)]
+pub(crate) struct Ending(AtomicI32);
+
+impl Ending {
+    /// Asks for the end.
+    pub(crate) fn ask(&self, signal: i32) {
+        self.0.store(signal, Ordering::Release);
+    }
+
+    /// The signal that asked.
+    pub(crate) fn asked(&self) -> Option<i32> {
+        Some(self.0.load(Ordering::Acquire)).filter(|&signal| signal != 0)
+    }
+}
+
+/// Everything asked for on the command line.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// Processes to attach to; the console's program is launched when empty.
+    attach: Vec<Pid>,
+    breakpoints: Vec<BreakpointSpec>,
+    watches: Vec<BreakpointSpec>,
+    lines: VecDeque<String>,
+    auto_continue: bool,
+    stats: bool,
+    follow_children: bool,
+}
+
+impl Plan {
+    /// Reads specifications and script files, before anything is started.
+    ///
+    /// # Errors
+    /// The first of them that is wrong.
+    pub(crate) fn new(wishes: &Wishes, attach: Vec<Pid>) -> Result<Self, CommandError> {
+        let code = wishes.breakpoint.iter().map(|text| read("-b", text, spec::code(text)));
+        let data = [
+            ("-w", &wishes.watch, Access::Write),
+            ("--rwatch", &wishes.rwatch, Access::Read),
+            ("--awatch", &wishes.awatch, Access::ReadWrite),
+        ];
+        let data = data.iter().flat_map(|(flag, texts, access)| {
+            texts.iter().map(|text| read(flag, text, spec::data(text, *access)))
+        });
+        let mut lines = VecDeque::new();
+        for script in &wishes.scripts {
+            lines.extend(script_lines(script)?);
+        }
+        lines.extend(wishes.commands.iter().cloned());
+        Ok(Self {
+            attach,
+            breakpoints: code.collect::<Result<_, _>>()?,
+            watches: data.collect::<Result<_, _>>()?,
+            lines,
+            auto_continue: wishes.auto_continue,
+            stats: wishes.stats,
+            follow_children: wishes.follow_children,
+        })
+    }
+
+    /// Whether there is something to stop for, so that an interactive program
+    /// is started at once.
+    fn stops_somewhere(&self) -> bool {
+        !self.breakpoints.is_empty() || !self.watches.is_empty()
+    }
+
+    /// Whether the table is to be shown at the end.
+    pub(crate) fn wants_stats(&self) -> bool {
+        self.stats
+    }
+
+    /// Loads the program or attaches, and sets the breakpoints.
+    fn prepare<S: Session>(&mut self, console: &mut Console<S>) -> Result<(), CommandError> {
+        if self.follow_children {
+            console.session.request(Command::Set(Setting::FollowChildren(true)))?;
+        }
+        if self.attach.is_empty() {
+            console.session.request(Command::Program(console.launch.clone()))?;
+        }
+        for pid in &self.attach {
+            console.attach(*pid)?;
+        }
+        for spec in std::mem::take(&mut self.breakpoints) {
+            console.set_breakpoint(spec)?;
+        }
+        console.watches = std::mem::take(&mut self.watches);
+        if self.attach.is_empty() { Ok(()) } else { console.set_watches() }
+    }
+
+    /// Runs the commands, starting the program when one needs it.
+    fn commands<S: Session>(&mut self, console: &mut Console<S>) -> Result<Flow, CommandError> {
+        let mut lines = std::iter::from_fn(|| self.lines.pop_front());
+        while let Some(line) = lines.next() {
+            let found = lookup::find(&line).map_err(CommandError::new)?;
+            let needs = found.map_or(Needs::Nothing, |found| found.row.needs);
+            reach(console, needs)?;
+            let flow = console.run_line(&line, &mut lines)?;
+            if flow == Flow::Quit || console.known.over {
+                return Ok(Flow::Quit);
+            }
+        }
+        Ok(Flow::Stay)
+    }
+}
+
+fn read(
+    flag: &str,
+    text: &str,
+    spec: Result<BreakpointSpec, String>,
+) -> Result<BreakpointSpec, CommandError> {
+    spec.map_err(|why| CommandError::new(format!("{flag} '{text}': {why}")))
+}
+
+fn script_lines(script: &PathBuf) -> Result<Vec<String>, CommandError> {
+    let text = fs::read_to_string(script).map_err(|error| cannot("read", script, &error))?;
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+/// Brings a launched program as far as a command needs it, if it was never
+/// there.
+fn reach<S: Session>(console: &mut Console<S>, needs: Needs) -> Result<(), CommandError> {
+    if needs >= Needs::Process && console.known.main.is_none() {
+        console.begin()?;
+        if needs == Needs::Stop {
+            console.resume(Command::Continue)?;
+            console.wait()?;
+        }
+    } else if needs == Needs::Stop && !console.known.went && console.known.launched.is_some() {
+        console.resume(Command::Continue)?;
+        console.wait()?;
+    }
+    Ok(())
+}
+
+/// Does what the command line asks before the prompt appears.
+///
+/// # Errors
+/// The first thing that could not be done.
+pub(crate) fn before_prompt<S: Session>(
+    console: &mut Console<S>,
+    plan: &mut Plan,
+) -> Result<Flow, CommandError> {
+    let go = plan.stops_somewhere() && plan.lines.is_empty() && plan.attach.is_empty();
+    plan.prepare(console)?;
+    if go {
+        reach(console, Needs::Stop)?;
+    }
+    plan.commands(console)
+}
+
+/// The whole batch run; returns the exit code.
+pub(crate) fn run<S: Session>(console: &mut Console<S>, mut plan: Plan, ending: &Ending) -> u8 {
+    console.settings.confirm = false;
+    let done = to_the_end(console, &mut plan, ending);
+    if let Err(error) = &done {
+        console.report(error);
+    }
+    let told = finish(console, plan.stats, !plan.attach.is_empty());
+    if let Err(error) = &told {
+        console.report(error);
+    }
+    match (ending.asked(), &console.known.exit) {
+        _ if done.is_err() || told.is_err() => 1,
+        (Some(signal), _) => u8::try_from(128 + signal).unwrap_or(1),
+        (None, Some(status)) => u8::try_from(exit_code(*status)).unwrap_or(1),
+        (None, None) => 0,
+    }
+}
+
+fn to_the_end<S: Session>(
+    console: &mut Console<S>,
+    plan: &mut Plan,
+    ending: &Ending,
+) -> Result<(), CommandError> {
+    plan.prepare(console)?;
+    let commanded = !plan.lines.is_empty();
+    if plan.commands(console)? == Flow::Quit {
+        return Ok(());
+    }
+    let attached = !plan.attach.is_empty();
+    if console.known.main.is_none() {
+        console.begin()?;
+    }
+    let mut go = plan.auto_continue || (!console.known.went && !(attached && commanded));
+    if console.known.running {
+        console.wait()?;
+    }
+    while go && !console.known.pids.is_empty() && ending.asked().is_none() {
+        console.resume(Command::Continue)?;
+        console.wait()?;
+        go = plan.auto_continue && !was_interrupted(console, ending);
+    }
+    Ok(())
+}
+
+fn was_interrupted<S: Session>(console: &Console<S>, ending: &Ending) -> bool {
+    let by_user = |reason: &StopReason| *reason == StopReason::Interrupted;
+    let stop = console.known.stop.as_ref();
+    let interrupted = stop.is_some_and(|stop| stop.reasons.iter().any(by_user));
+    if interrupted && ending.asked().is_none() {
+        ending.ask(trapline_core::stop::Signal::INT.0);
+    }
+    interrupted || console.known.over
+}
+
+/// Tells what became of the breakpoints and ends the session.
+///
+/// # Errors
+/// What kept us from it.
+pub(crate) fn finish<S: Session>(
+    console: &mut Console<S>,
+    stats: bool,
+    attached: bool,
+) -> Result<(), CommandError> {
+    if console.known.over {
+        return Ok(());
+    }
+    if stats || console.json.is_some() {
+        let all = console.breakpoints()?;
+        if stats {
+            console.screen.line(statistics(&all));
+        }
+        for info in &all {
+            console.emit(&json::breakpoint(info));
+        }
+    }
+    if attached && !console.known.pids.is_empty() {
+        console.detach(None)?;
+    }
+    console.session.request(Command::Quit).map(drop)
+}

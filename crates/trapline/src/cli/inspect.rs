@@ -1,0 +1,481 @@
+//! Looking at the program: everything that `info`, `print`, `x`, `list` and
+//! their kin show.
+
+use std::path::PathBuf;
+
+use trapline_core::VirtAddr;
+use trapline_engine::command::{CodeRange, InstructionInfo};
+use trapline_engine::event::FrameInfo;
+use trapline_engine::{Command, CommandError, Reply};
+
+use super::action::{Action, Info, ListWhat, MemoryFormat};
+use super::console::{Console, Flow, Lines, Session};
+use super::render::{self, breakpoints, code, memory, process};
+
+/// Where `x` and `list` go on when they are not told where.
+#[derive(Default)]
+pub(crate) struct Cursor {
+    /// The next address for `x`.
+    address: Option<VirtAddr>,
+    /// The format `x` used last.
+    format: MemoryFormat,
+    /// The file that `list` showed, its first line shown and the one after
+    /// the last.
+    listed: Option<(PathBuf, u32, u32)>,
+}
+
+/// Units, strings or instructions that one `x` shows at most.
+const MOST_UNITS: u32 = 1 << 20;
+
+/// Characters of a string that `x/s` shows at most, as gdb's `print elements`.
+const MOST_CHARACTERS: u64 = 200;
+
+impl<S: Session> Console<S> {
+    pub(super) fn inspect(&mut self, action: Action) -> Result<(), CommandError> {
+        match action {
+            Action::Info(info) => self.info(info),
+            Action::Thread(number) => self.thread(number),
+            Action::Backtrace { limit } => self.show(Command::Backtrace { limit }),
+            Action::Frame(level) => self.frame(level.unwrap_or_else(|| self.level())),
+            Action::MoveFrame(by) => self.move_frame(by),
+            Action::Print { expression, format } => {
+                self.show(Command::Print { expression, format })
+            }
+            Action::Assign(expression) => {
+                self.session.request(Command::Print { expression, format: None }).map(drop)
+            }
+            Action::Examine { format, address } => self.examine(format, address),
+            Action::Describe { what, expand } => self.show(Command::Describe { what, expand }),
+            Action::Disassemble { what, source, raw } => self.disassemble(what, source, raw),
+            Action::List(what) => self.list(what),
+            Action::Handle { signals, stop, print, pass } => {
+                self.show(Command::Handle { signals, stop, print, pass })
+            }
+            Action::Show(name) => self.show_settings(&name),
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks and shows the answer.
+    fn show(&mut self, command: Command) -> Result<(), CommandError> {
+        let text = match self.session.request(command)? {
+            Reply::Value { text, number } => format!("${number} = {text}"),
+            Reply::Text(text) => text,
+            Reply::Threads(all) => process::threads(&all),
+            Reply::Registers(all) => process::registers(&all),
+            Reply::Libraries(all) => process::libraries(&all),
+            Reply::Signals(all) => process::signals(&all),
+            Reply::Backtrace { frames, ended } => code::backtrace(&frames, ended.as_deref()),
+            Reply::Disassembly(all) => code::disassembly(&all, false),
+            _ => return Ok(()),
+        };
+        self.screen.line(text);
+        Ok(())
+    }
+
+    fn info(&mut self, info: Info) -> Result<(), CommandError> {
+        match info {
+            Info::Breakpoints { watches } => {
+                let mut all = self.breakpoints()?;
+                if watches {
+                    all.retain(super::help::is_watch);
+                }
+                self.screen.line(breakpoints::breakpoints(&all));
+                Ok(())
+            }
+            Info::Threads => self.show(Command::Threads),
+            Info::Registers(names) => self.show(Command::Registers(names)),
+            Info::Libraries => self.show(Command::Libraries),
+            Info::Signals(None) => self.show(Command::Signals),
+            Info::Signals(Some(signal)) => {
+                let Reply::Signals(mut all) = self.session.request(Command::Signals)? else {
+                    return Ok(());
+                };
+                all.retain(|(one, _)| *one == signal);
+                self.screen.line(process::signals(&all));
+                Ok(())
+            }
+            Info::Process { mappings } => self.process(mappings),
+            Info::Line(location) => self.show(Command::InfoLine(location)),
+            Info::Symbol(expression) => self.show(Command::InfoSymbol(expression)),
+            Info::Source => self.source_file(),
+            Info::Frame => {
+                let frame = self.selected_frame()?;
+                self.screen.line(code::frame_details(&frame));
+                Ok(())
+            }
+            Info::Program => {
+                let text = self.program();
+                self.screen.line(text);
+                Ok(())
+            }
+        }
+    }
+
+    fn program(&self) -> String {
+        let pids: Vec<String> = self.known.pids.iter().map(ToString::to_string).collect();
+        match (&self.known.stop, pids.is_empty()) {
+            (_, true) => "The program being debugged is not being run.".to_owned(),
+            (Some(stop), _) => format!(
+                "Process {} stopped at {} in thread {}.",
+                pids.join(", "),
+                stop.frame.pc,
+                stop.thread
+            ),
+            _ if self.known.running => format!("Process {} runs.", pids.join(", ")),
+            _ => format!("Process {} stands.", pids.join(", ")),
+        }
+    }
+
+    fn process(&mut self, with_mappings: bool) -> Result<(), CommandError> {
+        let Reply::Process { pid, executable, args, directory, mappings } =
+            self.session.request(Command::Process)?
+        else {
+            return Ok(());
+        };
+        self.screen.line(format!("process {pid}"));
+        if with_mappings {
+            self.screen.line(process::mappings(&mappings));
+            return Ok(());
+        }
+        self.screen.line(format!("cmdline = '{}'", args.join(" ")));
+        if let Some(directory) = directory {
+            self.screen.line(format!("cwd = '{}'", directory.display()));
+        }
+        self.screen.line(format!("exe = '{}'", executable.display()));
+        Ok(())
+    }
+
+    fn source_file(&mut self) -> Result<(), CommandError> {
+        let frame = self.selected_frame()?;
+        let text = match frame.file {
+            Some(file) => format!("Current source file is {}", file.display()),
+            None => "No source file is known for this frame.".to_owned(),
+        };
+        self.screen.line(text);
+        Ok(())
+    }
+
+    fn thread(&mut self, number: Option<u32>) -> Result<(), CommandError> {
+        if let Some(number) = number {
+            self.cursor.listed = None;
+            let reply = self.session.request(Command::SelectThread(number))?;
+            if let Reply::Frame(frame) = reply {
+                self.cursor_level(0);
+                self.current_thread()?;
+                self.show_frame(&frame);
+            }
+            return Ok(());
+        }
+        self.current_thread()
+    }
+
+    fn current_thread(&mut self) -> Result<(), CommandError> {
+        let Reply::Threads(all) = self.session.request(Command::Threads)? else { return Ok(()) };
+        let text = match all.iter().find(|thread| thread.selected) {
+            Some(thread) => format!("[Current thread is {}]", process::thread_line(thread)),
+            None => "No thread selected.".to_owned(),
+        };
+        self.screen.line(text);
+        Ok(())
+    }
+
+    /// Runs a command in several threads, and selects the present one again.
+    pub(super) fn thread_apply(
+        &mut self,
+        threads: Option<Vec<u32>>,
+        line: &str,
+        lines: &mut dyn Lines,
+    ) -> Result<Flow, CommandError> {
+        let Reply::Threads(all) = self.session.request(Command::Threads)? else {
+            return Ok(Flow::Stay);
+        };
+        let selected = all.iter().find(|thread| thread.selected).map(|thread| thread.number);
+        let is_meant = |number: u32| threads.as_ref().is_none_or(|some| some.contains(&number));
+        let mut flow = Ok(Flow::Stay);
+        for thread in all.iter().filter(|thread| is_meant(thread.number)) {
+            self.screen.line(format!("\n{}:", process::thread_line(thread)));
+            self.session.request(Command::SelectThread(thread.number))?;
+            let action = super::lookup::read(line).map_err(CommandError::new)?;
+            flow = self.execute(action, lines);
+            if !matches!(flow, Ok(Flow::Stay)) {
+                return flow;
+            }
+        }
+        if let Some(number) = selected {
+            self.session.request(Command::SelectThread(number))?;
+        }
+        flow
+    }
+
+    fn level(&self) -> usize {
+        self.known.frame
+    }
+
+    fn cursor_level(&mut self, level: usize) {
+        self.known.frame = level;
+        self.cursor.listed = None;
+    }
+
+    fn selected_frame(&self) -> Result<FrameInfo, CommandError> {
+        match self.session.request(Command::SelectFrame(self.level()))? {
+            Reply::Frame(frame) => Ok(*frame),
+            _ => Err(CommandError::new("no frame selected")),
+        }
+    }
+
+    fn frame(&mut self, level: usize) -> Result<(), CommandError> {
+        if let Reply::Frame(frame) = self.session.request(Command::SelectFrame(level))? {
+            self.cursor_level(frame.level);
+            self.show_frame(&frame);
+        }
+        Ok(())
+    }
+
+    fn move_frame(&mut self, by: i64) -> Result<(), CommandError> {
+        let by = isize::try_from(by).unwrap_or(isize::MAX);
+        if by < 0 && self.level() == 0 {
+            return Err(CommandError::new("this is the innermost frame: you cannot go down"));
+        }
+        self.frame(self.level().saturating_add_signed(by))
+    }
+
+    fn show_frame(&mut self, frame: &FrameInfo) {
+        self.screen.line(code::numbered_frame(frame));
+        if let (Some(file), Some(line)) = (&frame.file, frame.line)
+            && let Some(text) = self.sources.line(file, line)
+        {
+            self.screen.line(format!("{line}\t{text}"));
+        }
+    }
+
+    fn examine(
+        &mut self,
+        wanted: MemoryFormat,
+        address: Option<String>,
+    ) -> Result<(), CommandError> {
+        let last = self.cursor.format;
+        let format = MemoryFormat {
+            count: wanted.count,
+            letter: wanted.letter.or(last.letter),
+            unit: wanted.unit.or(last.unit),
+        };
+        let next = self.cursor.address.map(|address| format!("{address}"));
+        let address = address
+            .or(next)
+            .ok_or_else(|| CommandError::new("say which address: there is none to go on from"))?;
+        self.cursor.format = MemoryFormat { count: None, ..format };
+        let count = format.count.unwrap_or(1).min(MOST_UNITS);
+        match format.letter {
+            Some('i') => self.examine_code(&address, count),
+            Some('s') => self.examine_strings(address, count),
+            letter => self.examine_units(&address, count, letter.unwrap_or('x'), format.unit),
+        }
+    }
+
+    fn examine_units(
+        &mut self,
+        address: &str,
+        count: u32,
+        letter: char,
+        unit: Option<u8>,
+    ) -> Result<(), CommandError> {
+        let unit = match (letter, unit) {
+            ('a', _) | ('f', None) => 8,
+            ('c', None) => 1,
+            (_, unit) => unit.unwrap_or(4),
+        };
+        let wanted = u64::from(count) * u64::from(unit);
+        let (at, bytes, missing) = self.read(address.to_owned(), wanted)?;
+        let whole = bytes.len() - bytes.len() % usize::from(unit);
+        self.screen.line(memory::units(at, &bytes[..whole], unit, letter));
+        let end = at.wrapping_add(whole as u64);
+        self.cursor.address = Some(end);
+        if missing > 0 {
+            return Err(CommandError::new(format!("Cannot access memory at address {end}")));
+        }
+        Ok(())
+    }
+
+    fn read(&self, address: String, len: u64) -> Result<(VirtAddr, Vec<u8>, u64), CommandError> {
+        match self.session.request(Command::ReadMemory { address, len, raw: false })? {
+            Reply::Memory { address, bytes, missing } => Ok((address, bytes, missing)),
+            _ => Err(CommandError::new("no memory was read")),
+        }
+    }
+
+    fn examine_strings(&mut self, mut address: String, count: u32) -> Result<(), CommandError> {
+        for _ in 0..count {
+            let (at, bytes, _) = self.read(address, MOST_CHARACTERS)?;
+            let end = bytes.iter().position(|&byte| byte == 0);
+            let shown = end.unwrap_or(bytes.len());
+            if shown == 0 && end.is_none() {
+                return Err(CommandError::new(format!("Cannot access memory at address {at}")));
+            }
+            self.screen.line(memory::string(at, &bytes[..shown], end.is_none()));
+            let next = at.wrapping_add(shown as u64 + u64::from(end.is_some()));
+            self.cursor.address = Some(next);
+            address = next.to_string();
+        }
+        Ok(())
+    }
+
+    fn examine_code(&mut self, address: &str, count: u32) -> Result<(), CommandError> {
+        let what = Some(CodeRange::Count(address.to_owned(), count as usize));
+        let all = self.instructions(what)?;
+        if let Some(last) = all.last() {
+            self.cursor.address = Some(last.address.wrapping_add(last.bytes.len() as u64));
+        }
+        self.screen.line(code::disassembly(&all, false));
+        Ok(())
+    }
+
+    fn instructions(&self, what: Option<CodeRange>) -> Result<Vec<InstructionInfo>, CommandError> {
+        let intel = self.settings.intel;
+        match self.session.request(Command::Disassemble { what, intel })? {
+            Reply::Disassembly(all) => Ok(all),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn disassemble(
+        &mut self,
+        what: Option<CodeRange>,
+        source: bool,
+        raw: bool,
+    ) -> Result<(), CommandError> {
+        let all = self.instructions(what)?;
+        let mut shown = None;
+        for one in &all {
+            if source {
+                shown = self.source_above(one.address, shown);
+            }
+            self.screen.line(code::instruction(one, raw));
+        }
+        Ok(())
+    }
+
+    /// The source line of an instruction, unless it is the one shown last.
+    fn source_above(
+        &mut self,
+        address: VirtAddr,
+        shown: Option<(PathBuf, u32)>,
+    ) -> Option<(PathBuf, u32)> {
+        let location = Some(format!("*{address}"));
+        let Ok(Reply::Source { file, line, .. }) =
+            self.session.request(Command::Source { location })
+        else {
+            return shown;
+        };
+        let here = Some((file.clone(), line));
+        if here != shown {
+            let text = self.sources.line(&file, line).unwrap_or_default();
+            self.screen.line(format!("{}:\n{line}\t{text}", file.display()));
+        }
+        here
+    }
+
+    fn list(&mut self, what: ListWhat) -> Result<(), CommandError> {
+        let size = self.settings.list_size;
+        let around = |line: u32| line.saturating_sub(size / 2).max(1);
+        let (file, first, current) = match (what, self.cursor.listed.take()) {
+            (ListWhat::Next, Some((file, _, next))) => (file, next, None),
+            (ListWhat::Previous, Some((file, first, _))) => {
+                (file, first.saturating_sub(size).max(1), None)
+            }
+            (ListWhat::Lines(first, last), Some((file, ..))) => {
+                let count = last.map_or(size, |last| last.saturating_sub(first).saturating_add(1));
+                return self.list_lines(file, first, count, None);
+            }
+            (ListWhat::Lines(first, last), None) => {
+                let (file, ..) = self.place(None)?;
+                let count = last.map_or(size, |last| last.saturating_sub(first).saturating_add(1));
+                return self.list_lines(file, first, count, None);
+            }
+            (ListWhat::Around(location), _) => {
+                let (file, line) = self.place(Some(location))?;
+                (file, around(line), None)
+            }
+            (ListWhat::Next | ListWhat::Previous, None) => {
+                let (file, line) = self.place(None)?;
+                (file, around(line), Some(line))
+            }
+        };
+        self.list_lines(file, first, size, current)
+    }
+
+    fn place(&mut self, location: Option<String>) -> Result<(PathBuf, u32), CommandError> {
+        match self.session.request(Command::Source { location })? {
+            Reply::Source { file, line, stale } => {
+                if stale {
+                    self.screen.line(code::stale(&file));
+                }
+                Ok((file, line))
+            }
+            _ => Err(CommandError::new("no source is known there")),
+        }
+    }
+
+    fn list_lines(
+        &mut self,
+        file: PathBuf,
+        first: u32,
+        count: u32,
+        current: Option<u32>,
+    ) -> Result<(), CommandError> {
+        let lines = self.sources.lines(&file);
+        let lines = lines.as_ref().as_ref().map_err(CommandError::new)?;
+        let total = u32::try_from(lines.len()).unwrap_or(u32::MAX);
+        if first > total {
+            return Err(CommandError::new(format!(
+                "line {first} is out of range; {} has {total} lines",
+                file.display()
+            )));
+        }
+        self.screen.line(code::listing(lines, first, count, current));
+        self.cursor.listed = Some((file, first, first.saturating_add(count)));
+        Ok(())
+    }
+
+    fn show_settings(&mut self, name: &str) -> Result<(), CommandError> {
+        let mut all = self.own_settings();
+        if let Reply::Settings(theirs) = self.session.request(Command::Settings)? {
+            all.extend(theirs);
+        }
+        all.sort();
+        all.retain(|(setting, _)| setting.starts_with(name));
+        if all.is_empty() {
+            let text = format!("`{name}` is not a setting; `show` shows those there are");
+            return Err(CommandError::new(text));
+        }
+        self.screen.line(process::settings(&all));
+        Ok(())
+    }
+
+    fn own_settings(&self) -> Vec<(String, String)> {
+        let on_off = |on: bool| if on { "on" } else { "off" }.to_owned();
+        let args: Vec<String> = self
+            .launch
+            .args
+            .iter()
+            .map(|arg| super::words::quote(&arg.to_string_lossy()))
+            .collect();
+        let directory = self.launch.directory.as_ref();
+        let directory = directory.map_or_else(|| "ours".to_owned(), |at| at.display().to_string());
+        let flavor = if self.settings.intel { "intel" } else { "att" };
+        let pairs = [
+            ("args", args.join(" ")),
+            ("confirm", on_off(self.settings.confirm)),
+            ("cwd", directory),
+            ("disable-randomization", on_off(!self.launch.randomize_addresses)),
+            ("disassembly-flavor", flavor.to_owned()),
+            ("listsize", self.settings.list_size.to_string()),
+        ];
+        pairs.map(|(name, value)| (name.to_owned(), value)).to_vec()
+    }
+}
+
+/// An error, rendered: for callers that have no console yet.
+pub(crate) fn plain_error(error: &CommandError) -> String {
+    render::error(error)
+}

@@ -1,0 +1,132 @@
+//! The two threads beside the console: one carries events to it (and shows a
+//! bar while symbols load, since the console waits for that), one obeys the
+//! signals that ask us to interrupt the program or to end.
+
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use trapline_core::stop::Signal;
+use trapline_engine::{Command, CommandError, Event, SessionHandle};
+
+use super::batch::Ending;
+use crate::backend;
+
+/// Loading that takes longer is shown.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long the console may take to end in order before we end without it.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Tells a waiting prompt that something happened.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Pump {
+    news: Arc<AtomicBool>,
+}
+
+impl Pump {
+    /// Carries events from the session to the receiver that it returns.
+    pub(crate) fn start(events: Receiver<Event>) -> (Self, Receiver<Event>) {
+        let pump = Self::default();
+        let (sender, receiver) = mpsc::channel();
+        let mine = pump.clone();
+        thread::spawn(move || {
+            let mut progress = Progress::default();
+            for event in events {
+                if let Event::Progress { what, done, total } = &event {
+                    progress.show(what, *done, *total);
+                    continue;
+                }
+                progress.end();
+                if sender.send(event).is_err() {
+                    return;
+                }
+                mine.ring();
+            }
+        });
+        (pump, receiver)
+    }
+
+    /// The flag that a line editor looks at.
+    pub(crate) fn news(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.news)
+    }
+
+    fn ring(&self) {
+        self.news.store(true, Ordering::Release);
+    }
+}
+
+/// A bar on standard error, if that is a terminal.
+#[derive(Default)]
+struct Progress {
+    began: Option<Instant>,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    fn show(&mut self, what: &str, done: u64, total: u64) {
+        if done >= total {
+            self.end();
+            return;
+        }
+        let began = *self.began.get_or_insert_with(Instant::now);
+        if began.elapsed() < PATIENCE {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}");
+            ProgressBar::new(total)
+                .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        bar.set_length(total);
+        bar.set_message(format!("Reading symbols from {what}"));
+        bar.set_position(done);
+    }
+
+    fn end(&mut self) {
+        self.began = None;
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Turns Ctrl-C into an interruption of the program, and every other request
+/// to end into an orderly end.
+///
+/// # Errors
+/// When the signals cannot be caught.
+pub(crate) fn obey_signals(
+    session: SessionHandle,
+    ending: Arc<Ending>,
+    pump: Pump,
+) -> Result<(), CommandError> {
+    let signals = backend::signals()?;
+    thread::spawn(move || {
+        for signal in signals {
+            if signal != Signal::INT {
+                ending.ask(signal.0);
+                pump.ring();
+                end_soon(session.clone(), signal);
+            }
+            // A session that is over needs no interruption.
+            let _over = session.request(Command::Interrupt);
+        }
+    });
+    Ok(())
+}
+
+/// Ends even when the console does not get to it: it may wait for a command
+/// that takes long.
+fn end_soon(session: SessionHandle, signal: Signal) {
+    thread::spawn(move || {
+        thread::sleep(GRACE);
+        let _over = session.request(Command::Quit);
+        process::exit(128 + signal.0);
+    });
+}

@@ -1,0 +1,126 @@
+//! Call stacks, instructions and source lines.
+
+use std::path::Path;
+
+use trapline_engine::command::InstructionInfo;
+use trapline_engine::event::FrameInfo;
+
+use super::{frame_text, memory, padded};
+use crate::cli::screen::{paint, styled};
+
+/// One line of a call stack: `#1  0x... in main () at demo.c:7`.
+pub(crate) fn numbered_frame(frame: &FrameInfo) -> String {
+    let mut text = format!("#{:<3}", frame.level);
+    if frame.signal_frame {
+        return text + "<signal handler called>";
+    }
+    text += &frame_text(frame, frame.level > 0);
+    if frame.guess {
+        text += " (a guess: no call-frame information)";
+    }
+    text
+}
+
+/// A call stack; `ended` says why it has no more frames.
+pub(crate) fn backtrace(frames: &[FrameInfo], ended: Option<&str>) -> String {
+    let mut lines: Vec<String> = frames.iter().map(numbered_frame).collect();
+    if let Some(why) = ended {
+        lines.push(format!("Backtrace stopped: {why}"));
+    }
+    lines.join("\n")
+}
+
+/// `info frame`.
+pub(crate) fn frame_details(frame: &FrameInfo) -> String {
+    let mut lines = vec![format!("Stack level {}:", frame.level)];
+    lines.push(format!(" {}", frame_text(frame, true)));
+    if let Some(cfa) = frame.cfa {
+        lines.push(format!(" frame at {cfa:#x}"));
+    }
+    if let Some(module) = &frame.module {
+        lines.push(format!(" in {}", module.display()));
+    }
+    lines.join("\n")
+}
+
+/// Instructions, the current one marked; `raw` shows their bytes.
+pub(crate) fn disassembly(instructions: &[InstructionInfo], raw: bool) -> String {
+    let lines: Vec<String> = instructions.iter().map(|one| instruction(one, raw)).collect();
+    lines.join("\n")
+}
+
+/// One instruction.
+pub(crate) fn instruction(one: &InstructionInfo, raw: bool) -> String {
+    let mark = match (one.current, one.breakpoints.is_empty()) {
+        (true, true) => "=> ",
+        (true, false) => "=>*",
+        (false, false) => "  *",
+        (false, true) => "   ",
+    };
+    let symbol = one.symbol.as_ref().map(|symbol| format!(" {symbol}")).unwrap_or_default();
+    let bytes = if raw { format!("{:<24}\t", memory::hex(&one.bytes)) } else { String::new() };
+    let address = styled(paint::ADDRESS, padded(one.address));
+    format!("{mark}{address}{symbol}:\t{bytes}{}", one.text)
+}
+
+/// Source lines from `first` (counted from 1); `current` is marked with `=>`.
+pub(crate) fn listing(lines: &[String], first: u32, count: u32, current: Option<u32>) -> String {
+    let start = usize::try_from(first.saturating_sub(1)).unwrap_or(usize::MAX);
+    let shown = lines.iter().skip(start).take(count as usize);
+    let rows: Vec<String> = shown
+        .zip(first..)
+        .map(|(line, number)| {
+            if current == Some(number) {
+                format!("=> {}\t{line}", styled(paint::CURRENT, number))
+            } else {
+                format!("   {number}\t{line}")
+            }
+        })
+        .collect();
+    rows.join("\n")
+}
+
+/// Warns that the source shown may not be what was compiled.
+pub(crate) fn stale(file: &Path) -> String {
+    let warning = styled(paint::WARNING, "warning:");
+    format!("{warning} {} is newer than the program", file.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use trapline_core::{BreakpointId, VirtAddr};
+
+    use super::*;
+    use crate::cli::render::tests::{frame, plain};
+
+    #[test]
+    fn code_reads_as_gdb_writes_it() {
+        let mut handler = frame(1, 0x40_2000, "handler", 3);
+        handler.signal_frame = true;
+        let mut guess = frame(2, 0x40_3000, "main", 9);
+        guess.guess = true;
+        let frames = [frame(0, 0x40_1136, "deposit", 12), handler, guess];
+        let at = |address: u64, current: bool, breakpoints: &[u32]| InstructionInfo {
+            address: VirtAddr::new(address),
+            bytes: vec![0x48, 0x89, 0xe5],
+            text: "mov    %rsp,%rbp".to_owned(),
+            symbol: Some("<deposit+4>".to_owned()),
+            current,
+            breakpoints: breakpoints.iter().copied().map(BreakpointId::new).collect(),
+        };
+        let code =
+            [at(0x40_1136, true, &[]), at(0x40_1139, false, &[1]), at(0x40_113c, true, &[2])];
+        let source: Vec<String> = ["int f() {", "  return 1;", "}"].map(str::to_owned).to_vec();
+        let parts = [
+            backtrace(&frames, Some("the frame did not get past its caller")),
+            frame_details(&frames[0]),
+            disassembly(&code, false),
+            disassembly(&code, true),
+            listing(&source, 1, 10, Some(2)),
+            listing(&source, 3, 1, None),
+            listing(&source, 9, 5, None),
+        ];
+        let text: Vec<String> = parts.iter().map(|part| plain(part)).collect();
+        trapline_testkit::golden::check("cli/code.txt", &format!("{}\n", text.join("\n---\n")));
+    }
+}
