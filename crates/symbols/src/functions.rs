@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use gimli::UnitOffset;
 use gimli::constants as dw;
 use regex::Regex;
 use trapline_core::ImageAddr;
@@ -13,6 +14,7 @@ use crate::image::Image;
 use crate::index::Name;
 use crate::line_table;
 use crate::names::{self, Pattern};
+use crate::ranges::RangeMap;
 use crate::symbols::{SymbolHit, SymbolKind};
 use crate::units::{DieRef, Entry, UnitRef};
 
@@ -190,10 +192,29 @@ impl Image {
     }
 
     /// The inlined copies within `function` around an address, outermost first.
-    pub(crate) fn inlined_dies_at(&self, function: DieRef, address: u64) -> Vec<DieRef> {
-        let Some(unit) = self.units().unit(function.unit) else { return Vec::new() };
+    fn inlined_dies_at(&self, function: DieRef, address: u64) -> Vec<DieRef> {
         let mut found = Vec::new();
-        let Ok(mut raw) = unit.entries_raw(Some(function.offset)) else { return found };
+        self.visit_inlined(function, |offset, ranges| {
+            if covers(ranges, address) {
+                found.push(DieRef { unit: function.unit, offset });
+            }
+        });
+        found
+    }
+
+    /// The ranges of the inlined copies within a function.
+    pub(crate) fn inlined_ranges(&self, function: DieRef) -> RangeMap<UnitOffset> {
+        let mut found = Vec::new();
+        self.visit_inlined(function, |offset, ranges| {
+            found.extend(ranges.iter().map(|&(start, end)| (start, end, offset)));
+        });
+        RangeMap::new(found)
+    }
+
+    /// Shows every inlined copy within a function, outer ones first.
+    fn visit_inlined(&self, function: DieRef, mut visit: impl FnMut(UnitOffset, &[(u64, u64)])) {
+        let Some(unit) = self.units().unit(function.unit) else { return };
+        let Ok(mut raw) = unit.entries_raw(Some(function.offset)) else { return };
         let mut entry = Entry::null();
         let mut first = true;
         while !raw.is_empty() && (first || raw.next_depth() > 0) {
@@ -202,12 +223,10 @@ impl Image {
             if raw.read_entry(&mut entry).is_err() {
                 break;
             }
-            let inlined = entry.tag() == dw::DW_TAG_inlined_subroutine;
-            if inlined && covers(&dies::ranges(unit, &entry), address) {
-                found.push(DieRef { unit: function.unit, offset });
+            if entry.tag() == dw::DW_TAG_inlined_subroutine {
+                visit(offset, &dies::ranges(unit, &entry));
             }
         }
-        found
     }
 
     fn inlined_call(&self, die: DieRef) -> Option<InlinedCall> {
@@ -336,7 +355,7 @@ fn completion(prefix: &str, path: &[&str]) -> Option<String> {
     tails.map(|from| path[from..].join("::")).find(|tail| tail.starts_with(prefix))
 }
 
-pub(crate) fn covers(ranges: &[(u64, u64)], address: u64) -> bool {
+fn covers(ranges: &[(u64, u64)], address: u64) -> bool {
     ranges.iter().any(|&(start, end)| start <= address && address < end)
 }
 

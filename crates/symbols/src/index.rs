@@ -291,20 +291,39 @@ impl Walk<'_> {
         offset: UnitOffset,
         depth: isize,
     ) -> gimli::Result<()> {
-        let tag = abbreviation.tag();
-        if !is_interesting(tag) {
-            return raw.skip_attributes(abbreviation.attributes());
-        }
-        let facts = self.facts(raw, abbreviation)?;
         while self.levels.last().is_some_and(|level| level.depth >= depth) {
             self.levels.pop();
         }
+        if !self.is_interesting(abbreviation) {
+            return raw.skip_attributes(abbreviation.attributes());
+        }
+        let tag = abbreviation.tag();
+        let facts = self.facts(raw, abbreviation)?;
         self.note(tag, &facts, offset);
         if abbreviation.has_children() && is_scope(tag) {
             let text = self.scope_text(tag, &facts);
             self.levels.push(Level { depth, tag, text, scope: None });
         }
         Ok(())
+    }
+
+    /// Whether an entry can add anything; most members and local variables
+    /// cannot, and are most of all entries.
+    fn is_interesting(&self, abbreviation: &Abbreviation) -> bool {
+        let has = |name| abbreviation.attributes().iter().any(|spec| spec.name() == name);
+        match abbreviation.tag() {
+            dw::DW_TAG_member => has(dw::DW_AT_declaration),
+            dw::DW_TAG_variable => !self.in_function(),
+            dw::DW_TAG_inlined_subroutine
+            | dw::DW_TAG_typedef
+            | dw::DW_TAG_base_type
+            | dw::DW_TAG_enumerator => true,
+            tag => is_scope(tag),
+        }
+    }
+
+    fn in_function(&self) -> bool {
+        self.levels.iter().any(|level| level.tag == dw::DW_TAG_subprogram)
     }
 
     fn facts(
@@ -362,7 +381,7 @@ impl Walk<'_> {
 
     fn note(&mut self, tag: gimli::DwTag, facts: &Facts, offset: UnitOffset) {
         let Ok(at) = u32::try_from(offset.0) else { return };
-        let in_function = self.levels.iter().any(|level| level.tag == dw::DW_TAG_subprogram);
+        let in_function = self.in_function();
         if let Some(origin) = facts.origin.filter(|_| is_copied(tag, in_function)) {
             let origin = (origin.unit.0, u32::try_from(origin.offset.0).unwrap_or(u32::MAX));
             self.part.instances.push(Instance { origin, copy: (self.id.0, at) });
@@ -423,19 +442,6 @@ fn is_scope(tag: gimli::DwTag) -> bool {
             | dw::DW_TAG_enumeration_type
             | dw::DW_TAG_subprogram
     )
-}
-
-fn is_interesting(tag: gimli::DwTag) -> bool {
-    is_scope(tag)
-        || matches!(
-            tag,
-            dw::DW_TAG_inlined_subroutine
-                | dw::DW_TAG_variable
-                | dw::DW_TAG_member
-                | dw::DW_TAG_typedef
-                | dw::DW_TAG_base_type
-                | dw::DW_TAG_enumerator
-        )
 }
 
 /// Whether the copies of such an entry are worth finding from the original.

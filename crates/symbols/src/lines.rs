@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use gimli::UnitOffset;
 use rayon::prelude::*;
 use trapline_core::ImageAddr;
 
 use crate::image::Image;
 use crate::line_table::{self, Row};
+use crate::ranges::RangeMap;
 use crate::units::{DieRef, UnitId};
 
 /// The source line of an address.
@@ -179,14 +181,13 @@ impl Image {
     /// The best place in each function or inlined copy.
     fn places(&self, found: impl Iterator<Item = UnitRows>) -> Vec<LinePlace> {
         let mut best: BTreeMap<(UnitId, Option<DieRef>), (u64, u32, bool)> = BTreeMap::new();
+        let mut blocks = Blocks { image: self, current: None };
         for unit in found {
             for (address, file) in unit.rows {
-                let function = self.function_die_at(address);
-                let inlined = function.and_then(|it| self.inlined_dies_at(it, address).pop());
-                let block = (unit.unit, inlined.or(function));
-                let entry = best.entry(block).or_insert((address, file, inlined.is_some()));
+                let (block, inlined) = blocks.innermost(address);
+                let entry = best.entry((unit.unit, block)).or_insert((address, file, inlined));
                 if address < entry.0 {
-                    *entry = (address, file, inlined.is_some());
+                    *entry = (address, file, inlined);
                 }
             }
         }
@@ -219,6 +220,28 @@ impl Image {
             let addresses = rows.into_iter().filter(Row::is_place).map(|row| row_address(&row));
             addresses.filter(|address| self.is_code(*address))
         })
+    }
+}
+
+/// Finds the innermost function or inlined copy around addresses. Remembers the
+/// last function: the rows of a line come function by function.
+struct Blocks<'a> {
+    image: &'a Image,
+    current: Option<(DieRef, RangeMap<UnitOffset>)>,
+}
+
+impl Blocks<'_> {
+    /// The entry, and whether it is an inlined copy.
+    fn innermost(&mut self, address: u64) -> (Option<DieRef>, bool) {
+        let Some(function) = self.image.function_die_at(address) else { return (None, false) };
+        if self.current.as_ref().is_none_or(|(known, _)| *known != function) {
+            self.current = Some((function, self.image.inlined_ranges(function)));
+        }
+        let inlined = self.current.as_ref().and_then(|(_, ranges)| ranges.find(address));
+        match inlined {
+            Some(&offset) => (Some(DieRef { unit: function.unit, offset }), true),
+            None => (Some(function), false),
+        }
     }
 }
 
