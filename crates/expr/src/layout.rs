@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use trapline_core::types::{BaseKind, Record, ResolveType, Type, TypeKind};
 
-use crate::limits;
-
 /// Where a string record keeps its parts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct TextLayout {
@@ -28,8 +26,8 @@ pub(crate) fn text(ty: &Type, types: &dyn ResolveType) -> Option<TextLayout> {
     let finds_pointer = |_: &str, ty: &Type| points_to_bytes(ty, types);
     let finds_len = |name: &str, ty: &Type| LENGTHS.contains(&name) && is_word(ty);
     Some(TextLayout {
-        pointer: find(record, types, 0, &finds_pointer)?,
-        len: find(record, types, 0, &finds_len)?,
+        pointer: find(record, types, &mut Budget::default(), &finds_pointer)?,
+        len: find(record, types, &mut Budget::default(), &finds_len)?,
     })
 }
 
@@ -56,24 +54,39 @@ fn is_word(ty: &Type) -> bool {
     ty.size == Some(8) && matches!(ty.kind, TypeKind::Base(BaseKind::Unsigned))
 }
 
+/// How many members may still be looked at: corrupt debug information can nest
+/// records in themselves.
+struct Budget(usize);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(64)
+    }
+}
+
+impl Budget {
+    fn spend(&mut self) -> Option<()> {
+        self.0 = self.0.checked_sub(1)?;
+        Some(())
+    }
+}
+
 /// Offset of the first member, at any depth, that `wanted` accepts by its name
 /// and stripped type.
 fn find(
     record: &Record,
     types: &dyn ResolveType,
-    depth: usize,
+    budget: &mut Budget,
     wanted: &dyn Fn(&str, &Type) -> bool,
 ) -> Option<u64> {
-    if depth >= limits::MAX_MEMBER_WALK {
-        return None;
-    }
-    for member in record.members.iter().take(64) {
+    for member in &record.members {
+        budget.spend()?;
         let Ok(ty) = stripped(types, member) else { continue };
         if wanted(&member.name, &ty) {
             return Some(member.offset);
         }
         if let TypeKind::Record(inner) = &ty.kind
-            && let Some(offset) = find(inner, types, depth + 1, wanted)
+            && let Some(offset) = find(inner, types, budget, wanted)
         {
             return member.offset.checked_add(offset);
         }

@@ -16,9 +16,12 @@ pub const MAX_STRING: usize = 4096;
 /// Most bytes of a value that is read as a whole.
 pub const MAX_VALUE: u64 = 1024 * 1024;
 
-/// Deepest chain of pointers, base classes or anonymous members followed
-/// while looking for a member.
+/// Most pointers or references followed on the way to an object.
 pub const MAX_MEMBER_WALK: usize = 16;
 
 /// Deepest nesting of a printed value or type.
 pub const MAX_PRINT_DEPTH: usize = 20;
+
+/// Most records searched for one member: the object's own, its base classes
+/// and its members without a name.
+pub const MAX_RECORDS_SEARCHED: usize = 256;

@@ -70,7 +70,10 @@ impl fmt::Display for Expr {
             }
             ExprKind::Cast { ty, value, rust: true } => {
                 operand(f, value, 16)?;
-                write!(f, " as {ty}")
+                match ty {
+                    TypeName::Named { .. } => write!(f, " as {ty}"),
+                    _ => write!(f, " as ({ty})"),
+                }
             }
             ExprKind::Cast { ty, value, .. } => {
                 write!(f, "({ty})")?;

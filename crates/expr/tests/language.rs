@@ -100,6 +100,10 @@ fn pointers_arrays_and_casts() {
         ("(char)97", "97 'a'"),
         ("(unsigned char)i", "249 '\\371'"),
         ("i as u8", "249"),
+        ("i as u8 * 2", "498"),
+        ("i as u32 & 1 == 1", "1"),
+        ("*(vp as *const i32)", "11"),
+        ("*(vp as (int *))", "11"),
         ("i as u64 == 0xfffffffffffffff9", "true"),
         ("(long)f", "1"),
         ("d as i32", "0"),
@@ -337,6 +341,11 @@ fn wrong_text_says_where() {
     );
     let deep = format!("{}1{}", "(".repeat(5000), ")".repeat(5000));
     assert!(trapline_expr::parse(&deep).unwrap_err().message.contains("nest at most"));
+    let refused = (1..200).filter(|depth| {
+        let text = format!("{}i{}", "-(".repeat(*depth), ")".repeat(*depth));
+        World::new().show(&text).contains("nest at most")
+    });
+    assert_eq!(refused.min(), Some(50));
     let chain = format!("a{}", ".b".repeat(5000));
     assert!(trapline_expr::parse(&chain).unwrap_err().message.contains("nest at most"));
     let long = "1+".repeat(10_000);

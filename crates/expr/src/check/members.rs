@@ -65,7 +65,8 @@ impl Checker<'_> {
     ) -> Result<Option<Typed>, Error> {
         let stripped = self.strip(&object.ty, span)?;
         let TypeKind::Record(record) = &stripped.kind else { return Ok(None) };
-        let Some(found) = self.search(record, name, span, 0)? else { return Ok(None) };
+        let mut budget = limits::MAX_RECORDS_SEARCHED;
+        let Some(found) = self.search(record, name, span, &mut budget)? else { return Ok(None) };
         let kind = match &object.kind {
             Kind::Memory { address, .. } => {
                 let address = self.displaced(*address, found.offset, span)?;
@@ -119,6 +120,17 @@ impl Checker<'_> {
         Ok(Typed { kind: Kind::Word(node), ty, span: span.clone() })
     }
 
+    /// Refuses bit-fields that do not lie inside an integer of their type, as
+    /// packed records can have them.
+    fn bits_fit(&self, field: BitField, ty: &Arc<Type>, span: &Range<usize>) -> Result<(), Error> {
+        let have = self.size(ty, span)?.saturating_mul(8).min(64);
+        let end = u64::from(field.shift) + u64::from(field.width);
+        if field.width > 0 && end <= have {
+            return Ok(());
+        }
+        Err(Error::new(span.clone(), "a bit-field that crosses the bounds of its type"))
+    }
+
     /// Looks among a record's own members, then inside those that lend theirs:
     /// base classes and members without a name.
     fn search(
@@ -126,19 +138,22 @@ impl Checker<'_> {
         record: &Record,
         name: &str,
         span: &Range<usize>,
-        depth: usize,
+        budget: &mut usize,
     ) -> Result<Option<Found>, Error> {
-        if depth >= limits::MAX_MEMBER_WALK {
-            return Err(Error::new(span.clone(), "base classes nest too deep to search"));
-        }
+        *budget = budget.checked_sub(1).ok_or_else(|| {
+            Error::new(span.clone(), "too many base classes and anonymous members to search")
+        })?;
         if let Some(member) = record.members.iter().find(|member| names(member, name)) {
             let ty = self.follow(&member.ty, span)?;
+            if let Some(field) = member.bits {
+                self.bits_fit(field, &ty, span)?;
+            }
             return Ok(Some(Found { offset: member.offset, bits: member.bits, ty }));
         }
         for member in record.members.iter().filter(|each| each.name.is_empty() || each.base_class) {
             let ty = self.follow(&member.ty, span)?;
             let TypeKind::Record(inner) = &self.strip(&ty, span)?.kind else { continue };
-            if let Some(found) = self.search(inner, name, span, depth + 1)? {
+            if let Some(found) = self.search(inner, name, span, budget)? {
                 let offset = member.offset.saturating_add(found.offset);
                 return Ok(Some(Found { offset, ..found }));
             }

@@ -155,7 +155,8 @@ impl Parser<'_> {
                     self.advance();
                     number
                 }
-                _ => self.rust_type().ok()?.to_string(),
+                Token::Punct(_) => self.rust_type().ok()?.to_string(),
+                _ => self.c_type().ok()?.to_string(),
             };
             arguments.push(argument);
             if !self.take(",") {
@@ -252,7 +253,8 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// A type in Rust's order, or in C's.
+    /// A type in Rust's order, or one of C's in parentheses. A `*` after a name
+    /// multiplies: `x as u32 * 2`.
     pub(super) fn rust_type(&mut self) -> Result<TypeName, Error> {
         self.nested(|parser| {
             if parser.take("*") {
@@ -268,7 +270,11 @@ impl Parser<'_> {
             if parser.take("[") {
                 return parser.rust_array();
             }
-            parser.c_type()
+            if parser.at_punct("(") {
+                let found = parser.type_in_parentheses();
+                return found.map(|(ty, _)| ty).map_or_else(|| parser.unexpected("a type"), Ok);
+            }
+            parser.type_base().map(|guess| guess.ty)
         })
     }
 
