@@ -1,5 +1,6 @@
 //! Starting programs, their ends, and the traps they contain.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 mod support;
 

@@ -1,6 +1,7 @@
 //! Stops that are asked for or come from job control; system calls that we
 //! interrupt or run ourselves; debug registers.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 mod support;
 

@@ -39,7 +39,8 @@ impl LinuxTarget {
     ) -> Result<()> {
         let what = format!("allocate {len} bytes at {addr}");
         let refuse = |why: String| TargetError::Refused { what: what.clone(), why };
-        if addr.get() % PAGE != 0 || len == 0 || len % PAGE != 0 {
+        let whole_pages = addr.get().is_multiple_of(PAGE) && len.is_multiple_of(PAGE);
+        if !whole_pages || len == 0 {
             return Err(refuse("it is not made of whole pages".to_owned()));
         }
         if let Some(hazard) = self.system_call_filter(proof.pid()) {

@@ -2,6 +2,7 @@
 //! of, each behind a typed function. The only `unsafe` code of this crate.
 //!
 //! No policy and no state: what to call when is the other modules' matter.
+#![expect(clippy::disallowed_methods, reason = "this is the file where they belong")]
 
 use std::ffi::{CStr, CString, c_int, c_long, c_void};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};

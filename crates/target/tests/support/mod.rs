@@ -1,6 +1,7 @@
 //! Builds small C programs and drives a target over them. One target a test,
 //! in the test's own thread.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
@@ -8,6 +9,7 @@ use std::fs;
 use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use trapline_core::stop::{ExitStatus, Signal, StopCause};
@@ -77,8 +79,9 @@ impl Drop for Running {
 pub struct Session {
     pub target: LinuxTarget,
     pub held: BTreeMap<Tid, Stopped>,
-    pub threads: usize,
     deadline: Instant,
+    /// Ends the thread that would wake the target at the deadline.
+    _watchdog: Sender<()>,
 }
 
 /// An event with the proof of the stop put away.
@@ -92,7 +95,15 @@ pub enum Seen {
 impl Session {
     pub fn new() -> Self {
         let target = LinuxTarget::new().unwrap();
-        Self { target, held: BTreeMap::new(), threads: 0, deadline: Instant::now() + PATIENCE }
+        let waker = target.waker();
+        let (watchdog, ended) = std::sync::mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                waker.wake();
+            }
+        });
+        let deadline = Instant::now() + PATIENCE;
+        Self { target, held: BTreeMap::new(), deadline, _watchdog: watchdog }
     }
 
     /// Launches a program and takes its first stop.
@@ -124,15 +135,6 @@ impl Session {
 
     /// The next event; a watchdog ends waits that take too long.
     pub fn next(&mut self) -> Seen {
-        let waker = self.target.waker();
-        let (stop, stopped) = std::sync::mpsc::channel::<()>();
-        let deadline = self.deadline;
-        let watchdog = std::thread::spawn(move || {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if stopped.recv_timeout(left).is_err() {
-                waker.wake();
-            }
-        });
         let event = loop {
             match self.target.next_event(Wait::Block).unwrap() {
                 Some(TargetEvent::Woken) => {
@@ -142,8 +144,6 @@ impl Session {
                 None => panic!("no process is left"),
             }
         };
-        let _ended = stop.send(());
-        watchdog.join().unwrap();
         self.take(event)
     }
 
