@@ -102,7 +102,7 @@ impl Plan {
             console.session.request(Command::Set(Setting::FollowChildren(true)))?;
         }
         if self.attach.is_empty() {
-            console.session.request(Command::Program(console.launch.clone()))?;
+            console.tell_program()?;
         }
         for pid in &self.attach {
             console.attach(*pid)?;

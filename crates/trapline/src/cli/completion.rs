@@ -19,13 +19,11 @@ pub(crate) fn complete(line: &str, session: &dyn Session) -> (usize, Vec<String>
     if let Some(offer) = command_word(line, 0) {
         return offer;
     }
+    if let Some(offer) = member_word(line) {
+        return offer;
+    }
     let Ok(Some(found)) = find(line) else { return (line.len(), Vec::new()) };
     let args_at = line.len() - found.args.len();
-    let family = members(found.row.name);
-    if !family.is_empty() && !found.args.contains(' ') && !line.ends_with(' ') {
-        let names = family.iter().map(|row| row.word());
-        return (args_at, matching(names, found.args));
-    }
     if found.row.complete == Complete::Command {
         return nested(line, found.args);
     }
@@ -43,6 +41,19 @@ fn command_word(text: &str, at: usize) -> Option<(usize, Vec<String>)> {
     }
     let names = ROWS.iter().filter(|row| row.family().is_none()).map(|row| row.name);
     Some((at, matching(names, word)))
+}
+
+/// The second word of a family: `info th`.
+fn member_word(line: &str) -> Option<(usize, Vec<String>)> {
+    let (first, rest) = line.split_once(' ')?;
+    let word = rest.trim_start();
+    let family = members(find(first).ok()??.row.name);
+    if family.is_empty() || word.contains(char::is_whitespace) {
+        return None;
+    }
+    let names = matching(family.iter().map(|row| row.word()), word);
+    // `enable 3` and `set x` are no members: let the rest be completed.
+    (!names.is_empty()).then_some((line.len() - word.len(), names))
 }
 
 /// A command after `help` or `thread apply all`.
@@ -148,6 +159,8 @@ mod tests {
         check("bac", 0, &["backtrace"]);
         check("info sh", 5, &["sharedlibrary"]);
         check("i b", 2, &["breakpoints"]);
+        check("info s", 5, &["sharedlibrary", "signals", "source", "symbol"]);
+        check("set var dep", 8, &["deposits"]);
         check("b de", 2, &["deposit", "demo_bank.c"]);
         check("break -once bank", 12, &["bank::withdraw", "bank.c"]);
         check("p dep", 2, &["deposits"]);

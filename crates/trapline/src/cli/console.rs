@@ -104,6 +104,8 @@ pub(crate) struct Console<S> {
     pub(crate) json: Option<json::Writer>,
     pub(crate) settings: Settings,
     pub(crate) launch: LaunchSpec,
+    /// Whether the session knows the program as `launch` says it.
+    pub(crate) launch_told: bool,
     pub(crate) known: Known,
     pub(crate) sources: Sources,
     pub(crate) cursor: Cursor,
@@ -133,6 +135,7 @@ impl<S: Session> Console<S> {
             json: None,
             settings: Settings { list_size: 10, confirm: true, intel: false },
             launch: LaunchSpec::default(),
+            launch_told: false,
             known: Known::default(),
             sources: Sources::default(),
             cursor: Cursor::default(),
@@ -419,6 +422,7 @@ impl<S: Session> Console<S> {
     }
 
     fn set(&mut self, what: SetWhat) -> Result<(), CommandError> {
+        self.launch_told = false;
         match what {
             SetWhat::Session(setting) => {
                 return self.session.request(Command::Set(setting)).map(drop);

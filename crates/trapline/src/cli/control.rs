@@ -61,7 +61,8 @@ impl<S: Session> Console<S> {
             Action::Attach(pid) => self.attach(pid).map(|()| Flow::Stay),
             Action::File(program) => {
                 self.launch.program = program;
-                self.session.request(Command::Program(self.launch.clone())).map(|_| Flow::Stay)
+                self.launch_told = false;
+                self.tell_program().map(|()| Flow::Stay)
             }
             _ => Ok(Flow::Stay),
         }
@@ -79,6 +80,7 @@ impl<S: Session> Console<S> {
         }
         if let Some(args) = args {
             self.launch.args = args.into_iter().map(Into::into).collect();
+            self.launch_told = false;
         }
         if at_main {
             let main = Subject::Code { location: "main".to_owned(), mechanism: None };
@@ -88,16 +90,27 @@ impl<S: Session> Console<S> {
         self.begin()
     }
 
+    /// Names the program to the session, which loads its symbols.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub(crate) fn tell_program(&mut self) -> Result<(), CommandError> {
+        if self.launch.program.as_os_str().is_empty() {
+            return Err(CommandError::new("no program: say which with `file PROGRAM`"));
+        }
+        if !self.launch_told {
+            self.session.request(Command::Program(self.launch.clone()))?;
+            self.launch_told = true;
+        }
+        Ok(())
+    }
+
     /// Starts the program and leaves it before its first instruction.
     ///
     /// # Errors
     /// Why it cannot be started.
     pub(crate) fn begin(&mut self) -> Result<(), CommandError> {
-        if self.launch.program.as_os_str().is_empty() {
-            return Err(CommandError::new("no program: say which with `file PROGRAM`"));
-        }
-        // Arguments and directory may have changed since the program was named.
-        self.session.request(Command::Program(self.launch.clone()))?;
+        self.tell_program()?;
         self.known.pids.clear();
         if let Reply::Started { pid } = self.session.request(Command::Run)? {
             self.known.launched = Some(pid);

@@ -57,7 +57,7 @@ pub(crate) fn run() -> Result<u8, CommandError> {
 /// its last stop.
 fn show(console: &mut Console<SessionHandle>) -> Result<Option<Vec<u8>>, CommandError> {
     console.screen.line("A bank whose four tellers are threads. It gets:\n");
-    console.session.request(Command::Program(console.launch.clone()))?;
+    console.tell_program()?;
     for (what, text) in ON_CODE {
         console.screen.line(format!("{what}: break {text}"));
         console.set_breakpoint(spec::code(text).map_err(CommandError::new)?)?;

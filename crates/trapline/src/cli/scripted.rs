@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use trapline_core::breakpoint::Mechanism;
 use trapline_core::stop::{ExitStatus, Signal};
 use trapline_core::target::LaunchSpec;
-use trapline_core::{BreakpointId, Pid, Tid, VirtAddr};
+use trapline_core::{BreakpointId, Pid, Tid};
 use trapline_engine::command::BreakpointInfo;
 use trapline_engine::event::{StopReason, StopReport};
 use trapline_engine::{Command, CommandError, Event, Reply};

@@ -15,20 +15,23 @@ pub(crate) fn breakpoints(all: &[BreakpointInfo]) -> String {
     }
     let header = ["Num", "Type", "Disp", "Enb", "Address", "Hits", "Stops", "Mechanism", "What"];
     let mut rows = table(&header);
+    let mut below = vec![Vec::new()];
     for info in all {
         rows.add_row(summary(info));
-        for note in says(info) {
-            let mut cells = vec![String::new(); header.len() - 1];
-            cells.push(format!("  {note}"));
-            rows.add_row(cells);
-        }
+        below.push(says(info));
         if info.locations.len() > 1 {
             for location in &info.locations {
                 rows.add_row(location_row(location));
+                below.push(Vec::new());
             }
         }
     }
-    finish(&rows)
+    // What a breakpoint says stands below its row, free of the columns.
+    let lines = rows.lines().zip(below).flat_map(|(row, notes)| {
+        let notes = notes.into_iter().map(|note| format!("\t{note}"));
+        std::iter::once(row.trim_end().to_owned()).chain(notes)
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn summary(info: &BreakpointInfo) -> Vec<String> {
@@ -145,9 +148,9 @@ fn says(info: &BreakpointInfo) -> Vec<String> {
     if tally.errors > 0 {
         lines.push(format!("condition failed {} times", tally.errors));
     }
-    lines.extend(why(info));
+    lines.extend(why(info).iter().map(|why| format!("why: {why}")));
     lines.extend(info.notes.iter().cloned());
-    lines.extend(spec.commands.iter().map(|command| format!("    {command}")));
+    lines.extend(spec.commands.iter().map(|command| format!("        {command}")));
     lines
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn stop(report: &StopReport, source: Option<&str>, many: bool) -> Str
     // A breakpoint shares its line with the place, as gdb has it.
     let joined = matches!(report.reasons.last(), Some(StopReason::Breakpoint { .. }));
     if !reasons.is_empty() {
-        text += &format!("\n{}{}", reasons.join("\n"), if joined { ", " } else { "\n" });
+        text += &format!("\n{}{}", reasons.join("\n\n"), if joined { ", " } else { "\n" });
     }
     text + &place(report, source)
 }
