@@ -37,7 +37,7 @@ pub struct FormatOptions<'a> {
     pub depth: usize,
     /// One member a line.
     pub pretty: bool,
-    /// Names for the addresses of functions.
+    /// Names for the addresses of functions and static data.
     pub symbolize: Option<Symbolize<'a>>,
 }
 

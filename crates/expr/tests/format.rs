@@ -162,7 +162,7 @@ fn types_open_up() {
     check(
         &world.types["node"],
         "struct node {\n    int value;\n    struct node *next;\n    struct point pos;\n    \
-         unsigned int low : 3;\n    int delta : 5;\n    union {...};\n    char name[8];\n    \
+         unsigned int low : 3;\n    int delta : 5;\n    union {\n        int tag;\n    };\n    char name[8];\n    \
          enum color color;\n}",
     );
     let mut parent = member("", &world.types["point"], 0);

@@ -11,6 +11,9 @@ use trapline_core::types::{
 use super::spell::declare;
 use super::type_name;
 
+/// How deep records without names are opened inside each other.
+const MAX_OPENED: usize = 4;
+
 /// A type with its typedefs followed and its members or enumerators listed,
 /// one a line. Pointers and arrays of such types show the opened type once.
 ///
@@ -19,7 +22,7 @@ use super::type_name;
 pub fn describe_type(ty: &Arc<Type>, types: &dyn ResolveType) -> Result<String, String> {
     let (core, suffix) = outer_marks(ty, types)?;
     let text = match &core.kind {
-        TypeKind::Record(record) => describe_record(&core, record, types),
+        TypeKind::Record(record) => describe_record(&core, record, types, 0),
         TypeKind::Enum { enumerators, .. } => describe_enum(&core, enumerators),
         _ => return Ok(type_name(&*untypedef(ty, types)?, types)),
     };
@@ -62,7 +65,8 @@ fn outer_marks(ty: &Arc<Type>, types: &dyn ResolveType) -> Result<(Arc<Type>, St
     Ok((current, marks))
 }
 
-fn describe_record(ty: &Type, record: &Record, types: &dyn ResolveType) -> String {
+fn describe_record(ty: &Type, record: &Record, types: &dyn ResolveType, depth: usize) -> String {
+    let indent = "    ".repeat(depth + 1);
     let tag = match record.flavour {
         RecordFlavour::Struct => "struct",
         RecordFlavour::Class => "class",
@@ -80,20 +84,36 @@ fn describe_record(ty: &Type, record: &Record, types: &dyn ResolveType) -> Strin
     }
     text.push_str(" {\n");
     if record.declaration {
-        text.push_str("    <incomplete type>\n");
+        let _ = writeln!(text, "{indent}<incomplete type>");
     } else if members.is_empty() {
-        text.push_str("    <no data fields>\n");
+        let _ = writeln!(text, "{indent}<no data fields>");
     }
     for member in members {
-        let line = match types.follow(&member.ty) {
-            Ok(ty) => declare(&ty, types, member.name.clone(), 0),
-            Err(why) => format!("<{why}> {}", member.name),
-        };
-        let bits = member.bits.map_or(String::new(), |bits| format!(" : {}", bits.width));
-        let _ = writeln!(text, "    {line}{bits};");
+        let _ = writeln!(text, "{indent}{};", describe_member(member, types, depth));
     }
+    text.push_str(&"    ".repeat(depth));
     text.push('}');
     text
+}
+
+/// One member's declaration; a record without a name is opened in its place.
+fn describe_member(member: &Member, types: &dyn ResolveType, depth: usize) -> String {
+    let ty = match types.follow(&member.ty) {
+        Ok(ty) => ty,
+        Err(why) => return format!("<{why}> {}", member.name),
+    };
+    let line = match &ty.kind {
+        TypeKind::Record(inner) if ty.name.is_empty() && depth < MAX_OPENED => {
+            let opened = describe_record(&ty, inner, types, depth + 1);
+            let gap = if member.name.is_empty() { "" } else { " " };
+            format!("{opened}{gap}{}", member.name)
+        }
+        _ => declare(&ty, types, member.name.clone(), 0),
+    };
+    match member.bits {
+        Some(bits) => format!("{line} : {}", bits.width),
+        None => line,
+    }
 }
 
 fn describe_enum(ty: &Type, enumerators: &[Enumerator]) -> String {

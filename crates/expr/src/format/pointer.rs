@@ -27,17 +27,14 @@ impl Formatter<'_> {
         }
         let target = self.target(stripped);
         let is_text = target.as_ref().is_some_and(|target| is_c_text(target));
-        let is_code =
-            target.as_ref().is_some_and(|target| matches!(target.kind, TypeKind::Function { .. }));
         if context.top && !is_text {
             let _ = write!(self.out, "({}) ", type_name(ty, self.types));
         }
-        if is_code {
-            self.address(address);
-        } else {
-            let _ = write!(self.out, "{address}");
+        if !is_text {
+            return self.address(address);
         }
-        if is_text && address.get() != 0 {
+        let _ = write!(self.out, "{address}");
+        if address.get() != 0 {
             self.out.push(' ');
             self.c_string(address);
         }
