@@ -27,7 +27,10 @@ impl Files {
         let ids: Vec<UnitId> = units.ids().collect();
         let tables: Vec<Vec<Arc<str>>> = ids
             .par_iter()
-            .map(|&id| units.with_transient(id, line_table::files).unwrap_or_default())
+            .map(|&id| match units.has_code(id) {
+                true => units.with_transient(id, line_table::files).unwrap_or_default(),
+                false => Vec::new(),
+            })
             .collect();
         let mut paths: Vec<Arc<str>> =
             tables.iter().flatten().filter(|path| !path.is_empty()).cloned().collect();
@@ -46,12 +49,13 @@ impl Files {
         &self.paths
     }
 
-    /// The files a path means: those it is the longest end of. An exact match
-    /// excludes all others; without one, the start of the path is given up
+    /// The files a path means: those it is the longest end of. A whole path
+    /// excludes all others; where it is unknown, the start of the path is given up
     /// part by part (a build machine's directories need not be ours).
     pub(crate) fn matching(&self, path: &str) -> Vec<u32> {
         let wanted = line_table::normalise(path);
-        if let Ok(exact) = self.paths.binary_search_by(|known| (**known).cmp(wanted.as_str())) {
+        let exact = self.paths.binary_search_by(|known| (**known).cmp(wanted.as_str()));
+        if let (Ok(exact), true) = (exact, wanted.starts_with('/')) {
             return u32::try_from(exact).into_iter().collect();
         }
         let as_written = self.ending_in(wanted.trim_start_matches('/'));

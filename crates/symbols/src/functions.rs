@@ -165,7 +165,9 @@ impl Image {
             let described = self.function_die_at(hit.start.get()).and_then(|die| {
                 self.function_of(die).filter(|function| function.entry == hit.start)
             });
-            found.push(described.unwrap_or_else(|| symbol_function(hit)));
+            let indirect = hit.kind == SymbolKind::IndirectFunction;
+            let function = described.unwrap_or_else(|| symbol_function(hit));
+            found.push(Function { indirect, ..function });
         }
     }
 

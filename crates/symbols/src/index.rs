@@ -242,8 +242,9 @@ impl Part {
 }
 
 fn split_problem(unit: UnitRef<'_>) -> String {
-    let name = unit.name.map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    format!("{name}: its split debug information (.dwo) is not read; only its lines are known")
+    let name = unit.dwo_name().ok().flatten().and_then(|name| unit.attr_string(name).ok());
+    let name = name.map_or("a .dwo file".into(), |name| name.to_string_lossy());
+    format!("{name}: split debug information is not read; only the lines of its unit are known")
 }
 
 /// An enclosing entry on the way down.

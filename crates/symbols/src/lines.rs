@@ -215,7 +215,7 @@ impl Image {
     /// The addresses of all statements in executable code, unit by unit.
     pub fn statement_addresses(&self) -> impl Iterator<Item = ImageAddr> + '_ {
         let units = self.units();
-        units.ids().flat_map(move |unit| {
+        units.ids().filter(|unit| units.has_code(*unit)).flat_map(move |unit| {
             let rows = units.with_transient(unit, line_table::rows).unwrap_or_default();
             let addresses = rows.into_iter().filter(Row::is_place).map(|row| row_address(&row));
             addresses.filter(|address| self.is_code(*address))

@@ -101,6 +101,15 @@ impl Units {
         (0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX)).map(UnitId)
     }
 
+    /// Whether a unit describes code. A type unit shares the line table of the
+    /// unit it was split from, and would show every line of it twice.
+    pub(crate) fn has_code(&self, id: UnitId) -> bool {
+        self.slot(id).is_some_and(|slot| {
+            let types = matches!(slot.header.type_(), gimli::UnitType::Type { .. });
+            slot.home == Home::Info && !types
+        })
+    }
+
     /// The sections a unit reads from.
     pub(crate) fn dwarf_of(&self, id: UnitId) -> &gimli::Dwarf<Slice> {
         match self.slot(id).map(|slot| slot.home) {

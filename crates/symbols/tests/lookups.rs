@@ -79,6 +79,35 @@ fn lines_are_where_gdb_breaks_on_them() {
 }
 
 #[test]
+fn type_units_add_no_places() {
+    for format in [&["-gdwarf-4", "-fdebug-types-section"], &["-gdwarf-5", "-fdebug-types-section"]]
+    {
+        let program = Program::build(CPP, &[&["-g", "-O0"][..], format].concat());
+        let image = program.load();
+        for mark in ["generic", "area"] {
+            let line = program.mark(mark);
+            let ours = line_addresses(&image, "lookups.cpp", line);
+            assert_eq!(ours, program.gdb_break(&format!("lookups.cpp:{line}")), "{mark}");
+        }
+        let mut statements: Vec<ImageAddr> = image.statement_addresses().collect();
+        let all = statements.len();
+        statements.sort_unstable();
+        statements.dedup_by(|a, b| a == b && image.source_at(*a) == image.source_at(*b));
+        assert!(all > 20 && statements.len() * 3 > all * 2, "{} of {all}", statements.len());
+        let area = image.functions_named("ns::Square::area", true);
+        assert_eq!((area.len(), area[0].name.as_str()), (1, "ns::Square::area"));
+    }
+}
+
+#[test]
+fn split_debug_information_is_reported() {
+    let image = Program::build(C, &["-g", "-O0", "-gsplit-dwarf"]).load();
+    assert!(!image.functions_named("helper", true)[0].has_debug);
+    assert!(image.line_locations("lookups.c", 1).is_ok());
+    assert!(image.problems()[0].contains(".dwo"), "{:?}", image.problems());
+}
+
+#[test]
 fn a_line_without_code_moves_on_and_says_so() {
     let program = Program::build(C, &["-g", "-O0"]);
     let image = program.load();

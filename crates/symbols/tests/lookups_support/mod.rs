@@ -94,6 +94,12 @@ impl Program {
     }
 }
 
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _best_effort = std::fs::remove_dir_all(self.folder());
+    }
+}
+
 fn text(path: &Path) -> String {
     path.to_str().expect("paths of the build are text").to_owned()
 }
