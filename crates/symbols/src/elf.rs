@@ -11,8 +11,8 @@ use trapline_core::{FileOff, ImageAddr};
 use crate::bytes::Bytes;
 use crate::error::{LoadError, LoadFailure};
 
-/// Addresses past this many decompressed bytes are refused: no section of a
-/// real program is larger, and a forged header must not exhaust memory.
+/// Sections that claim more bytes than this are refused: none of a real program
+/// is larger, and a forged header must not exhaust memory.
 const MAX_SECTION: u64 = 16 << 30;
 
 /// A loadable segment (`PT_LOAD`).
