@@ -65,9 +65,9 @@ static uint64_t hash(const void *bytes, size_t len) {
     return sum;
 }
 
+/* The differences wrap, so an address below an area is as far off as one above. */
 static int readable(uint64_t address) {
-    return (address >= setup.data && address + 16 <= setup.data + DATA_SIZE) ||
-           (address >= setup.stack && address + 16 <= setup.stack + STACK_SIZE);
+    return address - setup.data <= DATA_SIZE - 16 || address - setup.stack <= STACK_SIZE - 16;
 }
 
 /* Only what a program may count on: from the red zone up. */
