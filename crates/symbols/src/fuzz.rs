@@ -2,6 +2,7 @@
 //! hang or read out of bounds whatever a file claims.
 
 use regex::Regex;
+use trapline_core::types::TypeLink;
 use trapline_core::{ImageAddr, ModuleId};
 
 use crate::Image;
@@ -34,6 +35,11 @@ pub fn fuzz_everything(bytes: &[u8]) {
         }
     }
     let _unknown = image.line_locations("no_such_file.c", 1);
+    for global in image.global_names("", PROBES) {
+        image.globals_named(&global);
+        image.types_named(&global);
+        image.enumerator_named(&global);
+    }
     image.statement_addresses().take(PROBES).for_each(|address| at(&image, address));
     image.problems();
 }
@@ -61,4 +67,11 @@ fn at(image: &Image, address: ImageAddr) {
     image.inline_chain_at(address);
     image.source_at(address);
     image.plt_target(address);
+    for variable in image.variables_at(address).iter().take(PROBES) {
+        if let TypeLink::Lazy(reference) = &variable.ty {
+            let _damaged = image.type_at(reference.offset);
+        }
+    }
+    image.function_result_type(address);
+    image.cfa_rule_at(address);
 }

@@ -5,6 +5,7 @@ mod values_support;
 
 use std::sync::Arc;
 
+use trapline_core::location::{Op, Place};
 use trapline_core::types::{
     AliasFlavour, BaseKind, Member, Record, ResolveType, Type, TypeKind, TypeLink, TypeRef,
 };
@@ -183,6 +184,23 @@ fn base_types_keep_their_encodings() {
         let ty = types.global(global);
         assert_eq!((&ty.kind, ty.size), (&TypeKind::Base(kind), Some(size)), "{global}");
     }
+}
+
+#[test]
+fn thread_locals_lie_in_their_modules_block() {
+    let path = compile("layout.c", &["-g"]);
+    let image = load(&path);
+    let mut offsets = Vec::new();
+    for name in ["thread_local_value", "second_thread_local"] {
+        let globals = image.globals_named(name);
+        let [global] = globals.as_slice() else { panic!("{name}: {globals:?}") };
+        let Place::Memory(program) = &global.place else { panic!("{global:?}") };
+        let [Op::Tls { module: MODULE, offset }] = program.as_slice() else { panic!("{global:?}") };
+        offsets.push(*offset);
+    }
+    let block = image.tls().expect("a thread-local segment").memory_size;
+    assert_ne!(offsets[0], offsets[1]);
+    assert!(offsets.iter().all(|offset| *offset < block), "{offsets:?} in {block}");
 }
 
 #[test]

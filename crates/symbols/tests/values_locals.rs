@@ -10,23 +10,42 @@ use trapline_core::{ImageAddr, LoadBias, ModuleId, VirtAddr};
 use trapline_symbols::{FrameRegisters, Image, PcKind, Variable, VariableKind};
 use values_support::{compile, gdb, hex, load};
 
+use std::path::Path;
 use std::sync::Arc;
 
 /// Where Linux puts the end of the stack when gdb turns randomization off.
 const STACK_END: u64 = 0x7fff_ffff_f000;
 
-/// Variables and members to compare, by the number of inlined calls around
-/// their scope.
-const COMPARED: [(u32, &[&str]); 2] = [
-    (1, &["given", "scale", "product"]),
-    (
-        0,
-        &[
-            "small", "byte", "big", "pt.x", "pt.y", "wide.a", "wide.b", "wide.c", "text",
-            "seventh", "eighth", "calls", "total", "moved.x", "moved.y", "narrow", "i", "shadow",
-        ],
-    ),
-];
+/// A program that stops at `stop_here` and has a global `counter`.
+struct Program {
+    source: &'static str,
+    /// Variables and members to compare, by the number of inlined calls around
+    /// their scope.
+    compared: &'static [(u32, &'static [&'static str])],
+}
+
+const C: Program = Program {
+    source: "locals.c",
+    compared: &[
+        (1, &["given", "scale", "product"]),
+        (
+            0,
+            &[
+                "small", "byte", "big", "pt.x", "pt.y", "wide.a", "wide.b", "wide.c", "text",
+                "seventh", "eighth", "calls", "total", "moved.x", "moved.y", "narrow", "i",
+                "shadow",
+            ],
+        ),
+    ],
+};
+
+const CPP: Program =
+    Program { source: "objects.cpp", compared: &[(0, &["this", "factor", "product", "caught"])] };
+
+const RUST: Program = Program {
+    source: "owned.rs",
+    compared: &[(0, &["product", "owned.price", "owned.count", "small", "factor", "deal_total"])],
+};
 
 /// One stop below a function, as gdb sees the function's frame.
 struct Stop {
@@ -56,13 +75,14 @@ impl Frame for Stop {
 
 /// Stops for the `hit`th time at `stop_here`, `inlined` inlined calls below
 /// the function to look at.
-fn record(flags: &[&str], hit: u32, inlined: u32) -> (Image, Stop) {
-    let program = compile("locals.c", flags);
+fn record(what: &Program, flags: &[&str], hit: u32, inlined: u32) -> (Image, Stop) {
+    let program = compile(what.source, flags);
     let image = load(&program);
     let dump = |what: &str| program.with_extension(what);
     let mut commands: Vec<String> = vec!["break stop_here".into(), "run".into()];
     commands.extend((1..hit).map(|_| "continue".into()));
     commands.push("info proc mappings".into());
+    commands.push("set language c".into());
     commands.push("printf \"stack %#lx\\n\", $rsp-128".into());
     commands.push(format!("dump binary memory {} $rsp-128 {STACK_END:#x}", dump("s").display()));
     commands.push("printf \"data %#lx\\n\", (long)&counter & ~0xfff".into());
@@ -70,9 +90,10 @@ fn record(flags: &[&str], hit: u32, inlined: u32) -> (Image, Stop) {
         "dump binary memory {} (long)&counter&~0xfff ((long)&counter&~0xfff)+0x1000",
         dump("d").display()
     ));
+    commands.push("set language auto".into());
     for around in (0..=inlined).rev() {
         commands.push("up-silently".into());
-        for name in COMPARED.iter().find(|row| row.0 == around).expect("a row").1 {
+        for name in what.compared.iter().find(|row| row.0 == around).expect("a row").1 {
             commands.push(format!("echo var {around} {name}\\n"));
             commands.push(format!("print/x {name}"));
         }
@@ -80,11 +101,18 @@ fn record(flags: &[&str], hit: u32, inlined: u32) -> (Image, Stop) {
     let names: Vec<_> = Reg::general().chain([Reg::Rip]).map(Reg::name).collect();
     commands.push(format!("info registers {}", names.join(" ")));
     let said = gdb(&program, &commands);
-    let stop = parse(&said, &image, |what| std::fs::read(dump(what)).expect("gdb dumped memory"));
+    let read = |part: &str| std::fs::read(dump(part)).expect("gdb dumped memory");
+    let stop = parse(what, &said, &image, &program, read);
     (image, stop)
 }
 
-fn parse(said: &str, image: &Image, read: impl Fn(&str) -> Vec<u8>) -> Stop {
+fn parse(
+    what: &Program,
+    said: &str,
+    image: &Image,
+    path: &Path,
+    read: impl Fn(&str) -> Vec<u8>,
+) -> Stop {
     let value_of =
         |key: &str| said.lines().find_map(|line| hex(line.strip_prefix(key)?)).expect("a value");
     let mut registers = FrameRegisters::default();
@@ -97,18 +125,20 @@ fn parse(said: &str, image: &Image, read: impl Fn(&str) -> Vec<u8>) -> Stop {
             registers.set(reg, Some(value));
         }
     }
-    let mapped = said.lines().find(|line| line.contains("locals-c") && line.contains("0x"));
+    let mapped = said.lines().find(|line| {
+        line.trim_start().starts_with("0x") && line.ends_with(&*path.to_string_lossy())
+    });
     let start = mapped.and_then(|line| hex(line.split_whitespace().next()?)).expect("a mapping");
     Stop {
         registers,
         stack: Bytes { start: VirtAddr::new(value_of("stack ")), data: read("s") },
         data: Bytes { start: VirtAddr::new(value_of("data ")), data: read("d") },
         bias: LoadBias::between(image.image_range().0, VirtAddr::new(start)),
-        said: parse_values(said),
+        said: parse_values(what, said),
     }
 }
 
-fn parse_values(said: &str) -> Vec<(u32, &'static str, Option<u64>)> {
+fn parse_values(what: &Program, said: &str) -> Vec<(u32, &'static str, Option<u64>)> {
     let mut values = Vec::new();
     for part in said.split("var ").skip(1) {
         let mut lines = part.lines();
@@ -116,7 +146,7 @@ fn parse_values(said: &str) -> Vec<(u32, &'static str, Option<u64>)> {
             continue;
         };
         let around = around.parse().expect("a number");
-        let row = COMPARED.iter().find(|row| row.0 == around).expect("a row");
+        let row = what.compared.iter().find(|row| row.0 == around).expect("a row");
         let name = row.1.iter().find(|known| **known == name).expect("a known name");
         let value = lines.next().and_then(|line| hex(line.split_once(" = ")?.1));
         values.push((around, *name, value));
@@ -188,8 +218,8 @@ impl Stop {
 }
 
 /// Every value gdb prints is ours, of which there are at least `least`.
-fn check(flags: &[&str], hit: u32, inlined: u32, least: usize) {
-    let (image, stop) = record(flags, hit, inlined);
+fn check(what: &Program, flags: &[&str], hit: u32, inlined: u32, least: usize) {
+    let (image, stop) = record(what, flags, hit, inlined);
     let variables = stop.variables(&image);
     let mut compared = 0;
     for (around, name, theirs) in &stop.said {
@@ -229,17 +259,43 @@ fn locals_have_the_values_that_gdb_prints() {
         (&["-g", "-O1", "-no-pie"], 5),
         (&["-g", "-Og"], 5),
     ] {
-        check(flags, 1, 1, least);
-        check(flags, 2, 1, least);
-        check(flags, 3, 0, least.min(13));
+        check(&C, flags, 1, 1, least);
+        check(&C, flags, 2, 1, least);
+        check(&C, flags, 3, 0, least.min(13));
     }
     // gdb sees no inlined calls in DWARF 2.
-    check(&["-gdwarf-2", "-gstrict-dwarf", "-O1"], 3, 0, 5);
+    check(&C, &["-gdwarf-2", "-gstrict-dwarf", "-O1"], 3, 0, 5);
+}
+
+#[test]
+fn cpp_and_rust_locals_have_the_values_that_gdb_prints() {
+    for (flags, least) in [(&["-g", "-O0"][..], 4), (&["-g", "-O2"], 1), (&["-gdwarf-4", "-Og"], 1)]
+    {
+        check(&CPP, flags, 1, 0, least);
+    }
+    for (flags, least) in [(&["-g"][..], 6), (&["-g", "-Cdwarf-version=5"], 6)] {
+        check(&RUST, flags, 1, 0, least);
+    }
+}
+
+#[test]
+fn methods_have_their_object() {
+    for (program, name, artificial) in [(CPP, "this", true), (RUST, "self", false)] {
+        let (image, stop) = record(&program, &["-g"], 1, 0);
+        let variables = stop.variables(&image);
+        let object = variables.iter().find(|it| it.name == name).expect("an object");
+        assert_eq!((object.kind, object.artificial), (VariableKind::Argument, artificial));
+        let types = Types(&image);
+        let ty = types.strip(&types.follow(&object.ty).expect("resolves")).expect("strips");
+        let TypeKind::Pointer { target: Some(target), .. } = &ty.kind else { panic!("{ty:?}") };
+        let target = types.strip(&types.follow(target).expect("resolves")).expect("strips");
+        assert!(target.name.ends_with("::Item"), "{target:?}");
+    }
 }
 
 #[test]
 fn scopes_come_innermost_first_with_their_code() {
-    let (image, stop) = record(&["-g", "-O0"], 1, 1);
+    let (image, stop) = record(&C, &["-g", "-O0"], 1, 1);
     let variables = stop.variables(&image);
     let totals: Vec<_> = variables.iter().filter(|it| it.name == "total").collect();
     assert_eq!(totals.len(), 2);
@@ -264,7 +320,7 @@ fn scopes_come_innermost_first_with_their_code() {
 
 #[test]
 fn results_and_globals_are_found() {
-    let (image, stop) = record(&["-g", "-O0"], 3, 0);
+    let (image, stop) = record(&C, &["-g", "-O0"], 3, 0);
     let pc = stop.bias.to_image(VirtAddr::new(stop.registers.get(Reg::Rip).expect("pc")));
     let result = image.function_result_type(pc).expect("debug information");
     assert_eq!(Types(&image).follow(&result).expect("resolves").name, "long int");
