@@ -48,6 +48,10 @@ impl LinuxTarget {
         loop {
             match sys::wait_any() {
                 Ok(Some(status)) => self.statuses.push_back(status),
+                Err(Errno::CHILD) if self.statuses.is_empty() && !self.books.threads.is_empty() => {
+                    let why = "the kernel no longer knows the threads that we trace";
+                    return Err(TargetError::Broken(why.to_owned()));
+                }
                 Ok(None) | Err(Errno::CHILD) => return Ok(!self.statuses.is_empty()),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(TargetError::Broken(format!("waiting: {errno}"))),

@@ -75,7 +75,7 @@ impl LinuxTarget {
             statuses: VecDeque::new(),
             ready: VecDeque::new(),
             sleeper: Sleeper::new()?,
-            raised: Scheduling::REAL_TIME.apply(),
+            raised: Scheduling::REAL_TIME.apply() || Scheduling::AHEAD.apply(),
             scheduling,
             kill_on_exit: true,
             _not_send: PhantomData,

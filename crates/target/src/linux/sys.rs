@@ -365,6 +365,10 @@ impl Scheduling {
     pub(super) const REAL_TIME: Self =
         Self { policy: libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, priority: 1, nice: 0 };
 
+    /// Ordinary scheduling, ahead of everything ordinary.
+    pub(super) const AHEAD: Self =
+        Self { policy: libc::SCHED_OTHER | libc::SCHED_RESET_ON_FORK, priority: 0, nice: -20 };
+
     /// The calling thread's.
     pub(super) fn current() -> Self {
         // SAFETY: takes a plain number.
