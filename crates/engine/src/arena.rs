@@ -8,8 +8,11 @@
 
 use std::collections::BTreeMap;
 
+use trapline_core::memory::{ReadMemory, Unreadable};
+use trapline_core::x64::Registers;
 use trapline_core::{AddrRange, VirtAddr};
-use trapline_patch::relocate::{Slot, Undo};
+use trapline_patch::insn::InsnKind;
+use trapline_patch::relocate::{Boundary, Slot};
 
 /// Bytes of one chunk; a multiple of the page size.
 pub(crate) const CHUNK: u64 = 256 * 1024;
@@ -41,15 +44,26 @@ struct Placed {
 }
 
 /// Where a raw pc stands in a slot.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct InSlot {
-    /// The instruction that the slot stands for.
-    pub(crate) site: VirtAddr,
-    /// First address of the slot.
-    pub(crate) start: VirtAddr,
-    /// The program's own pc that this raw pc stands for; `None` in the middle
-    /// of the instructions that together stand for the displaced one.
-    pub(crate) program_pc: Option<VirtAddr>,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InSlot<'a> {
+    /// The slot.
+    pub(crate) slot: &'a Slot,
+    /// What the pc stands for there.
+    pub(crate) boundary: &'a Boundary,
+}
+
+impl InSlot<'_> {
+    /// Whether the displaced instruction has not run yet.
+    pub(crate) fn is_before(&self) -> bool {
+        self.boundary.original == self.slot.at
+    }
+
+    /// Whether the thread stands right after a displaced system call. If a
+    /// signal or a stop interrupted it, the kernel goes back to the slot's own
+    /// `syscall` to restart it.
+    pub(crate) fn is_after_system_call(&self) -> bool {
+        self.slot.kind == InsnKind::Syscall && !self.is_before()
+    }
 }
 
 impl Arena {
@@ -101,27 +115,36 @@ impl Arena {
     }
 
     /// What a raw pc means, when it is in a slot.
-    pub(crate) fn locate(&self, raw: VirtAddr) -> Option<InSlot> {
+    pub(crate) fn locate(&self, raw: VirtAddr) -> Option<InSlot<'_>> {
         let (&start, placed) = self.slots.range(..=raw).next_back()?;
         let offset = raw.checked_sub(start)?;
         if offset >= placed.slot.bytes.len() as u64 {
             return None;
         }
-        let exact = placed.slot.boundary(raw).filter(|boundary| boundary.undo == Undo::EXACT);
-        Some(InSlot {
-            site: placed.slot.at,
-            start,
-            program_pc: exact.map(|boundary| boundary.original),
-        })
+        Some(InSlot { slot: &placed.slot, boundary: placed.slot.boundary(raw)? })
     }
 
-    /// The program's own pc for a raw one in a slot; that of the displaced
-    /// instruction itself while the slot is in its middle.
-    pub(crate) fn program_pc(&self, raw: VirtAddr) -> Option<VirtAddr> {
+    /// Turns a thread's registers into the program's own when its pc is in a
+    /// slot.
+    ///
+    /// # Errors
+    /// The stack, where the slot keeps registers for a moment, is not readable.
+    pub(crate) fn restore(
+        &self,
+        registers: &mut Registers,
+        memory: &impl ReadMemory,
+    ) -> Result<(), Unreadable> {
         if self.slots.is_empty() {
-            return None;
+            return Ok(());
         }
-        let at = self.locate(raw)?;
-        Some(at.program_pc.unwrap_or(at.site))
+        match self.locate(VirtAddr::new(registers.rip)) {
+            Some(at) => at.boundary.restore(registers, memory),
+            None => Ok(()),
+        }
+    }
+
+    /// The program's own pc for a raw one in a slot.
+    pub(crate) fn program_pc(&self, raw: VirtAddr) -> Option<VirtAddr> {
+        self.locate(raw).map(|at| at.boundary.original)
     }
 }

@@ -187,13 +187,19 @@ pub(super) fn describe(modules: &Modules, frame: &RawFrame, level: usize) -> Fra
 }
 
 impl Session {
-    /// A stopped thread's registers with the program's own pc.
+    /// A stopped thread's registers as the program would have them: those of
+    /// the program's own place when the thread is in a slot of ours.
     pub(super) fn program_registers(&mut self, pid: Pid, tid: Tid) -> Option<Registers> {
-        let process = self.processes.get(&pid)?;
-        let stopped = process.threads.get(&tid)?.stopped()?;
-        let mut registers = self.target.registers(stopped).ok()?;
-        let space = self.spaces.get(&process.space)?;
-        registers.rip = space.program_pc(VirtAddr::new(registers.rip)).get();
+        let mut registers = self.raw_registers(pid, tid)?;
+        let space = self.space_of(pid)?;
+        if space.arena.is_empty() {
+            return Some(registers);
+        }
+        let memory = self.memory(pid)?;
+        // What cannot be restored is shown as it is; the pc at least is right.
+        if space.arena.restore(&mut registers, &memory).is_err() {
+            registers.rip = space.program_pc(VirtAddr::new(registers.rip)).get();
+        }
         Some(registers)
     }
 

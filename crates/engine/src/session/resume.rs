@@ -112,47 +112,54 @@ impl Session {
     /// call that the signal interrupted stays where it is: the kernel restarts
     /// it there.
     pub(super) fn place_signal(&mut self, pid: Pid, tid: Tid, info: SignalInfo) {
-        let Some(mut registers) = self.raw_registers(pid, tid) else { return };
-        let raw = VirtAddr::new(registers.rip);
+        let Some(raw) = self.raw_registers(pid, tid) else { return };
         let Some(space) = self.space_of(pid) else { return };
-        let Some(at) = space.arena.locate(raw) else { return };
+        let Some(at) = space.arena.locate(VirtAddr::new(raw.rip)) else { return };
+        let before = at.is_before();
         if is_synchronous(&info) {
-            registers.rip = at.site.get();
-            self.put_registers(pid, tid, &registers);
-            return;
-        }
-        let done = at.program_pc.is_some_and(|pc| pc != at.site);
-        if done {
-            return;
-        }
-        if let Some(thread) = self.thread_mut(pid, tid)
+            if let Some(registers) = self.program_registers(pid, tid) {
+                self.put_registers(pid, tid, &registers);
+            }
+        } else if before
+            && let Some(thread) = self.thread_mut(pid, tid)
             && thread.signal.is_some()
         {
             thread.leaves_slot = true;
         }
     }
 
-    /// Brings threads that stand in the middle of a slot's instructions to a
-    /// place that stands for a pc of the program. Everything is stopped.
+    /// Brings threads that stand in a slot to the place in the program that
+    /// they stand for. One that has not executed the displaced instruction is
+    /// at its site, already counted there; one that has is behind it. A thread
+    /// interrupted in a displaced system call stays: the kernel restarts the
+    /// call in the slot. Everything is stopped.
     pub(super) fn settle_slots(&mut self) {
         for (pid, tid) in self.all_threads() {
-            for _ in 0..MAX_SLOT_STEPS {
-                if !self.in_middle_of_slot(pid, tid) {
-                    break;
-                }
-                self.step_alone(pid, tid);
-            }
+            self.settle_slot(pid, tid);
         }
     }
 
-    fn in_middle_of_slot(&mut self, pid: Pid, tid: Tid) -> bool {
-        let Some(space) = self.space_of(pid) else { return false };
+    fn settle_slot(&mut self, pid: Pid, tid: Tid) {
+        let Some(space) = self.space_of(pid) else { return };
         if space.arena.is_empty() {
-            return false;
+            return;
         }
-        let Some(registers) = self.raw_registers(pid, tid) else { return false };
-        let Some(space) = self.space_of(pid) else { return false };
-        space.arena.locate(VirtAddr::new(registers.rip)).is_some_and(|at| at.program_pc.is_none())
+        let Some(raw) = self.raw_registers(pid, tid) else { return };
+        let Some(space) = self.space_of(pid) else { return };
+        let Some(at) = space.arena.locate(VirtAddr::new(raw.rip)) else { return };
+        if at.is_after_system_call() {
+            return;
+        }
+        let (before, site) = (at.is_before(), at.slot.at);
+        let armed = space.traps.contains_key(&site);
+        let Some(registers) = self.program_registers(pid, tid) else { return };
+        self.put_registers(pid, tid, &registers);
+        if before
+            && armed
+            && let Some(thread) = self.thread_mut(pid, tid)
+        {
+            thread.counted_at = Some(site);
+        }
     }
 
     /// Moves every thread of a space out of its slots, for good: to the
@@ -164,10 +171,9 @@ impl Session {
             .filter(|(pid, _)| self.processes.get(pid).is_some_and(|p| p.space == id))
             .collect();
         for (pid, tid) in threads {
-            let Some(mut registers) = self.raw_registers(pid, tid) else { continue };
-            let Some(space) = self.spaces.get(&id) else { return };
-            if let Some(pc) = space.arena.program_pc(VirtAddr::new(registers.rip)) {
-                registers.rip = pc.get();
+            let Some(raw) = self.raw_registers(pid, tid) else { continue };
+            let Some(registers) = self.program_registers(pid, tid) else { continue };
+            if registers != raw {
                 self.put_registers(pid, tid, &registers);
             }
         }
@@ -183,6 +189,3 @@ impl Session {
         }
     }
 }
-
-/// More instructions than any slot has.
-const MAX_SLOT_STEPS: usize = 32;

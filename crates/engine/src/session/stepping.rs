@@ -13,7 +13,7 @@ use trapline_core::{Pid, Tid, VirtAddr};
 use trapline_patch::insn::{self, Insn, InsnKind};
 
 use super::run::Verdict;
-use super::{Motion, Session};
+use super::Session;
 use crate::command::CommandError;
 use crate::event::StopReason;
 use crate::process::{ReturnPoint, Step};
@@ -172,6 +172,7 @@ impl Session {
         }
         step.remaining -= 1;
         let finished = step.remaining == 0;
+        self.leave_slot(pid, tid);
         let landing = self.land(pid, tid);
         match landing {
             Verdict::Report(mut reasons) => {
@@ -188,6 +189,17 @@ impl Session {
         }
     }
 
+    /// The displaced instruction is done: the thread goes on in the program.
+    fn leave_slot(&mut self, pid: Pid, tid: Tid) {
+        let raw = self.raw_registers(pid, tid);
+        let registers = self.program_registers(pid, tid);
+        if let (Some(raw), Some(registers)) = (raw, registers)
+            && raw != registers
+        {
+            self.put_registers(pid, tid, &registers);
+        }
+    }
+
     /// A step ended on an instruction that carries a site: that is a pass, as
     /// if the thread had run into it.
     fn land(&mut self, pid: Pid, tid: Tid) -> Verdict {
@@ -196,11 +208,6 @@ impl Session {
         let Some(space) = self.space_of(pid) else { return Verdict::Stay };
         if !space.traps.contains_key(&at) {
             return Verdict::GoOn;
-        }
-        if let Some(raw) = self.raw_registers(pid, tid)
-            && raw.rip != registers.rip
-        {
-            self.put_registers(pid, tid, &registers);
         }
         if let Some(thread) = self.thread_mut(pid, tid) {
             thread.counted_at = Some(at);
@@ -254,24 +261,7 @@ impl Session {
     fn in_unfinished_slot(&mut self, pid: Pid, tid: Tid) -> bool {
         let Some(registers) = self.raw_registers(pid, tid) else { return false };
         let Some(space) = self.space_of(pid) else { return false };
-        space.arena.locate(VirtAddr::new(registers.rip)).is_some_and(|at| at.program_pc.is_none())
-    }
-
-    /// Steps one thread while everything else stays stopped, and waits for it.
-    pub(super) fn step_alone(&mut self, pid: Pid, tid: Tid) {
-        let motion = std::mem::replace(&mut self.motion, Motion::Holding);
-        self.resume_raw(pid, tid, Resume::STEP);
-        while self.thread(pid, tid).is_some_and(crate::process::Thread::is_running) {
-            match self.target.next_event(Wait::Block) {
-                Ok(Some(event)) => self.take(event),
-                Ok(None) => break,
-                Err(error) => {
-                    self.lose_everything(&error.to_string());
-                    break;
-                }
-            }
-        }
-        self.motion = motion;
+        space.arena.locate(VirtAddr::new(registers.rip)).is_some_and(|at| at.is_before())
     }
 
     /// Steps a thread over a trap that has no slot: the trap is out of the code
