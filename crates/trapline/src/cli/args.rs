@@ -93,12 +93,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) stdin: Option<PathBuf>,
     /// The program and its arguments.
-    #[arg(
-        required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "PROGRAM"
-    )]
+    #[arg(required = true, trailing_var_arg = true, value_name = "PROGRAM")]
     pub(crate) program: Vec<OsString>,
 }
 
@@ -173,6 +168,7 @@ mod tests {
         check("trapline attach 0", ErrorKind::ValueValidation);
         check("trapline attach x", ErrorKind::ValueValidation);
         check("trapline attach", ErrorKind::MissingRequiredArgument);
+        check("trapline run --bogus ls", ErrorKind::UnknownArgument);
         check("trapline walk", ErrorKind::InvalidSubcommand);
     }
 }

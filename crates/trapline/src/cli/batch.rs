@@ -208,7 +208,7 @@ fn to_the_end<S: Session>(
     if console.known.main.is_none() {
         console.begin()?;
     }
-    let mut go = plan.auto_continue || (!console.known.went && !(attached && commanded));
+    let mut go = plan.auto_continue || !(console.known.went || attached && commanded);
     if console.known.running {
         console.wait()?;
     }

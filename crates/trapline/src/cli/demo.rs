@@ -25,7 +25,7 @@ const ON_CODE: [(&str, &str); 4] = [
     ("a hardware one, for every 500th hit", "-hw -hits '% 500' deposit"),
     (
         "a log breakpoint, which never stops",
-        "-log '$TNAME brings {amount} to account {account}' -hits '% 400' *deposit",
+        "-log '$TNAME brings {amount} to {account->owner}' -hits '% 400' *deposit",
     ),
 ];
 

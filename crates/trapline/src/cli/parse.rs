@@ -163,7 +163,7 @@ fn breakpoint(word: &str) -> Result<BreakpointId, String> {
         .map_err(|_| format!("`{word}` is not the number of a breakpoint; try `info breakpoints`"))
 }
 
-fn breakpoint_first<'a>(args: &'a str) -> Result<(BreakpointId, &'a str), String> {
+fn breakpoint_first(args: &str) -> Result<(BreakpointId, &str), String> {
     let mut words = Words::new(required(args, "which breakpoint: its number")?);
     let id = breakpoint(words.bare().unwrap_or(""))?;
     Ok((id, words.rest()))

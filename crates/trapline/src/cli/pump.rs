@@ -123,6 +123,7 @@ pub(crate) fn obey_signals(
 
 /// Ends even when the console does not get to it: it may wait for a command
 /// that takes long.
+#[expect(clippy::disallowed_methods, reason = "the session has ended in order before")]
 fn end_soon(session: SessionHandle, signal: Signal) {
     thread::spawn(move || {
         thread::sleep(GRACE);

@@ -197,6 +197,9 @@ fn set_at(location: &LocationInfo) -> String {
 
 /// The statistics at the end of a run.
 pub(crate) fn statistics(all: &[BreakpointInfo]) -> String {
+    if all.is_empty() {
+        return "No breakpoints or watchpoints.".to_owned();
+    }
     let mut rows = table(&["Num", "What", "Passes", "Hits", "Stops", "Errors", "Mechanism", "Why"]);
     for info in all {
         let tally = info.tally;

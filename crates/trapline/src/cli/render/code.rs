@@ -57,7 +57,7 @@ pub(crate) fn instruction(one: &InstructionInfo, raw: bool) -> String {
         (false, false) => "  *",
         (false, true) => "   ",
     };
-    let symbol = one.symbol.as_ref().map(|symbol| format!(" {symbol}")).unwrap_or_default();
+    let symbol = one.symbol.as_ref().map(|symbol| format!(" <{symbol}>")).unwrap_or_default();
     let bytes = if raw { format!("{:<24}\t", memory::hex(&one.bytes)) } else { String::new() };
     let address = styled(paint::ADDRESS, padded(one.address));
     format!("{mark}{address}{symbol}:\t{bytes}{}", one.text)
@@ -104,7 +104,7 @@ mod tests {
             address: VirtAddr::new(address),
             bytes: vec![0x48, 0x89, 0xe5],
             text: "mov    %rsp,%rbp".to_owned(),
-            symbol: Some("<deposit+4>".to_owned()),
+            symbol: Some("deposit+4".to_owned()),
             current,
             breakpoints: breakpoints.iter().copied().map(BreakpointId::new).collect(),
         };
