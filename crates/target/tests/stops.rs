@@ -260,8 +260,9 @@ fn a_stopped_process_is_left_stopped() {
 #[test]
 fn a_stop_signal_stops_every_thread_once() {
     let (mut session, pid) = Session::launch(&format!(
-        "{HEAD} static void *w(void *p) {{ pause(); }}
-        int main(void) {{ pthread_t t; pthread_create(&t, 0, w, 0); usleep(1000);
+        "{HEAD} static volatile int runs;
+        static void *w(void *p) {{ runs = 1; pause(); }}
+        int main(void) {{ pthread_t t; pthread_create(&t, 0, w, 0); while (!runs) usleep(100);
             raise(SIGSTOP); return 4; }}"
     ));
     let mut stopped = 0;

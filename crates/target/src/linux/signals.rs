@@ -9,7 +9,7 @@
 //! block it. Whoever takes it passes it on to every tracer, addressed to the
 //! thread; a signal that was so addressed is not passed on again.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use trapline_core::target::{Result, TargetError, Waker};
@@ -23,6 +23,11 @@ use crate::layout::status::Status;
 /// at a thread that has stopped tracing does no harm (a real-time signal would
 /// kill us), and without another use in this process.
 const WAKE: i32 = libc::SIGURG;
+
+/// Milliseconds between looks at the children while the process has other
+/// tracers: a net under the passing on of signals, which a lone tracer (the
+/// rule outside tests) does without.
+const LOOK_EVERY_AMONG_OTHERS: u16 = 20;
 
 /// Milliseconds between looks at a thread that should have stopped.
 const LOOK_EVERY: u16 = 5;
@@ -45,6 +50,12 @@ pub fn block_signals() {
 /// The mask for programs that we start.
 pub(super) fn initial_mask() -> SignalSet {
     *INITIAL.get_or_init(|| SignalSet::of(&[]))
+}
+
+fn others_exist() -> bool {
+    let own = sys::own_tid();
+    let other = |place: &AtomicI32| ![0, own].contains(&place.load(Ordering::Acquire));
+    TRACERS.iter().any(other)
 }
 
 /// A place in the list of tracer threads, held as long as a target lives.
@@ -76,13 +87,15 @@ impl Sleeper {
         block_signals();
         sys::install_child_handler();
         let (pid, tid) = (sys::own_pid(), sys::own_tid());
-        let free = |place: &&std::sync::atomic::AtomicI32| {
+        let free = |place: &&AtomicI32| {
             place.compare_exchange(0, tid, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         };
         let place = TRACERS.iter().position(|place| free(&place)).ok_or_else(|| {
             let what = "make another target".to_owned();
             TargetError::Refused { what, why: format!("{} exist", TRACERS.len()) }
         })?;
+        // A tracer that was alone until now may sleep without an end.
+        sys::forward_child_signal();
         let flag = Arc::new(Flag { pid, tid, raised: AtomicBool::new(false) });
         Ok(Self { place, flag })
     }
@@ -99,7 +112,7 @@ impl Sleeper {
 
     /// Sleeps until a child has news or somebody wakes us. May return early.
     pub(super) fn sleep(&self) {
-        self.sleep_at_most(None);
+        self.sleep_at_most(others_exist().then_some(LOOK_EVERY_AMONG_OTHERS));
     }
 
     /// The next wait status of one thread that is expected to stop at once.
