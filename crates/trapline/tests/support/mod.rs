@@ -1,0 +1,443 @@
+//! Drives sessions over real programs for the scenario tests, and checks after
+//! each that nothing of ours was left behind.
+//!
+//! A [`Driver`] owns one session, the output files of the program it launches
+//! and everything that was told meanwhile. No wait is without a limit, and none
+//! is a sleep: a test waits for an event, for an answer or for what the program
+//! prints.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use trapline::breakpoint::{Mechanism, Tally};
+use trapline::command::{BreakpointInfo, Reply, Selection, Setting, ThreadInfo};
+use trapline::event::{LogRecord, StopReason, StopReport};
+use trapline::{
+    Access, BreakpointId, Command, Event, ExitStatus, LaunchSpec, Pid, SessionHandle, spec,
+};
+use trapline_testkit::run::MARKER;
+use trapline_testkit::{Background, Debuggee, leaks, run};
+
+/// How long anything may take before the test fails.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a race is run: `TRAPLINE_LOOPS`, else `otherwise`.
+pub fn loops(otherwise: u32) -> u32 {
+    match std::env::var("TRAPLINE_LOOPS") {
+        Ok(text) => text.parse().expect("TRAPLINE_LOOPS is a number"),
+        Err(_) => otherwise,
+    }
+}
+
+/// One session and what it told.
+pub struct Driver {
+    session: Option<SessionHandle>,
+    events: Receiver<Event>,
+    folder: PathBuf,
+    marker: String,
+    launched: Option<(Debuggee, Vec<String>)>,
+    /// The process last started or attached to.
+    pub pid: Option<Pid>,
+    /// Messages of log breakpoints, in order.
+    pub logs: Vec<LogRecord>,
+    /// Warnings, in order.
+    pub warnings: Vec<String>,
+    /// Every other event that no wait took, in order.
+    pub seen: Vec<Event>,
+}
+
+impl Driver {
+    /// A session with nothing in it.
+    pub fn new() -> Self {
+        trapline::prepare_process();
+        let (session, events) = trapline::local_session().expect("a session starts");
+        let (marker, folder) = fresh_folder();
+        Self {
+            session: Some(session),
+            events,
+            folder,
+            marker,
+            launched: None,
+            pid: None,
+            logs: Vec::new(),
+            warnings: Vec::new(),
+            seen: Vec::new(),
+        }
+    }
+
+    /// A session whose program is named but not started, so that breakpoints
+    /// can be set first.
+    pub fn launching(debuggee: &Debuggee, args: &[&str]) -> Self {
+        let mut driver = Self::new();
+        let mut program = driver.launch_spec(debuggee);
+        program.args = args.iter().map(Into::into).collect();
+        driver.ask(Command::Program(program));
+        driver.launched = Some((debuggee.clone(), args.iter().map(ToString::to_string).collect()));
+        driver
+    }
+
+    /// A session with a program stopped before its first instruction.
+    pub fn started(debuggee: &Debuggee, args: &[&str]) -> Self {
+        let mut driver = Self::launching(debuggee, args);
+        driver.run();
+        driver
+    }
+
+    /// A session with a running program taken over; it is stopped.
+    pub fn attached(pid: Pid) -> Self {
+        let mut driver = Self::new();
+        driver.attach(pid);
+        driver
+    }
+
+    fn launch_spec(&self, debuggee: &Debuggee) -> LaunchSpec {
+        LaunchSpec {
+            program: debuggee.path.clone(),
+            environment: BTreeMap::from([(MARKER.into(), Some(self.marker.clone().into()))]),
+            stdout: Some(self.folder.join("stdout")),
+            stderr: Some(self.folder.join("stderr")),
+            stdin: Some("/dev/null".into()),
+            ..LaunchSpec::default()
+        }
+    }
+
+    /// A handle that asks the same session, for other threads.
+    pub fn handle(&self) -> SessionHandle {
+        self.session.clone().expect("the session was not dropped")
+    }
+
+    /// Asks, and expects it to be done.
+    #[track_caller]
+    pub fn ask(&self, command: Command) -> Reply {
+        let what = format!("{command:?}");
+        self.try_ask(command).unwrap_or_else(|why| panic!("{what}: {why}"))
+    }
+
+    /// Asks.
+    pub fn try_ask(&self, command: Command) -> Result<Reply, String> {
+        let session = self.session.as_ref().expect("the session was not dropped");
+        session.request(command).map_err(|error| error.message)
+    }
+
+    /// Starts the program; it stands before its first instruction.
+    #[track_caller]
+    pub fn run(&mut self) -> Pid {
+        self.started_by(Command::Run)
+    }
+
+    /// Takes over a process; it is stopped.
+    #[track_caller]
+    pub fn attach(&mut self, pid: Pid) -> Pid {
+        self.started_by(Command::Attach(pid))
+    }
+
+    #[track_caller]
+    fn started_by(&mut self, command: Command) -> Pid {
+        let Reply::Started { pid } = self.ask(command) else { panic!("not started") };
+        self.pid = Some(pid);
+        pid
+    }
+
+    /// Changes a setting.
+    #[track_caller]
+    pub fn set(&self, setting: Setting) {
+        self.ask(Command::Set(setting));
+    }
+
+    /// Sets a breakpoint on code, written as `break` takes it.
+    #[track_caller]
+    pub fn break_at(&self, text: &str) -> BreakpointId {
+        self.add(spec::code(text).unwrap_or_else(|why| panic!("{text}: {why}")))
+    }
+
+    /// Sets a watch, written as `watch` takes it.
+    #[track_caller]
+    pub fn watch(&self, text: &str, access: Access) -> BreakpointId {
+        self.add(spec::data(text, access).unwrap_or_else(|why| panic!("{text}: {why}")))
+    }
+
+    #[track_caller]
+    fn add(&self, spec: trapline::breakpoint::BreakpointSpec) -> BreakpointId {
+        let Reply::Breakpoint(info) = self.ask(Command::Break(spec)) else {
+            panic!("not a breakpoint")
+        };
+        info.id
+    }
+
+    /// Removes a breakpoint.
+    #[track_caller]
+    pub fn delete(&self, id: BreakpointId) {
+        self.ask(Command::Delete(Selection::Breakpoints(vec![id])));
+    }
+
+    /// A breakpoint as it stands.
+    #[track_caller]
+    pub fn breakpoint(&self, id: BreakpointId) -> BreakpointInfo {
+        let Reply::Breakpoints(all) = self.ask(Command::Breakpoints) else {
+            panic!("not breakpoints")
+        };
+        all.into_iter().find(|info| info.id == id).unwrap_or_else(|| panic!("no breakpoint {id}"))
+    }
+
+    /// What happened at a breakpoint.
+    #[track_caller]
+    pub fn tally(&self, id: BreakpointId) -> Tally {
+        self.breakpoint(id).tally
+    }
+
+    /// What serves the breakpoint's first location.
+    #[track_caller]
+    pub fn mechanism(&self, id: BreakpointId) -> Option<Mechanism> {
+        self.breakpoint(id).locations.first()?.mechanism
+    }
+
+    /// All threads.
+    #[track_caller]
+    pub fn threads(&self) -> Vec<ThreadInfo> {
+        let Reply::Threads(threads) = self.ask(Command::Threads) else { panic!("not threads") };
+        threads
+    }
+
+    /// The value of an expression in the selected frame, as printed.
+    #[track_caller]
+    pub fn print(&self, expression: &str) -> String {
+        let command = Command::Print { expression: expression.to_owned(), format: None };
+        let Reply::Value { text, .. } = self.ask(command) else { panic!("not a value") };
+        text
+    }
+
+    /// The next event; logs and warnings are also kept.
+    #[track_caller]
+    pub fn next_event(&mut self) -> Event {
+        let event = self
+            .events
+            .recv_timeout(PATIENCE)
+            .unwrap_or_else(|why| panic!("{why} waiting for an event; warned {:?}", self.warnings));
+        match &event {
+            Event::Log(record) => self.logs.push(record.clone()),
+            Event::Warning(text) => self.warnings.push(text.clone()),
+            _ => {}
+        }
+        event
+    }
+
+    /// Waits for the first event that `pick` wants; the others go to `seen`.
+    #[track_caller]
+    pub fn wait_for<T>(&mut self, mut pick: impl FnMut(&Event) -> Option<T>) -> T {
+        loop {
+            let event = self.next_event();
+            if let Some(found) = pick(&event) {
+                return found;
+            }
+            self.seen.push(event);
+        }
+    }
+
+    /// Lets the program run.
+    #[track_caller]
+    pub fn go(&self) {
+        self.ask(Command::Continue);
+    }
+
+    /// Lets the program run until it stops.
+    ///
+    /// # Panics
+    /// When it ends instead.
+    #[track_caller]
+    pub fn go_to_stop(&mut self) -> StopReport {
+        self.go();
+        self.next_stop()
+    }
+
+    /// The next stop.
+    ///
+    /// # Panics
+    /// When the program ends first.
+    #[track_caller]
+    pub fn next_stop(&mut self) -> StopReport {
+        match self.stop_or_end() {
+            Ok(stop) => stop,
+            Err(status) => panic!("ended ({status}) instead of stopping: {}", self.output()),
+        }
+    }
+
+    /// The next stop, or how the last process ended.
+    #[track_caller]
+    pub fn stop_or_end(&mut self) -> Result<StopReport, ExitStatus> {
+        self.wait_for(|event| match event {
+            Event::Stopped(stop) => Some(Ok((**stop).clone())),
+            Event::ProcessExited { status, last: true, .. } => Some(Err(*status)),
+            _ => None,
+        })
+    }
+
+    /// Lets the program run to its end.
+    ///
+    /// # Panics
+    /// When it stops, or ends otherwise than with code 0.
+    #[track_caller]
+    pub fn go_to_end(&mut self) {
+        let status = self.go_to_end_through(|_, stop| panic!("stopped: {:?}", stop.reasons));
+        assert_eq!(status, ExitStatus::Exited(0), "{}", self.output());
+    }
+
+    /// Lets the program run to its end, going on after each stop once
+    /// `at_stop` has seen it.
+    #[track_caller]
+    pub fn go_to_end_through(
+        &mut self,
+        mut at_stop: impl FnMut(&mut Self, &StopReport),
+    ) -> ExitStatus {
+        loop {
+            self.go();
+            match self.stop_or_end() {
+                Ok(stop) => at_stop(self, &stop),
+                Err(status) => return status,
+            }
+        }
+    }
+
+    /// What the launched program wrote to standard output so far.
+    pub fn output(&self) -> String {
+        fs::read_to_string(self.folder.join("stdout")).unwrap_or_default()
+    }
+
+    /// The number that the program printed as `key=`.
+    #[track_caller]
+    pub fn said(&self, key: &str) -> u64 {
+        number_in(&self.output(), key)
+    }
+
+    /// Checks that the launched program wrote what it writes with nobody
+    /// watching.
+    #[track_caller]
+    pub fn output_is_as_undebugged(&self) {
+        let (debuggee, args) = self.launched.as_ref().expect("a program was launched");
+        let alone = run(debuggee.command().args(args), PATIENCE);
+        assert_eq!(self.output(), alone.stdout);
+    }
+
+    /// Lets go of everything.
+    #[track_caller]
+    pub fn detach(&self) {
+        self.ask(Command::Detach(None));
+    }
+
+    /// Ends the session by request and checks that nothing it launched lives.
+    #[track_caller]
+    pub fn quit(mut self) {
+        self.ask(Command::Quit);
+        self.wait_for(|event| matches!(event, Event::SessionEnded).then_some(()));
+        self.session = None;
+        leaks::no_stray_processes(&self.marker);
+    }
+
+    /// Ends the session by dropping its last handle.
+    ///
+    /// # Panics
+    /// When it does not end.
+    #[track_caller]
+    pub fn abandon(mut self) {
+        self.session = None;
+        self.wait_for(|event| matches!(event, Event::SessionEnded).then_some(()));
+    }
+
+    /// What the processes that this session launched carry in their
+    /// environment as [`MARKER`].
+    pub fn marker(&self) -> &str {
+        &self.marker
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Ends the session first: what it launched writes into the folder.
+        self.session = None;
+        // Litter in the temporary folder is no reason to fail a test.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn fresh_folder() -> (String, PathBuf) {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    let serial = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let marker = format!("scenario-{}-{serial}", std::process::id());
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(&marker);
+    fs::create_dir_all(&folder).expect("the folder for test files is writable");
+    (marker, folder)
+}
+
+/// The number that a program printed as `key=`, wherever it stands.
+#[track_caller]
+pub fn number_in(output: &str, key: &str) -> u64 {
+    let wanted = format!("{key}=");
+    output
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix(&wanted)?.parse().ok())
+        .unwrap_or_else(|| panic!("no number {key} in:\n{output}"))
+}
+
+/// The breakpoints that a stop names.
+pub fn hit(stop: &StopReport) -> Vec<BreakpointId> {
+    let id = |reason: &StopReason| match reason {
+        StopReason::Breakpoint { id, .. } | StopReason::Data { id, .. } => Some(*id),
+        _ => None,
+    };
+    stop.reasons.iter().filter_map(id).collect()
+}
+
+/// Checks that a process which was let go is as if nobody had been there: no
+/// tracer, the text of `debuggee` as on disk, and no mapping that was not there
+/// `before`.
+#[track_caller]
+pub fn is_untouched(pid: Pid, debuggee: &Debuggee, before: &[leaks::Mapping]) {
+    assert_eq!(leaks::tracer(pid), None, "{pid} is still traced");
+    leaks::text_is_pristine(pid, &debuggee.image);
+    no_new_code(pid, before);
+}
+
+/// Checks that no executable mapping appeared since `before` was taken.
+#[track_caller]
+pub fn no_new_code(pid: Pid, before: &[leaks::Mapping]) {
+    let known: Vec<_> = before.iter().map(|mapping| mapping.range).collect();
+    let new: Vec<_> = leaks::mappings(pid)
+        .into_iter()
+        .filter(|mapping| mapping.is_executable() && !known.contains(&mapping.range))
+        .collect();
+    assert!(new.is_empty(), "new code in {pid}: {new:?}");
+}
+
+/// Starts a program that nobody debugs yet and waits until it says `ready`.
+#[track_caller]
+pub fn running(debuggee: &Debuggee, args: &[&str]) -> Background {
+    let background = Background::spawn_waiting(debuggee.command().args(args));
+    background.wait_for("ready", PATIENCE);
+    background
+}
+
+/// Waits for what another process does; there is no event to wait for.
+#[track_caller]
+pub fn eventually<T: Debug>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(start.elapsed() < PATIENCE, "still not: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Sends a signal with kill(1).
+#[track_caller]
+pub fn send(signal: &str, pid: Pid) {
+    let sent = std::process::Command::new("kill").args([signal, &pid.to_string()]).status();
+    assert!(sent.unwrap().success(), "kill {signal} {pid}");
+}
