@@ -35,13 +35,11 @@ impl<S: Session> Console<S> {
         match action {
             Action::Run { args, at_main, background } => {
                 self.run_program(args, at_main, lines)?;
-                self.resume(Command::Continue)?;
-                Ok(if background { Flow::Background } else { Flow::Running })
+                self.go_on(background)
             }
             Action::Continue { skip, background } => {
                 self.skip_hits(skip)?;
-                self.resume(Command::Continue)?;
-                Ok(if background { Flow::Background } else { Flow::Running })
+                self.go_on(background)
             }
             Action::Step { count, over_calls } => {
                 self.resume(Command::StepInstruction { count, over_calls })?;
@@ -200,25 +198,38 @@ impl<S: Session> Console<S> {
         self.session.request(Command::Change(id, Change::Ignore(skip))).map(drop)
     }
 
-    /// Lets the program run.
+    fn go_on(&mut self, background: bool) -> Result<Flow, CommandError> {
+        if background {
+            // The prompt keeps the terminal.
+            self.let_run(Command::Continue)?;
+            return Ok(Flow::Background);
+        }
+        self.resume(Command::Continue)?;
+        Ok(Flow::Running)
+    }
+
+    /// Lets the program run, with the terminal.
+    ///
+    /// # Errors
+    /// Why it cannot; it still stands.
     pub(crate) fn resume(&mut self, command: Command) -> Result<(), CommandError> {
-        self.remember_mechanisms();
         if let Some(pid) = self.known.launched {
             self.session.lend_terminal(pid);
         }
-        let done = self.session.request(command);
-        match done {
-            Ok(_) => {
-                self.known.running = true;
-                self.known.went = true;
-                self.known.stop = None;
-                Ok(())
-            }
-            Err(error) => {
-                self.session.take_terminal();
-                Err(error)
-            }
+        let done = self.let_run(command);
+        if done.is_err() {
+            self.session.take_terminal();
         }
+        done
+    }
+
+    fn let_run(&mut self, command: Command) -> Result<(), CommandError> {
+        self.remember_mechanisms();
+        self.session.request(command)?;
+        self.known.running = true;
+        self.known.went = true;
+        self.known.stop = None;
+        Ok(())
     }
 
     /// Once a process: what serves each breakpoint, for the table at its end.

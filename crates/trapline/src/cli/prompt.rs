@@ -69,6 +69,7 @@ fn converse(console: &mut Console<SessionHandle>, input: &mut Input, ending: &En
                 continue;
             }
             Typed::End => "quit".to_owned(),
+            Typed::Gone => return,
         };
         let line = if line.trim().is_empty() { last.clone() } else { line };
         last = repeated(&line);
@@ -110,6 +111,8 @@ enum Typed {
     News,
     Interrupt,
     End,
+    /// The terminal is gone; nobody can be asked.
+    Gone,
 }
 
 /// A line editor, or plain lines when standard input is no terminal.
@@ -134,8 +137,8 @@ impl Input {
                 Ok(Signal::Success(line) | Signal::HostCommand(line)) => Typed::Line(line),
                 Ok(Signal::CtrlC) => Typed::Interrupt,
                 Ok(Signal::ExternalBreak(_)) => Typed::News,
-                // A terminal that is gone is the end as well.
-                Ok(_) | Err(_) => Typed::End,
+                Ok(_) => Typed::End,
+                Err(_) => Typed::Gone,
             },
         }
     }
@@ -148,7 +151,7 @@ impl Lines for Input {
                 Typed::Line(line) => return Some(line),
                 // It will be shown when the prompt is back.
                 Typed::News => {}
-                Typed::Interrupt | Typed::End => return None,
+                Typed::Interrupt | Typed::End | Typed::Gone => return None,
             }
         }
     }

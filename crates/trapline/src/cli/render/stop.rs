@@ -188,7 +188,8 @@ pub(crate) fn notice(event: &Event) -> Option<String> {
         Event::SignalSeen { tid, info } => {
             format!("[Thread {tid} received signal {}]", signal(info).trim_end_matches('.'))
         }
-        Event::BreakpointChanged { id, what, .. } => format!("Breakpoint {id}: {what}"),
+        // One that is gone said so at its stop.
+        Event::BreakpointChanged { id, what, deleted: false } => format!("Breakpoint {id}: {what}"),
         Event::Warning(text) => format!("{} {text}", styled(paint::WARNING, "warning:")),
         _ => return None,
     })
