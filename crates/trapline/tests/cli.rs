@@ -1,0 +1,93 @@
+//! The program as a user meets it: exit codes, the program's own output left
+//! alone, one clear line for bad input, and the demonstration.
+
+use std::process::{Command, Output};
+
+fn trapline(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_trapline")).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_batch_run_exits_as_the_program_does_and_leaves_its_output_alone() {
+    let check = |script: &str, code: i32, output: &str| {
+        let ran = trapline(&["run", "--batch", "--", "/bin/sh", "-c", script]);
+        assert_eq!(ran.status.code(), Some(code), "{script}: {}", text(&ran.stderr));
+        assert_eq!(text(&ran.stdout), output, "{script}");
+    };
+    check("exit 0", 0, "");
+    check("echo out; exit 7", 7, "out\n");
+    check("kill -9 $$", 137, "");
+    check("echo \"$0\" err >&2", 0, "");
+}
+
+#[test]
+fn bad_input_gets_one_line_and_its_exit_code() {
+    let check = |arguments: &[&str], code: i32, expected: &str| {
+        let ran = trapline(arguments);
+        let said = text(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+        if code == 1 {
+            assert_eq!(said.lines().count(), 1, "{arguments:?}: {said}");
+        }
+        assert!(ran.stdout.is_empty());
+    };
+    check(&["run", "--batch", "/no/such"], 1, "/no/such");
+    check(&["run", "--batch", "/etc/passwd"], 1, "/etc/passwd");
+    check(&["attach", "--batch", "2147483647"], 1, "2147483647");
+    check(&["run", "--batch", "-b", "-fast f", "/bin/true"], 1, "`-fast` is not a breakpoint flag");
+    check(&["run", "--batch", "-x", "/no/script", "/bin/true"], 1, "/no/script");
+    check(&["run", "--batch", "--json=/no/dir/x", "/bin/true"], 1, "/no/dir/x");
+    check(&["run", "--batch", "-e", "frobnicate", "/bin/true"], 1, "`frobnicate`");
+    check(&["run"], 2, "Usage");
+    check(&["run", "--bogus", "/bin/true"], 2, "--bogus");
+    check(&["walk"], 2, "walk");
+}
+
+#[test]
+fn json_lines_end_with_the_breakpoints() {
+    let program = trapline_testkit::Debuggee::build("demo_bank");
+    let path = program.path.to_str().unwrap();
+    let wishes = ["run", "--batch", "--auto-continue", "--json=-", "--stdout", "/dev/null"];
+    let specs = ["-b", "-hits '== 7' deposit", "-b", "-log 'w {amount}' -hits '% 1000' withdraw"];
+    let ran = trapline(&[&wishes[..], &specs[..], &[path]].concat());
+    let said = text(&ran.stdout);
+    let lines: Vec<serde_json::Value> =
+        said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let count = |event: &str| lines.iter().filter(|line| line["event"] == event).count();
+    assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
+    assert_eq!([count("stopped"), count("log"), count("exited")], [1, 2, 1], "{said}");
+    let tallies: Vec<_> = lines
+        .iter()
+        .filter(|line| line["event"] == "breakpoint")
+        .map(|line| [&line["passes"], &line["hits"], &line["stops"]].map(|n| n.as_u64().unwrap()))
+        .collect();
+    assert_eq!(tallies, [[2000, 2000, 1], [2000, 2000, 0]], "{said}");
+}
+
+#[test]
+fn the_demonstration_shows_both_views_of_memory() {
+    let ran = trapline(&["demo"]);
+    let said = text(&ran.stdout);
+    assert_eq!(ran.status.code(), Some(0), "{said}{}", text(&ran.stderr));
+    let view = |who: &str| {
+        let line = said.lines().find_map(|line| line.trim().strip_prefix(who));
+        line.unwrap_or_else(|| panic!("{who} is missing in {said}")).trim().to_owned()
+    };
+    let (ours, theirs) = (view("seen by the debugger"), view("seen by the program"));
+    assert!(theirs.starts_with("cc "), "{theirs}");
+    assert!(!ours.starts_with("cc ") && ours[2..] == theirs[2..], "{ours} / {theirs}");
+    assert!(said.contains("deposits=2000"), "{said}");
+}
+
+#[test]
+fn completions_are_made_for_every_shell() {
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = trapline(&["completions", shell]);
+        assert!(ran.status.success() && text(&ran.stdout).contains("auto-continue"), "{shell}");
+    }
+}
