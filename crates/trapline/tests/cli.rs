@@ -4,11 +4,12 @@
 use std::process::{Command, Output};
 
 fn trapline(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_trapline")).args(arguments).output().unwrap()
+    let program = env!("CARGO_BIN_EXE_trapline");
+    Command::new(program).args(arguments).output().expect("cargo has built the program")
 }
 
 fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
+    std::str::from_utf8(bytes).expect("we write UTF-8")
 }
 
 #[test]
