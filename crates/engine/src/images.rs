@@ -9,8 +9,9 @@ use trapline_symbols::{Image, LoadError, LoadOptions, Progress, ProgressFn};
 
 use crate::event::Event;
 
-/// Which file, in which version: device and inode tell files of one name
-/// apart, size and time of change tell a file from its replacement.
+/// Which file, in which version: the path without links, so that a program
+/// started by a link is the file that is mapped; size and time of change tell
+/// a file from its replacement.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct FileKey {
     path: PathBuf,
@@ -48,7 +49,8 @@ impl Images {
     pub(crate) fn open(&mut self, path: &Path) -> Result<Arc<Image>, LoadError> {
         let metadata = std::fs::metadata(path).ok();
         let key = FileKey {
-            path: path.to_owned(),
+            // A path that cannot be followed is its own name.
+            path: std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
             len: metadata.as_ref().map_or(0, std::fs::Metadata::len),
             modified: metadata.and_then(|metadata| metadata.modified().ok()),
         };
