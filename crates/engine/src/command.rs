@@ -157,6 +157,13 @@ pub enum Command {
         /// At most this many.
         limit: usize,
     },
+    /// Runs everything for `run_millis`, then stops and resumes it once, and
+    /// leaves it stopped: what a hold costs here. Answer: [`Reply::Duration`],
+    /// from the first request to stop to the last resumption.
+    TimeHold {
+        /// How long the threads run before.
+        run_millis: u64,
+    },
     /// Ends the session: removes every site, then lets go of attached
     /// processes and kills launched ones (or lets them go, by setting).
     Quit,
@@ -326,6 +333,11 @@ pub enum Reply {
     Settings(Vec<(String, String)>),
     /// Names for completion.
     Names(Vec<String>),
+    /// How long something took.
+    Duration {
+        /// In nanoseconds.
+        nanos: u64,
+    },
 }
 
 /// How a signal is treated.

@@ -1,7 +1,10 @@
 //! Which method answers which command. A flat table and nothing else.
 
+use std::time::{Duration, Instant};
+
 use trapline_core::Pid;
 use trapline_core::stop::Signal;
+use trapline_core::target::Wait;
 
 use super::{Motion, Session};
 use crate::command::{Command, CommandError, Reply, ResumePolicy};
@@ -56,6 +59,7 @@ impl Session {
             }
             Command::Settings => Ok(self.show_settings()),
             Command::Complete { kind, prefix, limit } => Ok(self.complete(kind, &prefix, limit)),
+            Command::TimeHold { run_millis } => self.time_hold(run_millis),
             Command::Quit => {
                 self.over = true;
                 Ok(Reply::Done)
@@ -102,6 +106,28 @@ impl Session {
             self.let_run();
         }
         Ok(Reply::Done)
+    }
+
+    /// Measures one stop and resumption of everything. Events that arrive while
+    /// it runs are taken as always; a stop of the user's ends it early.
+    fn time_hold(&mut self, run_millis: u64) -> Result<Reply, CommandError> {
+        self.must_be_held()?;
+        self.let_run();
+        let until = Instant::now() + Duration::from_millis(run_millis);
+        while Instant::now() < until && self.motion == Motion::Running {
+            match self.target.next_event(Wait::Poll)? {
+                Some(event) => self.take(event),
+                None => std::thread::sleep(Duration::from_micros(200)),
+            }
+            self.report_if_due();
+        }
+        let began = Instant::now();
+        self.hold();
+        self.let_run();
+        let took = began.elapsed();
+        self.hold();
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        Ok(Reply::Duration { nanos })
     }
 
     /// The thread an interrupt shows: the selected one, else a leader.

@@ -249,6 +249,9 @@ impl Session {
 
     /// A signal is about to be delivered.
     pub(super) fn judge_signal(&mut self, pid: Pid, tid: Tid, info: SignalInfo) -> Verdict {
+        if self.wait_outside_slot(pid, tid, info) {
+            return Verdict::GoOn;
+        }
         let debuggee = self.processes.get(&pid).is_some_and(Process::is_debuggee);
         let policy = self.signals.get(info.signal);
         if policy.pass || !debuggee {
@@ -256,7 +259,6 @@ impl Session {
                 thread.signal = Some(info.signal);
             }
         }
-        self.place_signal(pid, tid, info);
         if !debuggee {
             return Verdict::GoOn;
         }

@@ -60,11 +60,8 @@ impl Session {
             return;
         }
         let Some(thread) = self.thread_mut(pid, tid) else { return };
-        let how = if thread.signal.is_some() && thread.leaves_slot {
-            Resume::STEP
-        } else {
-            Resume { step: thread.step.is_some(), signal: thread.signal.take() }
-        };
+        let step = thread.step.is_some() || thread.leaves_slot;
+        let how = Resume { step, signal: thread.signal.take() };
         self.resume_raw(pid, tid, how);
     }
 
@@ -103,7 +100,8 @@ impl Session {
         true
     }
 
-    /// Decides where a signal finds its thread when the thread is in a slot.
+    /// Decides where a signal finds its thread when the thread is in a slot;
+    /// `true` when it has to wait.
     ///
     /// A handler sees the interrupted pc. An instruction that raised the
     /// signal itself is reported at its own place. Any other signal waits
@@ -111,21 +109,28 @@ impl Session {
     /// handler does not run into the trap a second time. A displaced system
     /// call that the signal interrupted stays where it is: the kernel restarts
     /// it there.
-    pub(super) fn place_signal(&mut self, pid: Pid, tid: Tid, info: SignalInfo) {
-        let Some(raw) = self.raw_registers(pid, tid) else { return };
-        let Some(space) = self.space_of(pid) else { return };
-        let Some(at) = space.arena.locate(VirtAddr::new(raw.rip)) else { return };
+    pub(super) fn wait_outside_slot(&mut self, pid: Pid, tid: Tid, info: SignalInfo) -> bool {
+        let Some(raw) = self.raw_registers(pid, tid) else { return false };
+        let Some(space) = self.space_of(pid) else { return false };
+        let Some(at) = space.arena.locate(VirtAddr::new(raw.rip)) else { return false };
         let before = at.is_before();
         if is_synchronous(&info) {
             if let Some(registers) = self.program_registers(pid, tid) {
                 self.put_registers(pid, tid, &registers);
             }
-        } else if before
-            && let Some(thread) = self.thread_mut(pid, tid)
-            && thread.signal.is_some()
-        {
-            thread.leaves_slot = true;
+            return false;
         }
+        before && self.defer_signal(pid, tid)
+    }
+
+    /// Has the target bring the signal again once the thread has left its slot.
+    fn defer_signal(&mut self, pid: Pid, tid: Tid) -> bool {
+        let Some(process) = self.processes.get_mut(&pid) else { return false };
+        let Some(thread) = process.threads.get_mut(&tid) else { return false };
+        let Some(stopped) = thread.stopped() else { return false };
+        let deferred = self.target.defer_signal(stopped).is_ok();
+        thread.leaves_slot = deferred;
+        deferred
     }
 
     /// Brings threads that stand in a slot to the place in the program that

@@ -12,8 +12,8 @@ use trapline_core::x64::{MAX_INSTRUCTION, Registers, flags};
 use trapline_core::{Pid, Tid, VirtAddr};
 use trapline_patch::insn::{self, Insn, InsnKind};
 
-use super::run::Verdict;
 use super::Session;
+use super::run::Verdict;
 use crate::command::CommandError;
 use crate::event::StopReason;
 use crate::process::{ReturnPoint, Step};
