@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use trapline_core::overlay::Overlay;
 use trapline_core::plan::{Owner, Site, SiteWhat};
-use trapline_core::x64::debug::{DebugRegisters, SLOTS, Slot};
+use trapline_core::x64::debug::{DebugRegisters, SLOTS, Slot, SlotKind};
 use trapline_core::{AddrRange, ImageAddr, LoadBias, ModuleId, Tid, VirtAddr};
 use trapline_symbols::Image;
 
@@ -122,6 +122,19 @@ impl Space {
             }
         }
         registers
+    }
+
+    /// Whether executing the instruction at an address is a pass for a thread.
+    pub(crate) fn has_site(&self, tid: Tid, at: VirtAddr) -> bool {
+        self.traps.contains_key(&at) || self.execute_owners(tid, at).next().is_some()
+    }
+
+    /// The owners of the debug registers that match a thread's executing the
+    /// instruction at an address.
+    pub(crate) fn execute_owners(&self, tid: Tid, at: VirtAddr) -> impl Iterator<Item = Owner> {
+        self.slots_for(tid)
+            .filter(move |(_, slot, _)| slot.kind == SlotKind::Execute && slot.addr == at)
+            .flat_map(|(_, _, site)| site.owners.iter().copied())
     }
 
     /// The debug-register sites that are armed on a thread.

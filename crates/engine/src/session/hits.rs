@@ -100,25 +100,17 @@ impl Session {
         registers: &Registers,
         mechanism: Mechanism,
     ) -> Verdict {
-        let mut reasons = Vec::new();
-        let mut stay = false;
+        let mut verdict = Verdict::GoOn;
         for owner in owners {
-            match *owner {
+            verdict = verdict.join(match *owner {
                 Owner::Location(id) => {
-                    reasons.extend(self.ask_location(pid, tid, id, registers, mechanism));
+                    let reason = self.ask_location(pid, tid, id, registers, mechanism);
+                    Verdict::about(reason.into_iter().collect())
                 }
-                Owner::Internal(number) => match self.judge_internal(pid, tid, number, registers) {
-                    Verdict::Report(more) => reasons.extend(more),
-                    Verdict::Stay => stay = true,
-                    Verdict::GoOn => {}
-                },
-            }
+                Owner::Internal(number) => self.judge_internal(pid, tid, number, registers),
+            });
         }
-        match (reasons.is_empty(), stay) {
-            (false, _) => Verdict::Report(reasons),
-            (true, true) => Verdict::Stay,
-            (true, false) => Verdict::GoOn,
-        }
+        verdict
     }
 
     fn ask_location(

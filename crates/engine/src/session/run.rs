@@ -28,6 +28,26 @@ pub(super) enum Verdict {
     Report(Vec<StopReason>),
 }
 
+impl Verdict {
+    /// What two causes of one stop mean together.
+    pub(super) fn join(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Report(mut reasons), Self::Report(more)) => {
+                reasons.extend(more);
+                Self::Report(reasons)
+            }
+            (Self::Report(reasons), _) | (_, Self::Report(reasons)) => Self::Report(reasons),
+            (Self::Stay, _) | (_, Self::Stay) => Self::Stay,
+            (Self::GoOn, Self::GoOn) => Self::GoOn,
+        }
+    }
+
+    /// A report, when there is something to report.
+    pub(super) fn about(reasons: Vec<StopReason>) -> Self {
+        if reasons.is_empty() { Self::GoOn } else { Self::Report(reasons) }
+    }
+}
+
 impl Session {
     /// Puts an event into the books and lets its consequences happen.
     pub(super) fn take(&mut self, event: TargetEvent) {
@@ -232,10 +252,15 @@ impl Session {
         let (commands, auto_continue) = self.finish_stops(&reasons);
         let frame = self.innermost_frame(pid, tid);
         let words = crate::breakpoints::describe_reasons(&reasons);
+        // A site that is already there and has not been counted is still to be
+        // passed; one that the user sets here from now on is not, as in gdb.
+        let due = self.space_of(pid).is_some_and(|space| space.has_site(tid, frame.pc));
         let number = match self.thread_mut(pid, tid) {
             Some(thread) => {
                 thread.stopped_for = words;
-                thread.counted_at.get_or_insert(frame.pc);
+                if thread.counted_at.is_none() && !due {
+                    thread.counted_at = Some(frame.pc);
+                }
                 thread.number
             }
             None => 0,

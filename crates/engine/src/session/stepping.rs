@@ -75,27 +75,14 @@ impl Session {
     /// A debug exception: debug registers matched, a step ended, or both.
     pub(super) fn judge_debug(&mut self, pid: Pid, tid: Tid, status: DebugStatus) -> Verdict {
         let Some(registers) = self.program_registers(pid, tid) else { return Verdict::Stay };
-        let mut reasons = Vec::new();
-        let mut stay = false;
+        let mut verdict = Verdict::GoOn;
         if status.any_slot() {
-            match self.judge_slots(pid, tid, status, &registers) {
-                Verdict::Report(more) => reasons.extend(more),
-                Verdict::Stay => stay = true,
-                Verdict::GoOn => {}
-            }
+            verdict = verdict.join(self.judge_slots(pid, tid, status, &registers));
         }
         if status.single_step {
-            match self.judge_step(pid, tid) {
-                Verdict::Report(more) => reasons.extend(more),
-                Verdict::Stay => stay = true,
-                Verdict::GoOn => {}
-            }
+            verdict = verdict.join(self.judge_step(pid, tid));
         }
-        match (reasons.is_empty(), stay) {
-            (false, _) => Verdict::Report(reasons),
-            (true, true) => Verdict::Stay,
-            (true, false) => Verdict::GoOn,
-        }
+        verdict
     }
 
     /// Execute slots that matched are passes of the instruction at the pc; data
@@ -123,39 +110,33 @@ impl Session {
                 _ => data = true,
             }
         }
-        let mut reasons = Vec::new();
+        let mut verdict = Verdict::GoOn;
         if !owners.is_empty() {
-            reasons.extend(self.execute_slot_hit(pid, tid, pc, &owners, registers));
+            verdict = verdict.join(self.reach(pid, tid, pc, &owners, registers));
         }
         if data {
-            reasons.extend(self.data_hit(pid, tid, status, registers));
+            let reasons = self.data_hit(pid, tid, status, registers);
+            verdict = verdict.join(Verdict::about(reasons));
         }
-        if reasons.is_empty() { Verdict::GoOn } else { Verdict::Report(reasons) }
+        verdict
     }
 
-    /// The instruction at `pc` is about to run. A trap at the same place is
-    /// passed in the same breath, so that one pass is one stop.
-    fn execute_slot_hit(
+    /// The instruction at `pc` is about to run; `owners` are those of the debug
+    /// registers on it. A trap at the same place is passed in the same breath,
+    /// so that one pass is one stop.
+    fn reach(
         &mut self,
         pid: Pid,
         tid: Tid,
         pc: VirtAddr,
         owners: &[Owner],
         registers: &Registers,
-    ) -> Vec<StopReason> {
-        let mut reasons = Vec::new();
-        let verdict = self.ask_owners(pid, tid, owners, registers, Mechanism::Hardware);
-        if let Verdict::Report(more) = verdict {
-            reasons.extend(more);
-        }
-        let trap = self.space_of(pid).is_some_and(|space| space.traps.contains_key(&pc));
-        if trap && let Verdict::Report(more) = self.count_pass(pid, tid, pc, registers) {
-            reasons.extend(more);
-        }
+    ) -> Verdict {
         if let Some(thread) = self.thread_mut(pid, tid) {
             thread.counted_at = Some(pc);
         }
-        reasons
+        let verdict = self.ask_owners(pid, tid, owners, registers, Mechanism::Hardware);
+        verdict.join(self.count_pass(pid, tid, pc, registers))
     }
 
     /// One instruction was stepped.
@@ -206,13 +187,11 @@ impl Session {
         let Some(registers) = self.program_registers(pid, tid) else { return Verdict::Stay };
         let at = VirtAddr::new(registers.rip);
         let Some(space) = self.space_of(pid) else { return Verdict::Stay };
-        if !space.traps.contains_key(&at) {
+        if !space.has_site(tid, at) {
             return Verdict::GoOn;
         }
-        if let Some(thread) = self.thread_mut(pid, tid) {
-            thread.counted_at = Some(at);
-        }
-        self.count_pass(pid, tid, at, &registers)
+        let owners: Vec<Owner> = space.execute_owners(tid, at).collect();
+        self.reach(pid, tid, at, &owners, &registers)
     }
 
     /// A `nexti` stepped into its call: from here the thread runs to the
@@ -278,8 +257,16 @@ impl Session {
             self.warn(format!("the trap at {at} could not be lifted: {error}"));
             return;
         }
+        self.pass_debug_registers(pid, tid);
         self.resume_raw(pid, tid, Resume::STEP);
         let came_back = self.wait_patiently(pid, tid);
+        if self.raw_registers(pid, tid).is_some_and(|registers| registers.rip == at.get()) {
+            // A signal came first, or it is a string instruction with more to
+            // do: the pass has been counted and is still under way.
+            if let Some(thread) = self.thread_mut(pid, tid) {
+                thread.counted_at = Some(at);
+            }
+        }
         if self.processes.contains_key(&pid)
             && let Err(error) = self.target.write_memory(pid, at, &ours)
         {
@@ -289,6 +276,16 @@ impl Session {
             // It is blocked in the kernel, past the instruction; its step ends
             // when it returns.
             thread.leaves_slot = false;
+        }
+    }
+
+    /// Lets a thread execute its next instruction without the debug registers
+    /// matching it. Intel SDM volume 3, "Instruction-Breakpoint Exception
+    /// Condition".
+    fn pass_debug_registers(&mut self, pid: Pid, tid: Tid) {
+        if let Some(mut registers) = self.raw_registers(pid, tid) {
+            registers.rflags |= flags::RF;
+            self.put_registers(pid, tid, &registers);
         }
     }
 
