@@ -48,8 +48,6 @@ pub(crate) struct Lookup {
     pub(crate) notes: Vec<String>,
     /// Why nothing was found here.
     pub(crate) reason: Option<String>,
-    /// What may have been meant.
-    pub(crate) candidates: Vec<String>,
 }
 
 impl PlaceText {
@@ -183,16 +181,13 @@ fn look_up_line(image: &Image, file: &str, line: u32) -> Lookup {
             )),
             ..Lookup::default()
         },
-        Err(LineError::UnknownFile { nearest }) => Lookup {
-            reason: Some(format!("No source file named {file}.")),
-            candidates: nearest.iter().map(|name| format!("{name}:{line}")).collect(),
-            ..Lookup::default()
-        },
-        Err(LineError::NoCode { files, nearest }) => {
+        Err(LineError::UnknownFile { .. }) => {
+            Lookup { reason: Some(format!("No source file named {file}.")), ..Lookup::default() }
+        }
+        Err(LineError::NoCode { files, .. }) => {
             let name = files.first().map_or_else(|| file.to_owned(), ToString::to_string);
             Lookup {
                 reason: Some(format!("no code at line {line} of {name} or after it")),
-                candidates: nearest.iter().map(|near| format!("{name}:{near}")).collect(),
                 ..Lookup::default()
             }
         }
@@ -215,7 +210,6 @@ fn look_up_function(
     if functions.is_empty() {
         return Lookup {
             reason: Some(format!("Function \"{name}\" not defined.")),
-            candidates: image.nearest_functions(name, 3),
             ..Lookup::default()
         };
     }
@@ -229,6 +223,32 @@ fn look_up_function(
     lookup.places.sort_by_key(|place| place.address);
     lookup.places.dedup_by_key(|place| place.address);
     lookup
+}
+
+/// What may have been meant by a place that an image does not have. Costly:
+/// every name is looked at.
+pub(crate) fn candidates(
+    image: &Image,
+    place: &PlaceText,
+    default_file: Option<&str>,
+) -> Vec<String> {
+    match place {
+        PlaceText::Address(_) => Vec::new(),
+        PlaceText::Function { name, .. } => image.nearest_functions(name, 3),
+        PlaceText::Line { file, line } => {
+            let Some(file) = file.as_deref().or(default_file) else { return Vec::new() };
+            match image.line_locations(file, *line) {
+                Err(LineError::UnknownFile { nearest }) => {
+                    nearest.iter().map(|name| format!("{name}:{line}")).collect()
+                }
+                Err(LineError::NoCode { files, nearest }) => {
+                    let name = files.first().map_or(file, |name| name);
+                    nearest.iter().map(|near| format!("{name}:{near}")).collect()
+                }
+                Ok(_) | Err(LineError::NoDebugInfo) => Vec::new(),
+            }
+        }
+    }
 }
 
 fn path_ends_with(path: &Arc<str>, suffix: &str) -> bool {

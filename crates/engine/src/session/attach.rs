@@ -120,7 +120,6 @@ impl Session {
             .unwrap_or(pid.leader());
         self.selection = Some(Selected { pid, tid, frame: 0 });
         self.update_libraries(pid);
-        self.bind_in_process(pid);
         self.sync_sites();
     }
 

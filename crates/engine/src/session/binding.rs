@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use trapline_core::breakpoint::{BreakpointSpec, Subject};
-use trapline_core::{BreakpointId, LoadBias, Pid, VirtAddr};
+use trapline_core::{BreakpointId, LoadBias, ModuleId, Pid, VirtAddr};
 use trapline_expr::Purpose;
 use trapline_symbols::Image;
 
@@ -26,6 +26,24 @@ pub(super) struct Found {
     anchor: Anchor,
     addr: VirtAddr,
     place: Option<FoundPlace>,
+}
+
+/// Which images to look in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Among {
+    /// All of them.
+    All,
+    /// Those that were loaded just now.
+    These(Vec<ModuleId>),
+}
+
+impl Among {
+    fn has(&self, module: &Module) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(ids) => ids.contains(&module.id()),
+        }
+    }
 }
 
 /// All that was found for a subject in a set of images.
@@ -50,7 +68,7 @@ impl Session {
         }
         let mut failure = None;
         for pid in pids {
-            failure = self.bind_in(id, &spec, pid).err().or(failure);
+            failure = self.bind_in(id, &spec, pid, &Among::All).err().or(failure);
         }
         failure.map_or(Ok(()), Err)
     }
@@ -85,13 +103,14 @@ impl Session {
     ) -> Result<(), CommandError> {
         let Some(image) = self.program_image() else { return Ok(()) };
         let modules = alone(image);
-        let default_file = default_file(&modules, None);
-        let search = search(&modules, &spec.subject, default_file.as_deref())?;
+        let default_file = needs_default(&spec.subject).then(|| default_file(&modules, None));
+        let default_file = default_file.flatten();
+        let search = search(&modules, &spec.subject, default_file.as_deref(), &Among::All)?;
         self.attach_locations(id, spec, None, &modules, search)
     }
 
-    /// Binds every code breakpoint in a process: new images may have places.
-    pub(super) fn bind_in_process(&mut self, pid: Pid) {
+    /// Binds every code breakpoint in images that a process has loaded.
+    pub(super) fn bind_in_process(&mut self, pid: Pid, among: &Among) {
         for id in self.breakpoints.ids() {
             let Some(breakpoint) = self.breakpoints.get(id) else { continue };
             if breakpoint.is_watch() {
@@ -100,7 +119,7 @@ impl Session {
             let spec = breakpoint.spec.clone();
             let before = breakpoint.locations.iter().filter(|l| l.space.is_some()).count();
             let pending = breakpoint.locations.is_empty();
-            if let Err(error) = self.bind_in(id, &spec, pid) {
+            if let Err(error) = self.bind_in(id, &spec, pid, among) {
                 self.warn(format!("breakpoint {id}: {error}"));
             }
             let after = self
@@ -120,6 +139,7 @@ impl Session {
         id: BreakpointId,
         spec: &BreakpointSpec,
         pid: Pid,
+        among: &Among,
     ) -> Result<(), CommandError> {
         if let Subject::Code { location, .. } = &spec.subject
             && let Ok(PlaceText::Address(expression)) = PlaceText::parse(location)
@@ -131,8 +151,12 @@ impl Session {
         let Some(modules) = self.spaces.get(&space).map(|space| space.modules.clone()) else {
             return Ok(());
         };
-        let default = default_file(&modules, self.selected_pc(pid));
-        let search = search(&modules, &spec.subject, default.as_deref())?;
+        let default = if needs_default(&spec.subject) {
+            default_file(&modules, self.selected_pc(pid))
+        } else {
+            None
+        };
+        let search = search(&modules, &spec.subject, default.as_deref(), among)?;
         self.attach_locations(id, spec, Some(space), &modules, search)
     }
 
@@ -143,9 +167,15 @@ impl Session {
         pid: Pid,
         expression: &str,
     ) -> Result<(), CommandError> {
-        let addr = self.address_of(expression)?;
         let Some(process) = self.processes.get(&pid) else { return Ok(()) };
         let space = process.space;
+        let bound = |breakpoint: &Breakpoint| {
+            breakpoint.locations.iter().any(|location| location.space == Some(space))
+        };
+        if self.breakpoints.get(id).is_some_and(bound) {
+            return Ok(());
+        }
+        let addr = self.address_of(expression)?;
         let Some(modules) = self.spaces.get(&space).map(|space| space.modules.clone()) else {
             return Ok(());
         };
@@ -181,13 +211,20 @@ impl Session {
         breakpoint.notes = if nothing { pending_notes(&search) } else { search.notes };
         breakpoint.notes.extend(stale);
         for found in search.found {
+            let compile = || {
+                let scope = CodeScope::at(modules, found.addr, values);
+                compile_say(spec, &scope, machine)
+            };
             if let Some(known) = reuse(breakpoint, space, &found) {
+                if known.space != space {
+                    // Compiled for another memory, where statics lie elsewhere.
+                    known.say = compile()?;
+                }
                 known.space = space;
                 known.addr = found.addr;
                 continue;
             }
-            let scope = CodeScope::at(modules, found.addr, values);
-            let say = compile_say(spec, &scope, machine)?;
+            let say = compile()?;
             let location = new_location(breakpoint, space, found, say);
             breakpoint.locations.push(location);
         }
@@ -263,18 +300,25 @@ fn search(
     modules: &Modules,
     subject: &Subject,
     default_file: Option<&str>,
+    among: &Among,
 ) -> Result<Search, CommandError> {
     let mut search = Search::default();
     match subject {
         Subject::Code { location, .. } => {
             let text = PlaceText::parse(location).map_err(CommandError::new)?;
-            for module in modules.in_load_order() {
+            for module in modules.in_load_order().filter(|module| among.has(module)) {
                 search.add(module, place::look_up(&module.image, &text, default_file));
+            }
+            if search.found.is_empty() && *among == Among::All {
+                let images = modules.in_load_order().map(|module| &module.image);
+                search.candidates = images
+                    .flat_map(|image| place::candidates(image, &text, default_file))
+                    .collect();
             }
         }
         Subject::Functions { regex } => {
             let pattern = compile_regex(regex)?;
-            for module in modules.in_load_order() {
+            for module in modules.in_load_order().filter(|module| among.has(module)) {
                 let functions = module.image.functions_matching(&pattern);
                 let places =
                     functions.into_iter().filter(|function| !function.inlined).map(|function| {
@@ -311,7 +355,6 @@ impl Search {
         {
             self.reasons.push(reason);
         }
-        self.candidates.extend(lookup.candidates);
     }
 }
 
@@ -405,6 +448,16 @@ pub(super) fn alone(image: Arc<Image>) -> Modules {
         image,
     });
     modules
+}
+
+/// Whether a subject is a bare line number.
+fn needs_default(subject: &Subject) -> bool {
+    match subject {
+        Subject::Code { location, .. } => {
+            matches!(PlaceText::parse(location), Ok(PlaceText::Line { file: None, .. }))
+        }
+        Subject::Functions { .. } | Subject::Data { .. } => false,
+    }
 }
 
 /// The file that a bare line number is about: that of the selected frame, else

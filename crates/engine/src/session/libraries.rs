@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 
 use trapline_core::memory::ReadMemory;
 use trapline_core::target::Region;
-use trapline_core::{AddrRange, LoadBias, Pid, VirtAddr};
+use trapline_core::{AddrRange, LoadBias, ModuleId, Pid, VirtAddr};
 use trapline_symbols::{DebugInfo, Image};
 
 use super::Session;
+use super::binding::Among;
 use crate::command::{LibraryInfo, Reply};
 use crate::event::Event;
 use crate::space::{Module, Modules, Purpose};
@@ -38,18 +39,18 @@ impl Session {
         let Ok(map) = self.target.memory_map(pid) else { return };
         let files = mapped_files(&map);
         self.forget_unmapped(pid, &files);
-        let mut found = false;
+        let mut found = Vec::new();
         for file in &files {
             let known =
                 self.space_of(pid).is_none_or(|space| space.modules.at(file.range.start).is_some());
             if !known && file.executable {
-                found |= self.load_module(pid, file);
+                found.extend(self.load_module(pid, file));
             }
         }
         self.load_vdso(pid, &map);
         self.arm_linker(pid);
-        if found {
-            self.bind_in_process(pid);
+        if !found.is_empty() {
+            self.bind_in_process(pid, &Among::These(found));
         }
     }
 
@@ -90,7 +91,7 @@ impl Session {
         }
     }
 
-    fn load_module(&mut self, pid: Pid, file: &MappedFile) -> bool {
+    fn load_module(&mut self, pid: Pid, file: &MappedFile) -> Option<ModuleId> {
         let path = self.openable(pid, &file.name);
         let image = match self.images.open(&path) {
             Ok(image) => image,
@@ -98,13 +99,14 @@ impl Session {
                 // Data files are mapped executable by nobody; what is mapped
                 // so and is no image is worth a word, once per mapping.
                 self.warn(format!("no symbols for {}: {error}", file.name.display()));
-                return false;
+                return None;
             }
         };
-        let Some(bias) = bias_of(&image, file) else { return false };
+        let bias = bias_of(&image, file)?;
+        let id = image.module();
         self.add_module(pid, image, bias, file.range, file.name.clone());
         self.emit(Event::LibraryLoaded { pid, path: file.name.clone(), address: file.range.start });
-        true
+        Some(id)
     }
 
     fn add_module(
