@@ -37,6 +37,9 @@ pub struct FormatOptions<'a> {
     pub depth: usize,
     /// One member a line.
     pub pretty: bool,
+    /// Whether a pointer that stands by itself shows its type, as gdb's
+    /// `print` does and its frame arguments do not.
+    pub pointer_types: bool,
     /// Names for the addresses of functions and static data.
     pub symbolize: Option<Symbolize<'a>>,
 }
@@ -49,6 +52,7 @@ impl Default for FormatOptions<'_> {
             max_elements: 200,
             depth: limits::MAX_PRINT_DEPTH,
             pretty: false,
+            pointer_types: true,
             symbolize: None,
         }
     }

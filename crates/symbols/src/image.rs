@@ -15,6 +15,7 @@ use crate::index::Index;
 use crate::separate::{self, DebugInfo, Source};
 use crate::symbols::Symbols;
 use crate::units::Units;
+use crate::unread::FileNames;
 use crate::values::Values;
 
 /// How far an index under construction has come.
@@ -69,6 +70,7 @@ pub struct Image {
     pub(crate) index: OnceLock<Index>,
     pub(crate) code: OnceLock<Box<[UnitCode]>>,
     pub(crate) files: OnceLock<Files>,
+    pub(crate) file_names: OnceLock<Option<FileNames>>,
     pub(crate) symbols: OnceLock<Symbols>,
     pub(crate) values: Values,
 }
@@ -108,6 +110,7 @@ impl Image {
             index: OnceLock::new(),
             code: OnceLock::new(),
             files: OnceLock::new(),
+            file_names: OnceLock::new(),
             symbols: OnceLock::new(),
             values: Values::default(),
         })

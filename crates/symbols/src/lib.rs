@@ -29,6 +29,7 @@ mod symbols;
 mod sys;
 mod types;
 mod units;
+mod unread;
 mod unwind;
 mod values;
 mod variables;

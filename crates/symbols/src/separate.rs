@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use object::Object as _;
 
-use crate::elf::Elf;
+use crate::elf::{Elf, SectionInfo};
 
 /// What is known about an image besides its code.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -60,7 +60,8 @@ pub(crate) fn find(image: &Elf, path: Option<&Path>, directories: &[PathBuf]) ->
 }
 
 fn has_dwarf(elf: &Elf) -> bool {
-    let has = |name| matches!(elf.section(name), Ok(Some(_)) | Err(_));
+    let stored = |section: SectionInfo| section.size > 0 && section.file.is_some();
+    let has = |name| elf.section_info(name).is_some_and(stored);
     has(".debug_info") || has(".debug_line")
 }
 

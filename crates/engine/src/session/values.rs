@@ -467,11 +467,14 @@ impl Session {
     }
 
     fn format_in(&self, pid: Option<Pid>, value: &Value, letter: Option<Letter>) -> String {
+        self.format_with(pid, value, FormatOptions { letter, ..FormatOptions::default() })
+    }
+
+    fn format_with(&self, pid: Option<Pid>, value: &Value, options: FormatOptions<'_>) -> String {
         let empty = Modules::default();
         let modules = pid.and_then(|pid| self.space_of(pid)).map_or(&empty, |s| &s.modules);
         let symbolize = |addr: VirtAddr| symbolic(modules, addr);
-        let options =
-            FormatOptions { letter, symbolize: Some(&symbolize), ..FormatOptions::default() };
+        let options = FormatOptions { symbolize: Some(&symbolize), ..options };
         match pid.and_then(|pid| self.memory(pid)) {
             Some(memory) => format_value(value, &Types(modules), &memory, &options),
             None => {
@@ -535,7 +538,10 @@ impl Session {
         };
         match self.evaluate_in(selected, frame, &program) {
             Ok(value) if is_aggregate(self, selected.pid, &value.ty) => "...".to_owned(),
-            Ok(value) => self.format_in(Some(selected.pid), &value, None),
+            Ok(value) => {
+                let bare = FormatOptions { pointer_types: false, ..FormatOptions::default() };
+                self.format_with(Some(selected.pid), &value, bare)
+            }
             Err(error) => match error.fault {
                 trapline_expr::interp::Fault::Unavailable(why) => format_unavailable(&why),
                 _ => format!("<{error}>"),

@@ -27,7 +27,7 @@ impl Formatter<'_> {
         }
         let target = self.target(stripped);
         let is_text = target.as_ref().is_some_and(|target| is_c_text(target));
-        if context.top && !is_text {
+        if context.top && self.options.pointer_types && !is_text {
             let _ = write!(self.out, "({}) ", type_name(ty, self.types));
         }
         if !is_text {
@@ -69,7 +69,7 @@ impl Formatter<'_> {
             return self.pointer(ty, stripped, bytes, context);
         }
         let address = VirtAddr::new(unsigned(bytes) as u64);
-        if context.top {
+        if context.top && self.options.pointer_types {
             let _ = write!(self.out, "({}) ", type_name(ty, self.types));
         }
         let _ = write!(self.out, "@{address}");
