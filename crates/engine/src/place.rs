@@ -141,8 +141,26 @@ fn split_file(text: &str) -> Option<(&str, &str)> {
     None
 }
 
+/// How far a search goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Effort {
+    /// Leaves separate debug files unread as long as nothing says that the
+    /// place is in them: what is only inlined in them is not found.
+    Likely,
+    /// Reads everything.
+    Everything,
+}
+
 /// Looks a line or function up in an image. `default_file` serves bare lines.
-pub(crate) fn look_up(image: &Image, place: &PlaceText, default_file: Option<&str>) -> Lookup {
+pub(crate) fn look_up(
+    image: &Image,
+    place: &PlaceText,
+    default_file: Option<&str>,
+    effort: Effort,
+) -> Lookup {
+    if effort == Effort::Likely && is_unlikely(image, place, default_file) {
+        return Lookup::default();
+    }
     match place {
         PlaceText::Address(_) => Lookup::default(),
         PlaceText::Line { file, line } => match file.as_deref().or(default_file) {
@@ -223,6 +241,16 @@ fn look_up_function(
     lookup.places.sort_by_key(|place| place.address);
     lookup.places.dedup_by_key(|place| place.address);
     lookup
+}
+
+fn is_unlikely(image: &Image, place: &PlaceText, default_file: Option<&str>) -> bool {
+    match place {
+        PlaceText::Address(_) => true,
+        PlaceText::Line { file, .. } => {
+            file.as_deref().or(default_file).is_none_or(|file| image.lacks_file(file))
+        }
+        PlaceText::Function { name, qualified, .. } => image.could_only_inline(name, *qualified),
+    }
 }
 
 /// What may have been meant by a place that an image does not have. Costly:

@@ -15,7 +15,7 @@ use crate::breakpoints::{Anchor, Breakpoint, Location, Say};
 use crate::command::CommandError;
 use crate::event::Event;
 use crate::log::LogMessage;
-use crate::place::{self, FoundPlace, Lookup, PlaceText};
+use crate::place::{self, Effort, FoundPlace, Lookup, PlaceText};
 use crate::space::{Module, Modules, SpaceId};
 
 /// Most locations that one `rbreak` may set.
@@ -44,6 +44,13 @@ impl Among {
             Self::These(ids) => ids.contains(&module.id()),
         }
     }
+}
+
+/// Where to look, and how far to go while nothing is found.
+#[derive(Clone, Copy)]
+struct Where<'a> {
+    among: &'a Among,
+    furthest: Effort,
 }
 
 /// All that was found for a subject in a set of images.
@@ -105,7 +112,8 @@ impl Session {
         let modules = alone(image);
         let default_file = needs_default(&spec.subject).then(|| default_file(&modules, None));
         let default_file = default_file.flatten();
-        let search = search(&modules, &spec.subject, default_file.as_deref(), &Among::All)?;
+        let scope = Where { among: &Among::All, furthest: Effort::Everything };
+        let search = search(&modules, &spec.subject, default_file.as_deref(), scope)?;
         self.attach_locations(id, spec, None, &modules, search)
     }
 
@@ -156,7 +164,10 @@ impl Session {
         } else {
             None
         };
-        let search = search(&modules, &spec.subject, default.as_deref(), among)?;
+        let homeless = self.breakpoints.get(id).is_some_and(|it| it.locations.is_empty());
+        let furthest = if homeless { Effort::Everything } else { Effort::Likely };
+        let scope = Where { among, furthest };
+        let search = search(&modules, &spec.subject, default.as_deref(), scope)?;
         self.attach_locations(id, spec, Some(space), &modules, search)
     }
 
@@ -300,16 +311,14 @@ fn search(
     modules: &Modules,
     subject: &Subject,
     default_file: Option<&str>,
-    among: &Among,
+    scope: Where<'_>,
 ) -> Result<Search, CommandError> {
     let mut search = Search::default();
     match subject {
         Subject::Code { location, .. } => {
             let text = PlaceText::parse(location).map_err(CommandError::new)?;
-            for module in modules.in_load_order().filter(|module| among.has(module)) {
-                search.add(module, place::look_up(&module.image, &text, default_file));
-            }
-            if search.found.is_empty() && *among == Among::All {
+            search = search_place(modules, &text, default_file, scope);
+            if search.found.is_empty() && *scope.among == Among::All {
                 let images = modules.in_load_order().map(|module| &module.image);
                 search.candidates = images
                     .flat_map(|image| place::candidates(image, &text, default_file))
@@ -318,7 +327,7 @@ fn search(
         }
         Subject::Functions { regex } => {
             let pattern = compile_regex(regex)?;
-            for module in modules.in_load_order().filter(|module| among.has(module)) {
+            for module in modules.in_load_order().filter(|module| scope.among.has(module)) {
                 let functions = module.image.functions_matching(&pattern);
                 let places =
                     functions.into_iter().filter(|function| !function.inlined).map(|function| {
@@ -334,6 +343,28 @@ fn search(
         Subject::Data { .. } => {}
     }
     Ok(search)
+}
+
+/// Looks a place up where it is likely, and if it is nowhere there, as far as
+/// the scope allows.
+fn search_place(
+    modules: &Modules,
+    text: &PlaceText,
+    default_file: Option<&str>,
+    scope: Where<'_>,
+) -> Search {
+    let with = |effort| {
+        let mut search = Search::default();
+        for module in modules.in_load_order().filter(|module| scope.among.has(module)) {
+            search.add(module, place::look_up(&module.image, text, default_file, effort));
+        }
+        search
+    };
+    let likely = with(Effort::Likely);
+    if likely.found.is_empty() && scope.furthest == Effort::Everything {
+        return with(Effort::Everything);
+    }
+    likely
 }
 
 impl Search {

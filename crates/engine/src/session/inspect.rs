@@ -12,7 +12,7 @@ use super::{Motion, Selected, Session};
 use crate::command::{
     CodeRange, CommandError, CompletionKind, InstructionInfo, RegisterInfo, Reply, ThreadInfo,
 };
-use crate::place::{self, PlaceText};
+use crate::place::{self, Effort, PlaceText};
 use crate::space::Modules;
 
 /// Most bytes that one request reads.
@@ -277,7 +277,7 @@ impl Session {
         let modules = self.visible_modules();
         let mut reason = None;
         for module in modules.in_load_order() {
-            let lookup = place::look_up(&module.image, &text, None);
+            let lookup = place::look_up(&module.image, &text, None, Effort::Everything);
             if let Some(place) = lookup.places.into_iter().next() {
                 return Ok(Some(place));
             }
@@ -299,7 +299,7 @@ impl Session {
                     module.range.contains(addr).then(|| module.to_image(addr)).into_iter().collect()
                 }
                 _ => {
-                    let lookup = place::look_up(&module.image, &text, None);
+                    let lookup = place::look_up(&module.image, &text, None, Effort::Everything);
                     reason = reason.or(lookup.reason);
                     lookup.places.into_iter().map(|place| place.address).collect::<Vec<_>>()
                 }
