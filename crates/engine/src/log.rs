@@ -30,9 +30,9 @@ impl LogMessage {
     /// Compiles a template in the scope of its place.
     pub(crate) fn compile(text: &str, scope: &CodeScope<'_>) -> Result<Self, CommandError> {
         let failed = |error: &trapline_expr::Error, start: usize| CommandError {
-            message: error.message.clone(),
+            message: error.to_string(),
             span: Some((text.to_owned(), error.span.start + start..error.span.end + start)),
-            candidates: error.help.clone().into_iter().collect(),
+            candidates: Vec::new(),
         };
         let segments = template::parse(text).map_err(|error| failed(&error, 0))?;
         let mut parts = Vec::new();

@@ -8,9 +8,8 @@ use trapline_core::location::{self, Place};
 use trapline_core::types::{ResolveType, Type, TypeKind, TypeRef};
 use trapline_core::x64::{Reg, RegView};
 use trapline_core::{AddrRange, Pid, VirtAddr};
-use trapline_expr::format::{FormatOptions, Letter, format_unavailable, format_value};
+use trapline_expr::format::{FormatOptions, Letter, format_value};
 use trapline_expr::{Binding, EvalError, Path, Program, Purpose, Scope, Value, ValuePlace};
-use trapline_symbols::VariableKind;
 
 use super::frames::{RawFrame, function_and_offset};
 use super::machine::ThreadMachine;
@@ -86,10 +85,8 @@ impl<'a> CodeScope<'a> {
         let (Some(name), Some((module, pc))) = (path.as_simple(), self.here()) else {
             return Ok(None);
         };
-        let variables = module.image.variables_at(module.to_image(pc));
-        let Some(variable) = variables.into_iter().find(|variable| variable.name == name) else {
-            return Ok(None);
-        };
+        let variables = module.image.variables_named_at(module.to_image(pc), name);
+        let Some(variable) = variables.into_iter().next() else { return Ok(None) };
         if !is_static(&variable.place) {
             self.used_frame.set(true);
         }
@@ -220,7 +217,8 @@ impl Scope for CodeScope<'_> {
     fn suggest(&self, name: &str) -> Vec<String> {
         let Some((module, pc)) = self.here() else { return Vec::new() };
         let close = |other: &str| {
-            other.eq_ignore_ascii_case(name) || other.starts_with(name) || name.starts_with(other)
+            let part = |whole: &str, part: &str| part.len() >= 3 && whole.starts_with(part);
+            other.eq_ignore_ascii_case(name) || part(other, name) || part(name, other)
         };
         let mut names: Vec<String> = module
             .image
@@ -514,10 +512,9 @@ impl Session {
         let Some(space) = self.space_of(selected.pid) else { return Vec::new() };
         let lookup = frame.lookup();
         let Some(module) = space.modules.at(lookup) else { return Vec::new() };
-        let variables = module.image.variables_at(module.to_image(lookup));
-        let names: Vec<String> = variables
+        let arguments = module.image.arguments_at(module.to_image(lookup));
+        let names: Vec<String> = arguments
             .into_iter()
-            .filter(|v| v.kind == VariableKind::Argument && v.inline_depth == 0)
             .map(|variable| variable.name)
             .filter(|name| !name.is_empty())
             .collect();
@@ -543,7 +540,8 @@ impl Session {
                 self.format_with(Some(selected.pid), &value, bare)
             }
             Err(error) => match error.fault {
-                trapline_expr::interp::Fault::Unavailable(why) => format_unavailable(&why),
+                // As gdb has it: why, in a list of arguments, would drown the rest.
+                trapline_expr::interp::Fault::Unavailable(_) => "<optimized out>".to_owned(),
                 _ => format!("<{error}>"),
             },
         }
@@ -685,9 +683,10 @@ pub(crate) fn symbolic(modules: &Modules, addr: VirtAddr) -> Option<String> {
 /// A parse or name error as the front ends show it.
 pub(crate) fn expression_error(source: &str, error: &trapline_expr::Error) -> CommandError {
     CommandError {
-        message: error.message.clone(),
+        // With its help, which is a sentence of its own and no name.
+        message: error.to_string(),
         span: Some((source.to_owned(), error.span.clone())),
-        candidates: error.help.clone().into_iter().collect(),
+        candidates: Vec::new(),
     }
 }
 

@@ -23,6 +23,24 @@ impl Image {
     /// For a frame that made a call, `pc` is within the call instruction
     /// ([`PcKind::lookup`](crate::PcKind::lookup)).
     pub fn variables_at(&self, pc: ImageAddr) -> Vec<Variable> {
+        self.variables_where(pc, &|_, _| true)
+    }
+
+    /// The variables that a name means at `pc`, as in [`Self::variables_at`];
+    /// the places of others, costly in large functions, are not worked out.
+    pub fn variables_named_at(&self, pc: ImageAddr, name: &str) -> Vec<Variable> {
+        self.variables_where(pc, &|_, other| other == name)
+    }
+
+    /// The arguments of the function around `pc`, in their order; those of
+    /// calls inlined into it are not among them.
+    pub fn arguments_at(&self, pc: ImageAddr) -> Vec<Variable> {
+        let mut found = self.variables_where(pc, &|kind, _| kind == VariableKind::Argument);
+        found.retain(|variable| variable.inline_depth == 0);
+        found
+    }
+
+    fn variables_where(&self, pc: ImageAddr, wanted: Wanted<'_>) -> Vec<Variable> {
         let Some(function) = self.function_entry_at(pc) else { return Vec::new() };
         let cfa = self.cfa_rule_at(pc);
         let mut scene = Scene {
@@ -35,7 +53,7 @@ impl Image {
         let base =
             location::frame_base(self.units(), function.at, &function.entry, pc.get(), scene);
         scene.frame_base = base.as_ref();
-        let mut walk = Walk { pc: pc.get(), scene, scopes: Vec::new() };
+        let mut walk = Walk { pc: pc.get(), scene, wanted, scopes: Vec::new() };
         walk.scope(&function, 0, 0);
         walk.scopes.into_iter().rev().flatten().collect()
     }
@@ -62,9 +80,13 @@ impl Image {
     }
 }
 
+/// Whether a variable of this kind and name is asked for.
+type Wanted<'a> = &'a dyn Fn(VariableKind, &str) -> bool;
+
 struct Walk<'a> {
     pc: u64,
     scene: Scene<'a>,
+    wanted: Wanted<'a>,
     /// The variables of each scope, outermost first.
     scopes: Vec<Vec<Variable>>,
 }
@@ -104,8 +126,12 @@ impl Walk<'_> {
         if die.flag(dw::DW_AT_declaration) {
             return None;
         }
+        let name = die.inherited(Die::name)?;
+        if !(self.wanted)(kind, &name) {
+            return None;
+        }
         Some(Variable {
-            name: die.inherited(Die::name)?,
+            name,
             kind,
             ty: type_link(self.scene.module, die.inherited(Die::type_reference)?),
             place: place_of(die, Some(self.pc), self.scene),
