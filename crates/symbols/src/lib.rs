@@ -25,6 +25,7 @@ mod names;
 mod ranges;
 mod separate;
 mod suggest;
+mod symbol_names;
 mod symbols;
 mod sys;
 mod types;

@@ -15,6 +15,7 @@ use crate::demangle::{demangle, is_mangled};
 use crate::elf::Elf;
 use crate::image::Image;
 use crate::names::{self, Pattern};
+use crate::symbol_names::{self, SymbolNames};
 
 /// What a symbol stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,6 +70,7 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Symbols {
     entries: Vec<Entry>,
+    names: OnceLock<SymbolNames>,
     stubs: OnceLock<HashMap<u64, String>>,
 }
 
@@ -89,7 +91,7 @@ impl Symbols {
             }
         }
         entries.sort_unstable_by_key(|entry| (entry.address, entry.table, entry.index));
-        Self { entries, stubs: OnceLock::new() }
+        Self { entries, names: OnceLock::new(), stubs: OnceLock::new() }
     }
 }
 
@@ -194,7 +196,8 @@ impl Image {
     /// way functions are named. Copies in both tables count once.
     pub fn symbols_named(&self, name: &str) -> Vec<SymbolHit> {
         let pattern = Pattern::new(name, false);
-        let mut found = self.symbols_where(|linkage| {
+        let key = pattern.as_ref().map_or(name, Pattern::key);
+        let mut found = self.symbols_where(key, |linkage| {
             linkage == name.as_bytes()
                 || pattern.as_ref().is_some_and(|pattern| mangled_matches(pattern, linkage))
         });
@@ -206,7 +209,7 @@ impl Image {
     /// The symbols of functions that match a pattern, compiler clones included
     /// but for parts split off.
     pub(crate) fn function_symbols(&self, pattern: &Pattern) -> Vec<SymbolHit> {
-        let mut found = self.symbols_where(|linkage| {
+        let mut found = self.symbols_where(pattern.key(), |linkage| {
             let Ok(text) = std::str::from_utf8(linkage) else { return false };
             let (function, cold) = names::split_clone(text);
             !cold
@@ -233,12 +236,30 @@ impl Image {
         })
     }
 
-    fn symbols_where(&self, wanted: impl Fn(&[u8]) -> bool) -> Vec<SymbolHit> {
-        let entries = self.symbols().entries.iter();
-        entries
-            .filter(|entry| self.raw_symbol(entry).is_some_and(|(_, name)| wanted(name)))
-            .filter_map(|entry| self.symbol_hit(entry))
-            .collect()
+    /// The symbols whose linkage names are wanted, among those that spell
+    /// `key`.
+    fn symbols_where(&self, key: &str, wanted: impl Fn(&[u8]) -> bool) -> Vec<SymbolHit> {
+        let hit = |entry: &Entry| {
+            let (_, name) = self.raw_symbol(entry)?;
+            wanted(name).then(|| self.symbol_hit(entry))?
+        };
+        let entries = &self.symbols().entries;
+        let key = key.trim_start_matches('~');
+        if !symbol_names::is_identifier(key) {
+            return entries.iter().filter_map(hit).collect();
+        }
+        let places = self.symbol_names().spelling(key);
+        places.filter_map(|place| hit(entries.get(place as usize)?)).collect()
+    }
+
+    fn symbol_names(&self) -> &SymbolNames {
+        let symbols = self.symbols();
+        symbols.names.get_or_init(|| {
+            let places = (0..).zip(&symbols.entries);
+            let names =
+                places.filter_map(|(place, entry)| Some((place, self.raw_symbol(entry)?.1)));
+            SymbolNames::of(names)
+        })
     }
 
     /// Whether an address is in an executable segment.
@@ -306,17 +327,9 @@ fn jump_slot(start: u64, code: &[u8]) -> Option<u64> {
     Some(next.wrapping_add_signed(i64::from(i32::from_le_bytes(displacement))))
 }
 
-/// Whether a mangled name means the pattern. Every scheme spells identifiers
-/// out, so one that does not even contain the last component needs no
-/// demangling.
+/// Whether a mangled name means the pattern.
 fn mangled_matches(pattern: &Pattern, linkage: &[u8]) -> bool {
     if !is_mangled(linkage) {
-        return false;
-    }
-    let key = pattern.key().trim_start_matches('~');
-    let plain = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    let named = plain && !key.starts_with("operator");
-    if named && !linkage.windows(key.len().max(1)).any(|part| part == key.as_bytes()) {
         return false;
     }
     std::str::from_utf8(linkage).is_ok_and(|text| {
