@@ -214,14 +214,16 @@ impl Breakpoints {
         })
     }
 
+    /// Notes what serves a location; the answer is a refusal that is news.
     pub(crate) fn set_service(
         &mut self,
         id: LocationId,
         service: Result<(Mechanism, String), String>,
-    ) {
-        if let Some((.., location)) = self.location_mut(id) {
-            location.service = service;
-        }
+    ) -> Option<(LocationId, String)> {
+        let (.., location) = self.location_mut(id)?;
+        let before = std::mem::replace(&mut location.service, service);
+        let why = location.service.as_ref().err()?;
+        (before.as_ref().err() != Some(why)).then(|| (id, why.clone()))
     }
 
     /// Remembers which slots tell a watch's reads from its writes.

@@ -2,7 +2,6 @@
 //! it is held for as long as the change takes.
 
 use trapline_core::breakpoint::{BreakpointSpec, Mechanism, Subject, Tally};
-use trapline_core::x64::debug::Access;
 use trapline_core::{BreakpointId, Pid, Tid};
 
 use super::run::Verdict;
@@ -30,7 +29,7 @@ impl Session {
 
     fn set_held(&mut self, spec: BreakpointSpec) -> Result<Reply, CommandError> {
         refuse_nonsense(&spec)?;
-        let at_once = needs_slots(&spec);
+        let at_once = is_decided_at_once(&spec);
         let id = self.breakpoints.add(spec);
         let bound = self.bind_watch(id).and_then(|()| self.bind_new(id));
         if let Err(error) = bound {
@@ -39,11 +38,14 @@ impl Session {
         }
         self.replan_for(id);
         if at_once {
-            self.sync_sites();
+            let refused = self.sync_quietly();
             if let Some(why) = self.unserved(id) {
                 self.discard(id);
                 self.sync_sites();
                 return Err(CommandError::new(why));
+            }
+            for (location, why) in refused {
+                self.warn(format!("breakpoint {}: {why}", location.breakpoint));
             }
         }
         let info = self.breakpoints.info(id);
@@ -277,11 +279,15 @@ fn refuse_nonsense(spec: &BreakpointSpec) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Whether the debug registers decide if it can be set at all.
-fn needs_slots(spec: &BreakpointSpec) -> bool {
+/// Whether it is armed while the user waits, since it may well be refused: for
+/// want of a debug register, or of code at an address. Places that the symbols
+/// name are code, and are armed together before the program runs.
+fn is_decided_at_once(spec: &BreakpointSpec) -> bool {
     match &spec.subject {
-        Subject::Data { access: Access::Read | Access::Write | Access::ReadWrite, .. } => true,
-        Subject::Code { mechanism, .. } => *mechanism == Some(Mechanism::Hardware),
+        Subject::Data { .. } => true,
+        Subject::Code { location, mechanism } => {
+            *mechanism == Some(Mechanism::Hardware) || location.trim_start().starts_with('*')
+        }
         Subject::Functions { .. } => false,
     }
 }

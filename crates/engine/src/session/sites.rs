@@ -9,7 +9,7 @@ use trapline_core::plan::{
 };
 use trapline_core::target::{Protection, Region};
 use trapline_core::x64::{INT3, MAX_INSTRUCTION};
-use trapline_core::{AddrRange, Pid, Tid, VirtAddr};
+use trapline_core::{AddrRange, LocationId, Pid, Tid, VirtAddr};
 use trapline_patch::near::{self, Growth, Taken};
 use trapline_patch::relocate;
 
@@ -32,26 +32,32 @@ impl Session {
     /// Brings the sites of every space in line with what is wanted. All
     /// threads must be stopped.
     pub(super) fn sync_sites(&mut self) {
-        let stale: Vec<SpaceId> =
-            self.spaces.iter().filter(|(_, space)| space.stale).map(|(&id, _)| id).collect();
-        for id in stale {
-            self.sync_space(id);
+        for (location, why) in self.sync_quietly() {
+            self.warn(format!("breakpoint {}: {why}", location.breakpoint));
         }
     }
 
-    fn sync_space(&mut self, id: SpaceId) {
-        let Some(pid) = self.representative(id) else { return };
+    /// The same; what cannot be served that could be or was not known before
+    /// is the answer, for the caller to tell.
+    pub(super) fn sync_quietly(&mut self) -> Vec<(LocationId, String)> {
+        let stale: Vec<SpaceId> =
+            self.spaces.iter().filter(|(_, space)| space.stale).map(|(&id, _)| id).collect();
+        stale.into_iter().flat_map(|id| self.sync_space(id)).collect()
+    }
+
+    fn sync_space(&mut self, id: SpaceId) -> Vec<(LocationId, String)> {
+        let Some(pid) = self.representative(id) else { return Vec::new() };
         let wants = self.wants(id);
         let capabilities = PlanCapabilities {
             hardware_slots: self.target.capabilities().hardware_slots,
             traps: true,
         };
         let settings = PlanSettings { over_cover: self.settings.over_cover };
-        let Some(space) = self.spaces.get_mut(&id) else { return };
+        let Some(space) = self.spaces.get_mut(&id) else { return Vec::new() };
         space.stale = false;
         let planned = plan(&space.sites, &wants, &capabilities, &settings);
         let refused = self.carry_out(id, pid, &planned);
-        self.record_service(&wants, &planned, &refused, id);
+        self.record_service(&wants, &planned, &refused, id)
     }
 
     /// A process that runs in a space and can be asked to do things there.
@@ -141,7 +147,7 @@ impl Session {
     }
 
     /// Writes the program's byte back under a trap.
-    fn disarm_trap(&mut self, id: SpaceId, pid: Pid, addr: VirtAddr) {
+    pub(super) fn disarm_trap(&mut self, id: SpaceId, pid: Pid, addr: VirtAddr) {
         let Some(space) = self.spaces.get_mut(&id) else { return };
         space.traps.remove(&addr);
         let Some(original) = space.overlay.disarm(addr) else { return };
@@ -318,14 +324,16 @@ impl Session {
             .map_err(|error| error.to_string())
     }
 
-    /// Tells each location what serves it.
+    /// Tells each location what serves it. The answer is what is refused and
+    /// was not refused for the same reason before.
     fn record_service(
         &mut self,
         wants: &[Want],
         planned: &Plan,
         refused: &BTreeMap<VirtAddr, String>,
         id: SpaceId,
-    ) {
+    ) -> Vec<(LocationId, String)> {
+        let mut news = Vec::new();
         let space = self.spaces.get(&id);
         for served in &planned.served {
             let Owner::Location(location) = served.owner else { continue };
@@ -342,14 +350,15 @@ impl Session {
                 }
                 _ => Ok((served.mechanism, served.reason.to_string())),
             };
-            self.breakpoints.set_service(location, result);
+            news.extend(self.breakpoints.set_service(location, result));
             self.breakpoints.set_paired(location, &served.paired_writes);
         }
         for refusal in &planned.refused {
             if let Owner::Location(location) = refusal.owner {
-                self.breakpoints.set_service(location, Err(refusal.why.clone()));
+                news.extend(self.breakpoints.set_service(location, Err(refusal.why.clone())));
             }
         }
+        news
     }
 
     /// Adds a place of our own to stop at; the planner arms it before anything

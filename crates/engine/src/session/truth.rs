@@ -3,8 +3,9 @@
 
 use trapline_core::memory::ReadMemory;
 use trapline_core::overlay::Overlay;
+use trapline_core::plan::SiteWhat;
 use trapline_core::target::Target;
-use trapline_core::x64::INT3;
+use trapline_core::x64::{INT3, MAX_INSTRUCTION};
 use trapline_core::{AddrRange, Pid, VirtAddr};
 
 use super::Session;
@@ -48,7 +49,37 @@ impl Session {
         if let Some(space) = self.space_of_mut(pid) {
             space.overlay.commit_write(addr, bytes);
         }
+        self.displace_anew(pid, AddrRange::sized(addr, bytes.len() as u64));
         Ok(())
+    }
+
+    /// Arms again the traps whose displaced instruction may have had bytes in
+    /// `written`: the copy that threads run in its place is of the old one.
+    fn displace_anew(&mut self, pid: Pid, written: AddrRange) {
+        let Some(id) = self.processes.get(&pid).map(|process| process.space) else { return };
+        let Some(space) = self.spaces.get(&id) else { return };
+        let first = VirtAddr::new(written.start.get().saturating_sub(MAX_INSTRUCTION as u64 - 1));
+        let reach = AddrRange::between(first, written.end);
+        let touched: Vec<VirtAddr> =
+            space.overlay.overlapping(reach).map(|armed| armed.addr).collect();
+        if touched.is_empty() {
+            return;
+        }
+        for &trap in &touched {
+            self.disarm_trap(id, pid, trap);
+            self.forget_trap(id, trap);
+        }
+        self.sync_sites();
+    }
+
+    /// Takes a trap that is no longer in memory out of the books, so that the
+    /// planner looks at its place again.
+    fn forget_trap(&mut self, id: SpaceId, addr: VirtAddr) {
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        space.overlay.disarm(addr);
+        space.traps.remove(&addr);
+        space.sites.retain(|site| site.what != SiteWhat::Trap { addr });
+        space.stale = true;
     }
 
     /// Looks whether every trap is still in the program's memory. One that the
@@ -90,11 +121,7 @@ impl Session {
         let mut found = [0];
         let readable = self.target.read_memory(pid, addr, &mut found) == 1;
         let ids = self.breakpoints.ids_at(id, addr);
-        let Some(space) = self.spaces.get_mut(&id) else { return };
-        space.overlay.disarm(addr);
-        space.traps.remove(&addr);
-        space.sites.retain(|site| site.what != trapline_core::plan::SiteWhat::Trap { addr });
-        space.stale = true;
+        self.forget_trap(id, addr);
         let what = if readable {
             format!("its trap at {addr} was overwritten from outside and is armed again")
         } else {
