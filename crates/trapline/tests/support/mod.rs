@@ -30,8 +30,13 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often a race is run: `TRAPLINE_LOOPS`, else `otherwise`.
 pub fn loops(otherwise: u32) -> u32 {
-    match std::env::var("TRAPLINE_LOOPS") {
-        Ok(text) => text.parse().expect("TRAPLINE_LOOPS is a number"),
+    setting_or("TRAPLINE_LOOPS", otherwise)
+}
+
+/// A number from the environment, else `otherwise`.
+pub fn setting_or(name: &str, otherwise: u32) -> u32 {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|why| panic!("{name}={text}: {why}")),
         Err(_) => otherwise,
     }
 }
@@ -56,7 +61,8 @@ pub struct Driver {
 impl Driver {
     /// A session with nothing in it.
     pub fn new() -> Self {
-        trapline::prepare_process();
+        // Without `prepare_process`: what the test starts beside the session
+        // would inherit the signals that it blocks.
         let (session, events) = trapline::local_session().expect("a session starts");
         let (marker, folder) = fresh_folder();
         Self {
@@ -374,13 +380,14 @@ fn fresh_folder() -> (String, PathBuf) {
     (marker, folder)
 }
 
-/// The number that a program printed as `key=`, wherever it stands.
+/// The number that a program printed last as `key=`: totals come after parts.
 #[track_caller]
 pub fn number_in(output: &str, key: &str) -> u64 {
     let wanted = format!("{key}=");
     output
         .split_whitespace()
-        .find_map(|word| word.strip_prefix(&wanted)?.parse().ok())
+        .filter_map(|word| word.strip_prefix(&wanted)?.parse().ok())
+        .next_back()
         .unwrap_or_else(|| panic!("no number {key} in:\n{output}"))
 }
 
