@@ -348,8 +348,7 @@ pub trait Target {
     /// Name of the machine that the debuggee runs on.
     fn machine_name(&self) -> String;
 
-    /// Whether a plain trap is a fatal or invisible thing for this process
-    /// right now, or why memory must not be allocated in it (a system call
-    /// filter, say); `None` when allocation is safe.
-    fn allocation_hazard(&self, pid: Pid) -> Option<String>;
+    /// Why [`Self::allocate`] must not be asked of this thread (a system call
+    /// filter, say, that might kill the program for it); `None` when it is safe.
+    fn allocation_hazard(&self, thread: &Stopped) -> Option<String>;
 }

@@ -29,6 +29,9 @@ pub(crate) struct Arena {
     slots: BTreeMap<VirtAddr, Placed>,
     /// The slot of each instruction that ever had one.
     by_site: BTreeMap<VirtAddr, VirtAddr>,
+    /// Whether a signal was ever delivered to a thread in a displaced system
+    /// call.
+    interrupted_calls: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +81,17 @@ impl Arena {
 
     pub(crate) fn add_chunk(&mut self, range: AddrRange) {
         self.chunks.push(Chunk { range, next: range.start });
+    }
+
+    /// A signal is delivered to a thread whose pc is in a slot: its frame will
+    /// hold an address of ours until the handler returns.
+    pub(crate) fn note_interrupted_call(&mut self) {
+        self.interrupted_calls = true;
+    }
+
+    /// Whether a signal frame may hold an address of ours.
+    pub(crate) fn has_interrupted_calls(&self) -> bool {
+        self.interrupted_calls
     }
 
     /// Forgets everything: the memory is gone.

@@ -285,7 +285,7 @@ impl Target for ScriptedTarget {
         "scripted".to_owned()
     }
 
-    fn allocation_hazard(&self, _pid: Pid) -> Option<String> {
+    fn allocation_hazard(&self, _thread: &Stopped) -> Option<String> {
         None
     }
 }

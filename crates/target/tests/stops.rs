@@ -350,10 +350,13 @@ fn a_system_call_filter_is_a_hazard() {
             __asm__ volatile(\"int3\"); syscall(SYS_exit, 0); }}"
     );
     let (mut session, pid) = Session::launch(&source);
-    assert_eq!(session.target.allocation_hazard(pid), None);
+    let hazard = |session: &mut Session| {
+        session.with(pid.leader(), |target, proof| target.allocation_hazard(proof))
+    };
+    assert_eq!(hazard(&mut session), None);
     session.run(pid.leader());
     expect_stop(&mut session, pid.leader(), StopCause::Breakpoint);
-    let hazard = session.target.allocation_hazard(pid).unwrap();
+    let hazard = hazard(&mut session).unwrap();
     assert!(hazard.contains("seccomp"), "{hazard}");
     let refused = session.with(pid.leader(), |target, proof| {
         target.allocate(proof, VirtAddr::new(0x1_0000_0000), 4096, Protection::Data)

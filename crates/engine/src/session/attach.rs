@@ -92,13 +92,8 @@ impl Session {
             .get(&pid)
             .is_some_and(|process| process.threads.values().any(crate::process::Thread::is_running))
         {
-            match self.target.next_event(Wait::Block) {
-                Ok(Some(event)) => self.take(event),
-                Ok(None) => break,
-                Err(error) => {
-                    self.lose_everything(&error.to_string());
-                    break;
-                }
+            if !self.take_all_there_is() {
+                break;
             }
         }
         self.motion = Motion::Held;

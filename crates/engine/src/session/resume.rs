@@ -120,6 +120,9 @@ impl Session {
             }
             return false;
         }
+        if !before && let Some(space) = self.space_of_mut(pid) {
+            space.arena.note_interrupted_call();
+        }
         before && self.defer_signal(pid, tid)
     }
 

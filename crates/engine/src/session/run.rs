@@ -190,18 +190,31 @@ impl Session {
             if !self.any_running() {
                 break;
             }
-            match self.target.next_event(Wait::Block) {
-                Ok(Some(event)) => self.take(event),
-                Ok(None) => break,
-                Err(error) => {
-                    self.lose_everything(&error.to_string());
-                    break;
-                }
+            if !self.take_all_there_is() {
+                break;
             }
         }
         self.settle_slots();
         self.motion = Motion::Held;
         self.do_chores();
+    }
+
+    /// Waits for an event, then takes all that have come. `false` when nothing
+    /// can come any more. Looking at every thread once per batch rather than
+    /// once per event keeps a hold of many threads linear.
+    pub(super) fn take_all_there_is(&mut self) -> bool {
+        let mut wait = Wait::Block;
+        loop {
+            match self.target.next_event(wait) {
+                Ok(Some(event)) => self.take(event),
+                Ok(None) => return wait == Wait::Poll,
+                Err(error) => {
+                    self.lose_everything(&error.to_string());
+                    return false;
+                }
+            }
+            wait = Wait::Poll;
+        }
     }
 
     fn any_running(&self) -> bool {

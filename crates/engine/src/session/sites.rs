@@ -7,7 +7,7 @@ use trapline_core::breakpoint::Mechanism;
 use trapline_core::plan::{
     Edit, Owner, Plan, PlanCapabilities, PlanSettings, SiteWhat, Want, WantWhat, plan,
 };
-use trapline_core::target::{Protection, Region};
+use trapline_core::target::{Protection, Region, Stopped, TargetError};
 use trapline_core::x64::{INT3, MAX_INSTRUCTION};
 use trapline_core::{AddrRange, LocationId, Pid, Tid, VirtAddr};
 use trapline_patch::near::{self, Growth, Taken};
@@ -16,6 +16,7 @@ use trapline_patch::relocate;
 use super::Session;
 use super::truth::SpaceMemory;
 use crate::arena::CHUNK;
+use crate::process::{Process, Thread};
 use crate::space::{Detour, Internal, Purpose, SpaceId, Trap};
 
 /// Room that a slot's code is relocated within; see the arena.
@@ -282,7 +283,9 @@ impl Session {
         if let Some(at) = space.arena.room_near(addr) {
             return Ok(at);
         }
-        if let Some(hazard) = self.target.allocation_hazard(pid) {
+        let asked = who_can_be_asked(&self.processes, pid)
+            .ok_or("no thread of the process can be asked")?;
+        if let Some(hazard) = self.target.allocation_hazard(asked) {
             return Err(self.give_up_arena(id, hazard));
         }
         let mut taken: Vec<Taken> = map.iter().map(taken).collect();
@@ -312,12 +315,7 @@ impl Session {
     }
 
     fn allocate(&mut self, pid: Pid, addr: VirtAddr, len: u64) -> Result<(), String> {
-        let process = self.processes.get(&pid).ok_or("the process is gone")?;
-        let stopped = process
-            .threads
-            .values()
-            .filter(|thread| !thread.exiting && thread.waits_for.is_none())
-            .find_map(|thread| thread.stopped())
+        let stopped = who_can_be_asked(&self.processes, pid)
             .ok_or("no thread of the process can be asked")?;
         self.target
             .allocate(stopped, addr, len, Protection::Code)
@@ -397,21 +395,21 @@ impl Session {
         self.release_arena(id, pid);
     }
 
+    /// Gives our memory back, unless something of the program's can still come
+    /// to it.
     fn release_arena(&mut self, id: SpaceId, pid: Pid) {
-        let Some(space) = self.spaces.get_mut(&id) else { return };
+        if self.is_awaited_in_arena(id) {
+            self.warn(
+                "out-of-line code stays mapped: a signal handler of the program will return to it",
+            );
+            return;
+        }
+        let Some(space) = self.spaces.get(&id) else { return };
         let chunks: Vec<AddrRange> = space.arena.chunks().collect();
         for chunk in chunks {
-            let Some(process) = self.processes.get(&pid) else { return };
-            let Some(stopped) = process
-                .threads
-                .values()
-                .filter(|thread| !thread.exiting && thread.waits_for.is_none())
-                .find_map(|thread| thread.stopped())
-            else {
-                return;
-            };
+            let Some(stopped) = who_can_be_asked(&self.processes, pid) else { return };
             if let Err(error) = self.target.release(stopped, chunk)
-                && error != trapline_core::target::TargetError::Gone
+                && error != TargetError::Gone
             {
                 self.warn(format!("memory of ours at {chunk} stays mapped: {error}"));
             }
@@ -420,6 +418,40 @@ impl Session {
             space.arena.clear();
         }
     }
+
+    /// Whether a signal frame on some stack holds an address of our slots: a
+    /// handler interrupted a displaced system call and has not returned.
+    fn is_awaited_in_arena(&mut self, id: SpaceId) -> bool {
+        if !self.spaces.get(&id).is_some_and(|space| space.arena.has_interrupted_calls()) {
+            return false;
+        }
+        self.all_threads().into_iter().any(|(pid, tid)| {
+            self.processes.get(&pid).is_some_and(|process| process.space == id)
+                && self.stack_names_arena(pid, tid)
+        })
+    }
+
+    fn stack_names_arena(&mut self, pid: Pid, tid: Tid) -> bool {
+        const LOOKED_AT: usize = 1 << 20;
+        let Some(registers) = self.raw_registers(pid, tid) else { return false };
+        let Some(space) = self.space_of(pid) else { return false };
+        let mut stack = vec![0; LOOKED_AT];
+        let read = self.target.read_memory(pid, VirtAddr::new(registers.rsp()), &mut stack);
+        stack[..read].chunks_exact(8).any(|word| {
+            let word = word.try_into().map_or(0, u64::from_le_bytes);
+            space.arena.locate(VirtAddr::new(word)).is_some()
+        })
+    }
+}
+
+/// A thread that can be made to allocate for its process.
+fn who_can_be_asked(processes: &BTreeMap<Pid, Process>, pid: Pid) -> Option<&Stopped> {
+    processes
+        .get(&pid)?
+        .threads
+        .values()
+        .filter(|thread| !thread.exiting && thread.waits_for.is_none())
+        .find_map(Thread::stopped)
 }
 
 /// A trap about to be written.

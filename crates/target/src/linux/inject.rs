@@ -10,6 +10,7 @@ use trapline_core::target::{Protection, Result, Stopped, TargetError};
 use trapline_core::x64::Registers;
 use trapline_core::{AddrRange, Pid, Tid, VirtAddr};
 
+use super::processes;
 use super::signals::Sleeper;
 use super::sys::{self, Errno, PAGE, Sys};
 use super::threads::{KernelStop, State, Thread};
@@ -43,7 +44,7 @@ impl LinuxTarget {
         if !whole_pages || len == 0 {
             return Err(refuse("it is not made of whole pages".to_owned()));
         }
-        if let Some(hazard) = self.system_call_filter(proof.pid()) {
+        if let Some(hazard) = processes::system_call_filter(proof.pid(), proof.tid()) {
             return Err(refuse(hazard));
         }
         let protection = match protection {
@@ -64,7 +65,7 @@ impl LinuxTarget {
 
     pub(super) fn unmap_memory(&mut self, proof: &Stopped, range: AddrRange) -> Result<()> {
         let what = format!("release {range}");
-        if let Some(why) = self.system_call_filter(proof.pid()) {
+        if let Some(why) = processes::system_call_filter(proof.pid(), proof.tid()) {
             return Err(TargetError::Refused { what, why });
         }
         let arguments = [range.start.get(), range.len(), 0, 0, 0, 0];

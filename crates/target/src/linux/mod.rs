@@ -222,7 +222,7 @@ impl Target for LinuxTarget {
         sys::machine_name()
     }
 
-    fn allocation_hazard(&self, pid: Pid) -> Option<String> {
-        self.system_call_filter(pid)
+    fn allocation_hazard(&self, thread: &Stopped) -> Option<String> {
+        processes::system_call_filter(thread.pid(), thread.tid())
     }
 }

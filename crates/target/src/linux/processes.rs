@@ -51,13 +51,6 @@ impl LinuxTarget {
         })
     }
 
-    /// Why a system call that we run in this process might kill it.
-    pub(super) fn system_call_filter(&self, pid: Pid) -> Option<String> {
-        let filtered = |tid: &Tid| thread_status(pid, *tid).is_some_and(|s| s.seccomp != 0);
-        let tid = self.books.threads_of(pid).into_iter().find(filtered)?;
-        Some(format!("thread {tid} runs under seccomp, whose filter might kill the program for it"))
-    }
-
     /// Kills what we launched and lets go of what we attached to.
     pub(super) fn end_all(&mut self) {
         let ours = |(pid, process): (&Pid, &super::threads::Process)| process.ours.then_some(*pid);
@@ -112,4 +105,11 @@ pub(super) fn thread_name(pid: Pid, tid: Tid) -> Result<String> {
     let bytes = fs::read(format!("/proc/{pid}/task/{tid}/comm")).map_err(|_| TargetError::Gone)?;
     let name = String::from_utf8_lossy(&bytes);
     Ok(name.strip_suffix('\n').unwrap_or(&name).to_owned())
+}
+
+/// Why a system call that we run on this thread might kill its process: each
+/// thread has filters of its own. seccomp(2).
+pub(super) fn system_call_filter(pid: Pid, tid: Tid) -> Option<String> {
+    thread_status(pid, tid).filter(|status| status.seccomp != 0)?;
+    Some(format!("thread {tid} runs under seccomp, whose filter might kill the program for it"))
 }
