@@ -30,11 +30,8 @@ impl Formatter<'_> {
         if context.top && self.options.pointer_types && !is_text {
             let _ = write!(self.out, "({}) ", type_name(ty, self.types));
         }
-        if !is_text {
-            return self.address(address);
-        }
-        let _ = write!(self.out, "{address}");
-        if address.get() != 0 {
+        self.address(address);
+        if is_text && address.get() != 0 {
             self.out.push(' ');
             self.c_string(address);
         }
