@@ -113,6 +113,8 @@ pub(crate) struct Watch {
 pub(crate) struct WatchScope {
     pub(crate) tid: Tid,
     pub(crate) cfa: u64,
+    /// The start of its function.
+    pub(crate) function: Option<VirtAddr>,
 }
 
 impl Breakpoints {

@@ -135,16 +135,49 @@ impl Insn {
         used.filter_map(|memory| self.access(memory, registers)).collect()
     }
 
-    fn access(&self, memory: &UsedMemory, registers: &Registers) -> Option<MemoryAccess> {
-        let (access, conditional) = match memory.access() {
-            OpAccess::Read => (Access::Read, false),
-            OpAccess::CondRead => (Access::Read, true),
-            OpAccess::Write => (Access::Write, false),
-            OpAccess::CondWrite => (Access::Write, true),
-            OpAccess::ReadWrite => (Access::ReadWrite, false),
-            OpAccess::ReadCondWrite => (Access::ReadWrite, true),
-            OpAccess::None | OpAccess::NoMemAccess => return None,
+    /// The memory it has touched, from the registers that it left. An address
+    /// that depended on a register which it changed is not known any more; the
+    /// stack pointer's change by pushes, pops, calls and returns is undone.
+    pub fn past_memory_accesses(&self, after: &Registers) -> Vec<MemoryAccess> {
+        let mut factory = InstructionInfoFactory::new();
+        let info = factory.info(&self.raw);
+        let moved = i64::from(self.raw.stack_pointer_increment());
+        let mut before = *after;
+        before.set(Reg::Rsp, after.rsp().wrapping_sub(moved.cast_unsigned()));
+        let changed = |register: Register| {
+            let full = register.full_register();
+            let kept_count = moved != 0 && full == Register::RSP;
+            !kept_count
+                && info.used_registers().iter().any(|used| {
+                    used.register().full_register() == full
+                        && !matches!(
+                            used.access(),
+                            OpAccess::None | OpAccess::Read | OpAccess::CondRead
+                        )
+                })
         };
+        let used = info.used_memory().iter();
+        used.filter_map(|memory| {
+            let lost = changed(memory.base()) || changed(memory.index());
+            if self.is_repeated() {
+                let access = kind_of_access(memory)?.0;
+                return Some(MemoryAccess { addr: None, len: None, access, conditional: true });
+            }
+            let access = self.access(memory, &before)?;
+            Some(if lost { MemoryAccess { addr: None, ..access } } else { access })
+        })
+        .collect()
+    }
+
+    /// Whether it is a string instruction that may run many times: an
+    /// exception between two rounds finds the pc at its own start.
+    pub fn is_repeated(&self) -> bool {
+        self.raw.is_string_instruction()
+            && (self.raw.has_rep_prefix() || self.raw.has_repne_prefix())
+    }
+
+    fn access(&self, memory: &UsedMemory, registers: &Registers) -> Option<MemoryAccess> {
+        let (access, conditional) = kind_of_access(memory)?;
         if memory.vsib_size() != 0 {
             return Some(MemoryAccess { addr: None, len: None, access, conditional });
         }
@@ -157,9 +190,7 @@ impl Insn {
             access,
             conditional,
         };
-        if self.raw.is_string_instruction()
-            && (self.raw.has_rep_prefix() || self.raw.has_repne_prefix())
-        {
+        if self.is_repeated() {
             return self.repeated(once, registers);
         }
         Some(once)
@@ -240,6 +271,19 @@ pub struct MemoryAccess {
     /// Whether it may also not happen, or only in part: masked and conditional
     /// accesses, repeated comparisons.
     pub conditional: bool,
+}
+
+/// How a memory operand is touched, and whether that may not happen.
+fn kind_of_access(memory: &UsedMemory) -> Option<(Access, bool)> {
+    Some(match memory.access() {
+        OpAccess::Read => (Access::Read, false),
+        OpAccess::CondRead => (Access::Read, true),
+        OpAccess::Write => (Access::Write, false),
+        OpAccess::CondWrite => (Access::Write, true),
+        OpAccess::ReadWrite => (Access::ReadWrite, false),
+        OpAccess::ReadCondWrite => (Access::ReadWrite, true),
+        OpAccess::None | OpAccess::NoMemAccess => return None,
+    })
 }
 
 fn register_value(register: Register, registers: &Registers, next: VirtAddr) -> Option<u64> {
@@ -375,6 +419,23 @@ mod tests {
         let mut none = three;
         none.set(Reg::Rcx, 0);
         check(&[0xf3, 0xab], &none, &[]);
+    }
+
+    #[test]
+    fn what_was_touched_is_known_from_what_is_left() {
+        let past = |bytes: &[u8]| {
+            let accesses = decode(bytes, AT).unwrap().past_memory_accesses(&registers());
+            accesses.iter().map(|one| (one.addr.map(VirtAddr::get), one.access)).collect::<Vec<_>>()
+        };
+        let stack = registers().rsp();
+        let plain = registers().get(Reg::Rax).unwrap();
+        // mov [rax],rcx; mov rcx,[rax]; mov rax,[rax]; push rcx; pop rcx; rep movsq
+        assert_eq!(past(&[0x48, 0x89, 0x08]), [(Some(plain), Access::Write)]);
+        assert_eq!(past(&[0x48, 0x8b, 0x08]), [(Some(plain), Access::Read)]);
+        assert_eq!(past(&[0x48, 0x8b, 0x00]), [(None, Access::Read)]);
+        assert_eq!(past(&[0x51]), [(Some(stack), Access::Write)]);
+        assert_eq!(past(&[0x59]), [(Some(stack - 8), Access::Read)]);
+        assert_eq!(past(&[0xf3, 0x48, 0xa5]).iter().filter(|one| one.0.is_none()).count(), 2);
     }
 
     #[test]

@@ -192,7 +192,10 @@ fn a_write_under_a_trap_changes_the_programs_instruction_and_keeps_the_trap() {
         driver.go_to_stop();
         let address = VirtAddr::new(at + offset);
         driver.ask(Command::WriteMemory { address, bytes: bytes.to_vec() });
-        assert_eq!(memory(&driver, &format!("{:#x}", address.get()), bytes.len() as u64, false), bytes);
+        assert_eq!(
+            memory(&driver, &format!("{:#x}", address.get()), bytes.len() as u64, false),
+            bytes
+        );
         let status = driver.go_to_end_through(|_, stop| assert_eq!(hit(stop), [id]));
         assert_eq!(status, trapline::ExitStatus::Exited(0));
         assert_eq!(driver.tally(id).stops, 10, "{bytes:x?}");

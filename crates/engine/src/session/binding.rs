@@ -67,6 +67,9 @@ impl Session {
     /// bind as written; no place yet is no error.
     pub(super) fn bind_new(&mut self, id: BreakpointId) -> Result<(), CommandError> {
         let Some(breakpoint) = self.breakpoints.get(id) else { return Ok(()) };
+        if breakpoint.is_watch() {
+            return Ok(());
+        }
         let spec = breakpoint.spec.clone();
         check_subject(&spec.subject)?;
         let pids: Vec<Pid> = self.debuggees();
@@ -122,6 +125,7 @@ impl Session {
         for id in self.breakpoints.ids() {
             let Some(breakpoint) = self.breakpoints.get(id) else { continue };
             if breakpoint.is_watch() {
+                self.rebind_watch(id, pid);
                 continue;
             }
             let spec = breakpoint.spec.clone();

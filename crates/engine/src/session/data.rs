@@ -13,11 +13,12 @@ use trapline_core::plan::Owner;
 use trapline_core::x64::debug::{Access, DebugStatus, SlotKind};
 use trapline_core::x64::{MAX_INSTRUCTION, Registers};
 use trapline_core::{AddrRange, BreakpointId, LocationId, Pid, Tid, VirtAddr};
-use trapline_patch::insn;
+use trapline_patch::insn::{self, MemoryAccess};
 
 use super::binding::compile_say;
-use super::frames::function_start;
+use super::frames::{frame_registers, function_start, walk};
 use super::hits::{Answer, PassContext, consider};
+use super::truth::SpaceMemory;
 use super::values::CodeScope;
 use super::{Selected, Session};
 use crate::breakpoints::{Anchor, Location, Watch, WatchScope};
@@ -28,6 +29,9 @@ use crate::space::Purpose;
 /// Longest value shown as old and new.
 const MAX_WATCHED: u64 = 1 << 16;
 
+/// Most frames that are walked to find the one a watch belongs to.
+const MAX_FRAMES: usize = 10_000;
+
 /// What the hardware and the instruction say of one touch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Touch {
@@ -35,6 +39,15 @@ enum Touch {
     Read,
     /// One of the two; nothing tells which.
     Unknown,
+    /// Neither: only bytes that a slot covers beside the watch.
+    Beside,
+}
+
+/// A data slot of a watch that matched.
+struct MatchedSlot {
+    index: u8,
+    kind: SlotKind,
+    range: AddrRange,
 }
 
 impl Session {
@@ -88,6 +101,10 @@ impl Session {
         let Some(space) = self.spaces.get(&space_id) else { return Ok(()) };
         let scope = CodeScope::at_pc_of(&space.modules, pc, &self.values);
         let say = compile_say(spec, &scope, self.settings)?;
+        let anchor = match space.modules.at(watch.range.start) {
+            Some(module) => Anchor::Image(module.id(), module.to_image(watch.range.start)),
+            None => Anchor::Address(watch.range.start),
+        };
         let Some(breakpoint) = self.breakpoints.get_mut(id) else { return Ok(()) };
         let location = breakpoint.next_location();
         breakpoint.notes = vec![
@@ -97,7 +114,7 @@ impl Session {
         breakpoint.locations.push(Location {
             id: location,
             space: Some(space_id),
-            anchor: Anchor::Address(watch.range.start),
+            anchor,
             addr: watch.range.start,
             function: None,
             file: None,
@@ -115,6 +132,30 @@ impl Session {
             space.stale = true;
         }
         Ok(())
+    }
+
+    /// Finds what a watch is about in a process that came after the one it was
+    /// set in, or once the library that holds it is loaded: the same place of
+    /// the same image. Other addresses mean nothing there.
+    pub(super) fn rebind_watch(&mut self, id: BreakpointId, pid: Pid) {
+        let Some(process) = self.processes.get(&pid) else { return };
+        let Some(space) = self.spaces.get(&process.space) else { return };
+        let memory = SpaceMemory { target: &*self.target, pid, overlay: &space.overlay };
+        let Some(breakpoint) = self.breakpoints.get_mut(id) else { return };
+        for location in breakpoint.locations.iter_mut().filter(|l| l.space.is_none()) {
+            let (Anchor::Image(module, place), Some(watch)) =
+                (location.anchor, &mut location.watch)
+            else {
+                continue;
+            };
+            let Some(module) = space.modules.by_id(module) else { continue };
+            let range = AddrRange::sized(module.bias.to_virt(place), watch.range.len());
+            if memory.read_exact(range.start, &mut watch.last).is_ok() {
+                watch.range = range;
+                location.addr = range.start;
+                location.space = Some(process.space);
+            }
+        }
     }
 
     /// Data slots matched. One report per watch that has something to say.
@@ -140,62 +181,75 @@ impl Session {
         let mut owners: Vec<LocationId> = hit.iter().map(|row| row.0).collect();
         owners.sort_unstable();
         owners.dedup();
-        let previous = self.instruction_before(pid, registers);
+        let past = self.past_accesses(pid, registers);
         let mut reasons = Vec::new();
         for id in owners {
-            let slots: Vec<(u8, SlotKind)> =
-                hit.iter().filter(|row| row.0 == id).map(|row| (row.1, row.2)).collect();
-            let touch = self.touch(id, &slots, status, previous.as_ref());
-            reasons.extend(self.watch_hit(pid, tid, id, touch, previous.as_ref(), registers));
+            let slots: Vec<MatchedSlot> = hit
+                .iter()
+                .filter(|row| row.0 == id)
+                .map(|&(_, index, kind, range)| MatchedSlot { index, kind, range })
+                .collect();
+            let touch = self.touch(id, &slots, status, past.as_deref());
+            reasons.extend(self.watch_hit(pid, tid, id, touch, past.as_deref(), registers));
         }
         reasons
     }
 
-    /// Whether a watch's slots say read or write.
+    /// Whether a watch's slots say read or write; with no word from them, what
+    /// the instruction does to their bytes. A slot may cover more than the
+    /// watch: what is known to have missed the watch is no touch of it.
     fn touch(
         &self,
         id: LocationId,
-        slots: &[(u8, SlotKind)],
+        slots: &[MatchedSlot],
         status: DebugStatus,
-        previous: Option<&insn::Insn>,
+        past: Option<&[MemoryAccess]>,
     ) -> Touch {
-        if slots.iter().any(|(_, kind)| *kind == SlotKind::Write) {
+        let Some(watch) = self.watch_of(id) else { return Touch::Unknown };
+        let wider = |slot: &MatchedSlot| slot.range.intersection(watch.range) != Some(slot.range);
+        if slots.iter().all(wider) && past.is_some_and(|past| missed(past, slots, watch.range)) {
+            return Touch::Beside;
+        }
+        if slots.iter().any(|slot| slot.kind == SlotKind::Write) {
             return Touch::Write;
         }
-        let paired = self
-            .breakpoints
-            .get(id.breakpoint)
-            .and_then(|b| b.locations.iter().find(|l| l.id == id))
-            .and_then(|l| l.watch.as_ref())
-            .map(|watch| watch.paired.clone())
-            .unwrap_or_default();
         let mut covered = !slots.is_empty();
-        for (index, _) in slots {
-            match paired.iter().find(|pair| pair.both == *index) {
+        for slot in slots {
+            match watch.paired.iter().find(|pair| pair.both == slot.index) {
                 Some(pair) if status.slots[usize::from(pair.write)] => return Touch::Write,
                 Some(_) => {}
                 None => covered = false,
             }
         }
-        if covered {
-            return Touch::Read;
-        }
-        let Some(previous) = previous else { return Touch::Unknown };
-        let accesses = previous.memory_accesses(&Registers::default());
-        let writes = accesses.iter().any(|access| access.access != Access::Read);
-        let reads = accesses.iter().any(|access| access.access != Access::Write);
-        match (reads, writes) {
-            (true, false) => Touch::Read,
-            (false, true) => Touch::Write,
-            _ => Touch::Unknown,
+        match (covered, past) {
+            (true, _) => Touch::Read,
+            (false, Some(past)) => decoded(past, slots),
+            (false, None) => Touch::Unknown,
         }
     }
 
-    /// The instruction that has just run, found by decoding from the start of
-    /// the function; `None` where the previous one is not the one before (a
-    /// jump or call led here) or no start is known.
-    fn instruction_before(&self, pid: Pid, registers: &Registers) -> Option<insn::Insn> {
+    fn watch_of(&self, id: LocationId) -> Option<&Watch> {
+        let locations = &self.breakpoints.get(id.breakpoint)?.locations;
+        locations.iter().find(|location| location.id == id)?.watch.as_ref()
+    }
+
+    /// What the instruction that has just run did to memory; `None` where that
+    /// is not known. A repeated one may be between two rounds: then the pc is
+    /// at its own start.
+    fn past_accesses(&self, pid: Pid, registers: &Registers) -> Option<Vec<MemoryAccess>> {
         let pc = VirtAddr::new(registers.rip);
+        let mut bytes = [0; MAX_INSTRUCTION];
+        let read = self.memory(pid)?.read_some(pc, &mut bytes);
+        if insn::decode(&bytes[..read], pc).is_some_and(|next| next.is_repeated()) {
+            return None;
+        }
+        Some(self.instruction_before(pid, pc)?.past_memory_accesses(registers))
+    }
+
+    /// The instruction in front of a place, found by decoding from the start of
+    /// the function; `None` where no start is known. What ran last is another
+    /// one when a jump, a call or a return led to the place.
+    fn instruction_before(&self, pid: Pid, pc: VirtAddr) -> Option<insn::Insn> {
         let memory = self.memory(pid)?;
         let mut at = function_start(&self.space_of(pid)?.modules, pc.wrapping_sub(1))?;
         let mut bytes = [0; MAX_INSTRUCTION];
@@ -216,10 +270,10 @@ impl Session {
         tid: Tid,
         id: LocationId,
         touch: Touch,
-        previous: Option<&insn::Insn>,
+        past: Option<&[MemoryAccess]>,
         registers: &Registers,
     ) -> Option<StopReason> {
-        if self.watch_scope_ended(id, tid, registers) {
+        if self.watch_scope_ended(pid, id, tid, registers) {
             return self.end_scope(id);
         }
         let now = self.watched_bytes(pid, id)?;
@@ -260,12 +314,12 @@ impl Session {
             access: Some(match touch {
                 Touch::Write => Access::Write,
                 Touch::Read => Access::Read,
-                Touch::Unknown => Access::ReadWrite,
+                Touch::Unknown | Touch::Beside => Access::ReadWrite,
             }),
             old: changed.then(|| self.format_watched(pid, ty.as_ref(), range, &before)),
             new: Some(self.format_watched(pid, ty.as_ref(), range, &new)),
             address: range.start,
-            note: touch_note(asked, touch, previous),
+            note: touch_note(asked, touch, past),
         })
     }
 
@@ -344,12 +398,29 @@ impl Session {
         }
     }
 
-    fn watch_scope_ended(&self, id: LocationId, tid: Tid, registers: &Registers) -> bool {
-        self.breakpoints
-            .get(id.breakpoint)
-            .and_then(|b| b.locations.iter().find(|l| l.id == id))
-            .and_then(|l| l.watch.as_ref()?.scope)
-            .is_some_and(|scope| scope.tid == tid && registers.rsp() >= scope.cfa)
+    /// Whether the frame that a watch belongs to is gone from its thread's
+    /// stack. A jump out of it (longjmp, an exception) passes no return, and
+    /// its bytes may be another frame's by now.
+    fn watch_scope_ended(&self, pid: Pid, id: LocationId, tid: Tid, registers: &Registers) -> bool {
+        let Some(scope) = self.watch_of(id).and_then(|watch| watch.scope) else { return false };
+        if scope.tid != tid {
+            return false;
+        }
+        registers.rsp() >= scope.cfa || self.is_off_stack(pid, scope, registers)
+    }
+
+    /// Whether a stack that could be followed as far as a frame does not have
+    /// it.
+    fn is_off_stack(&self, pid: Pid, scope: WatchScope, registers: &Registers) -> bool {
+        let (Some(space), Some(memory)) = (self.space_of(pid), self.memory(pid)) else {
+            return false;
+        };
+        let walk = walk(&space.modules, &memory, frame_registers(registers), MAX_FRAMES);
+        let function = |pc| function_start(&space.modules, pc);
+        let found = walk.frames.iter().find(|frame| frame.cfa.is_some_and(|cfa| cfa >= scope.cfa));
+        found.is_some_and(|frame| {
+            frame.cfa != Some(scope.cfa) || function(frame.lookup()) != scope.function
+        })
     }
 
     /// The frame that a watch belongs to is gone: so is the watch.
@@ -391,12 +462,46 @@ impl Session {
     }
 }
 
+/// The bytes of an access, as far as they are known.
+fn bytes_of(access: &MemoryAccess) -> Option<AddrRange> {
+    Some(AddrRange::sized(access.addr?, access.len?))
+}
+
+/// Whether an instruction is known to have touched the slots but not `watched`.
+fn missed(past: &[MemoryAccess], slots: &[MatchedSlot], watched: AddrRange) -> bool {
+    let touches =
+        |range: AddrRange| past.iter().filter_map(bytes_of).any(|bytes| bytes.overlaps(range));
+    past.iter().all(|access| bytes_of(access).is_some())
+        && slots.iter().any(|slot| touches(slot.range))
+        && !touches(watched)
+}
+
+/// Read or write, from the accesses that met the slots; from those whose
+/// address is lost when none is known to have.
+fn decoded(past: &[MemoryAccess], slots: &[MatchedSlot]) -> Touch {
+    let meets = |access: &&MemoryAccess| {
+        bytes_of(access).is_some_and(|bytes| slots.iter().any(|slot| slot.range.overlaps(bytes)))
+    };
+    let mut met: Vec<&MemoryAccess> = past.iter().filter(meets).collect();
+    if met.is_empty() {
+        met = past.iter().filter(|access| bytes_of(access).is_none()).collect();
+    }
+    let writes = met.iter().any(|access| access.access != Access::Read);
+    let reads = met.iter().any(|access| access.access != Access::Write);
+    match (reads, writes) {
+        (true, false) => Touch::Read,
+        (false, true) => Touch::Write,
+        _ => Touch::Unknown,
+    }
+}
+
 fn is_pass(spec: &BreakpointSpec, access: Access, touch: Touch, changed: bool) -> bool {
     let trigger = match &spec.subject {
         Subject::Data { trigger, .. } => *trigger,
         _ => DataTrigger::Touched,
     };
     match (access, trigger) {
+        _ if touch == Touch::Beside => false,
         (Access::Write, DataTrigger::Changed) => changed,
         (Access::Write, DataTrigger::Touched) => touch != Touch::Read,
         (Access::Read, _) => touch != Touch::Write,
@@ -404,7 +509,7 @@ fn is_pass(spec: &BreakpointSpec, access: Access, touch: Touch, changed: bool) -
     }
 }
 
-fn touch_note(asked: Access, touch: Touch, previous: Option<&insn::Insn>) -> Option<String> {
+fn touch_note(asked: Access, touch: Touch, past: Option<&[MemoryAccess]>) -> Option<String> {
     if touch == Touch::Unknown && asked == Access::Read {
         return Some(
             "this may have been a write: no debug register was free to tell, and the \
@@ -412,7 +517,7 @@ fn touch_note(asked: Access, touch: Touch, previous: Option<&insn::Insn>) -> Opt
                 .to_owned(),
         );
     }
-    let accesses = previous?.memory_accesses(&Registers::default());
+    let accesses = past?;
     (accesses.len() > 1).then(|| format!("the instruction made {} accesses", accesses.len()))
 }
 

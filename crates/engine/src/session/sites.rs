@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use trapline_core::breakpoint::Mechanism;
 use trapline_core::plan::{
-    Edit, Owner, Plan, PlanCapabilities, PlanSettings, SiteWhat, Want, WantWhat, plan,
+    Edit, Owner, Plan, PlanCapabilities, PlanSettings, Served, SiteWhat, Want, WantWhat, plan,
 };
 use trapline_core::target::{Protection, Region, Stopped, TargetError};
+use trapline_core::x64::debug::Access;
 use trapline_core::x64::{INT3, MAX_INSTRUCTION};
 use trapline_core::{AddrRange, LocationId, Pid, Tid, VirtAddr};
 use trapline_patch::near::{self, Growth, Taken};
@@ -346,6 +347,9 @@ impl Session {
                         (None, _) => Ok((Mechanism::Trap, served.reason.to_string())),
                     }
                 }
+                WantWhat::Data { access: Access::Read, .. } => {
+                    Ok((served.mechanism, format!("{}; {}", served.reason, told_apart(served))))
+                }
                 _ => Ok((served.mechanism, served.reason.to_string())),
             };
             news.extend(self.breakpoints.set_service(location, result));
@@ -452,6 +456,16 @@ fn who_can_be_asked(processes: &BTreeMap<Pid, Process>, pid: Pid) -> Option<&Sto
         .values()
         .filter(|thread| !thread.exiting && thread.waits_for.is_none())
         .find_map(Thread::stopped)
+}
+
+/// How the reads that are asked for are told from writes: no debug register
+/// matches reads alone.
+fn told_apart(served: &Served) -> &'static str {
+    if served.paired_writes.len() == served.sites.len() {
+        "reads are told from writes by a paired write slot"
+    } else {
+        "reads are told from writes by decoding the instruction, as no slot is free for a pair"
+    }
 }
 
 /// A trap about to be written.

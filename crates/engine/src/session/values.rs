@@ -11,7 +11,7 @@ use trapline_core::{AddrRange, Pid, VirtAddr};
 use trapline_expr::format::{FormatOptions, Letter, format_value};
 use trapline_expr::{Binding, EvalError, Path, Program, Purpose, Scope, Value, ValuePlace};
 
-use super::frames::{RawFrame, function_and_offset};
+use super::frames::{RawFrame, function_and_offset, function_start};
 use super::machine::ThreadMachine;
 use super::{Selected, Session};
 use crate::breakpoints::WatchScope;
@@ -627,7 +627,10 @@ impl Session {
             return Ok(None);
         };
         let returns_to = walk.frames.get(selected.frame + 1).map(|frame| frame.pc);
-        Ok(Some((WatchScope { tid: selected.tid, cfa }, returns_to)))
+        let function = walk.frames.get(selected.frame).and_then(|frame| {
+            function_start(&self.space_of(selected.pid)?.modules, frame.lookup())
+        });
+        Ok(Some((WatchScope { tid: selected.tid, cfa, function }, returns_to)))
     }
 }
 
