@@ -65,7 +65,7 @@ impl Images {
     }
 
     /// An image that is no file: the kernel's virtual library.
-    pub(crate) fn from_memory(
+    pub(crate) fn in_memory(
         &mut self,
         name: &str,
         bytes: Vec<u8>,

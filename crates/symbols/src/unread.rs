@@ -68,10 +68,12 @@ impl FileNames {
         let bytes = |section: &Option<crate::elf::Section>| -> Slice {
             EndianSlice::new(section.as_ref().map_or(&[], |it| it.data), LittleEndian)
         };
-        let mut dwarf = gimli::Dwarf::<Slice>::default();
-        dwarf.debug_line = gimli::DebugLine::from(bytes(&lines));
-        dwarf.debug_line_str = gimli::DebugLineStr::from(bytes(&strings));
-        dwarf.debug_str = gimli::DebugStr::from(bytes(&others));
+        let dwarf = gimli::Dwarf::<Slice> {
+            debug_line: gimli::DebugLine::from(bytes(&lines)),
+            debug_line_str: gimli::DebugLineStr::from(bytes(&strings)),
+            debug_str: gimli::DebugStr::from(bytes(&others)),
+            ..gimli::Dwarf::default()
+        };
         let mut names = HashSet::new();
         let mut at = 0;
         while at < bytes(&lines).len() {

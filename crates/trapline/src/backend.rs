@@ -1,6 +1,9 @@
 //! The one place that names a concrete target: this machine's.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::mpsc::Receiver;
+use std::{fs, io};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -49,6 +52,12 @@ impl Iterator for Forever {
     fn next(&mut self) -> Option<Signal> {
         self.0.forever().next().map(Signal)
     }
+}
+
+/// Writes a program's file so that it can be run.
+pub(crate) fn write_program(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fs::write(path, bytes)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
 }
 
 impl Session for SessionHandle {

@@ -225,6 +225,7 @@ impl Session {
         let nothing = search.found.is_empty() && breakpoint.locations.is_empty();
         breakpoint.notes = if nothing { pending_notes(&search) } else { search.notes };
         breakpoint.notes.extend(stale);
+        let mut refused = None;
         for found in search.found {
             let compile = || {
                 let scope = CodeScope::at(modules, found.addr, values);
@@ -239,9 +240,21 @@ impl Session {
                 known.addr = found.addr;
                 continue;
             }
-            let say = compile()?;
-            let location = new_location(breakpoint, space, found, say);
-            breakpoint.locations.push(location);
+            match compile() {
+                Ok(say) => {
+                    let location = new_location(breakpoint, space, found, say);
+                    breakpoint.locations.push(location);
+                }
+                Err(error) => {
+                    breakpoint.notes.push(left_out(&found, &error));
+                    refused.get_or_insert(error);
+                }
+            }
+        }
+        // Of many functions of a name, some may lack what the condition names;
+        // one that none of them has is a mistake.
+        if let Some(error) = refused.filter(|_| breakpoint.locations.is_empty()) {
+            return Err(error);
         }
         if let Some(space) = space.and_then(|id| self.spaces.get_mut(&id)) {
             space.stale = true;
@@ -404,6 +417,11 @@ fn pending_notes(search: &Search) -> Vec<String> {
         notes.push(format!("did you mean {}?", names.join(" or ")));
     }
     notes
+}
+
+fn left_out(found: &Found, error: &CommandError) -> String {
+    let function = found.place.as_ref().and_then(|place| place.function.as_deref());
+    format!("not set at {} in {}: {}", found.addr, function.unwrap_or("??"), error.message)
 }
 
 fn reuse<'a>(

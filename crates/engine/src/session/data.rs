@@ -82,8 +82,7 @@ impl Session {
             scope: subject.scope.map(|(scope, _)| scope),
             paired: Vec::new(),
         };
-        let end = subject.scope.map(|(scope, returns_to)| (scope, returns_to));
-        self.add_watch(id, selected, &spec, watch, end)
+        self.add_watch(id, selected, &spec, watch, subject.scope)
     }
 
     fn add_watch(

@@ -246,10 +246,10 @@ impl Session {
         }
         let debuggee = self.processes.get(&pid).is_some_and(Process::is_debuggee);
         let policy = self.signals.get(info.signal);
-        if policy.pass || !debuggee {
-            if let Some(thread) = self.thread_mut(pid, tid) {
-                thread.signal = Some(info.signal);
-            }
+        if (policy.pass || !debuggee)
+            && let Some(thread) = self.thread_mut(pid, tid)
+        {
+            thread.signal = Some(info.signal);
         }
         if !debuggee {
             return Verdict::GoOn;

@@ -147,7 +147,7 @@ impl Session {
         if memory.read_exact(range.start, &mut bytes).is_err() {
             return;
         }
-        if let Ok(image) = self.images.from_memory("[vdso]", bytes) {
+        if let Ok(image) = self.images.in_memory("[vdso]", bytes) {
             let bias = LoadBias::between(image.image_range().0, range.start);
             self.add_module(pid, image, bias, range, PathBuf::from("[vdso]"));
         }

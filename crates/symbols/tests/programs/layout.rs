@@ -1,4 +1,5 @@
-// Rust types whose layout the program prints.
+//! Rust types whose layout the program prints.
+
 use std::mem::{offset_of, size_of};
 
 pub struct Mixed {

@@ -1,4 +1,5 @@
-// Variables of Rust: `self`, matches, closures, shadowing.
+//! Variables of Rust: `self`, matches, closures, shadowing.
+
 use std::hint::black_box;
 
 #[no_mangle]

@@ -2,7 +2,6 @@
 //! threads. The program travels inside this one, and both run by themselves.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use trapline_core::stop::ExitStatus;
@@ -111,15 +110,13 @@ struct Folder(PathBuf);
 impl Folder {
     fn new() -> Result<Self, CommandError> {
         let folder = std::env::temp_dir().join(format!("trapline-demo-{}", std::process::id()));
-        fs::create_dir_all(&folder).map_err(|error| cannot("create", &folder, &error))?;
+        fs::create_dir(&folder).map_err(|error| cannot("create", &folder, &error))?;
         Ok(Self(folder))
     }
 
     fn unpack(&self) -> Result<PathBuf, CommandError> {
         let program = self.0.join("demo_bank");
-        let executable = fs::Permissions::from_mode(0o755);
-        fs::write(&program, PROGRAM)
-            .and_then(|()| fs::set_permissions(&program, executable))
+        crate::backend::write_program(&program, PROGRAM)
             .map_err(|error| cannot("write", &program, &error))?;
         Ok(program)
     }
