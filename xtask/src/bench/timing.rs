@@ -8,7 +8,7 @@ use serde_json::Value;
 /// The command that lets every thread run for a moment, stops all, sets all
 /// going again, and reports the time from the first stop to the last resume as
 /// a timing event called `stop-resume`.
-pub(super) const STOP_RESUME_COMMAND: &str = "maint time stop-resume";
+pub(super) const STOP_RESUME_COMMAND: &str = "maint stop-resume";
 
 /// The durations of all timing events called `what`, in order. Lines that are
 /// no events (the program's own output) are passed over.

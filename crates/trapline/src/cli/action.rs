@@ -79,6 +79,8 @@ pub(crate) enum Action {
     Set(SetWhat),
     /// Show settings whose name starts so.
     Show(String),
+    /// Measure one stop and resumption of everything.
+    TimeHold,
     /// Write the breakpoints as commands.
     SaveBreakpoints(PathBuf),
     /// Read commands from a file.

@@ -12,7 +12,7 @@ use trapline_engine::{Command, CommandError, Event, Reply};
 use super::action::Action;
 use super::console::{Console, Flow, Lines, Session};
 use super::inspect::Cursor;
-use super::json::{self, Timing};
+use super::json::{self, Timed};
 use super::render;
 
 /// What an event means to whoever waits for the program.
@@ -136,7 +136,7 @@ impl<S: Session> Console<S> {
         let nanos = nanos_since(began);
         self.known.main.get_or_insert(pid);
         self.is_there(pid);
-        self.emit(&json::timing(Timing::Attach(nanos)));
+        self.emit(&json::timing(Timed::Attach, nanos));
         self.screen.line(format!("Attached to process {pid}."));
         if let Ok(Reply::Frame(frame)) = self.session.request(Command::SelectFrame(0)) {
             self.screen.line(render::frame_text(&frame, false));
@@ -168,7 +168,7 @@ impl<S: Session> Console<S> {
             None => self.known.pids.clear(),
         }
         self.known.running &= !self.known.pids.is_empty();
-        self.emit(&json::timing(Timing::Detach(nanos)));
+        self.emit(&json::timing(Timed::Detach, nanos));
         let whom = pid.map_or_else(|| "all processes".to_owned(), |pid| format!("process {pid}"));
         self.screen.line(format!("Detached from {whom}."));
         Ok(())

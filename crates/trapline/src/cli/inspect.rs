@@ -10,6 +10,7 @@ use trapline_engine::{Command, CommandError, Reply};
 
 use super::action::{Action, Info, ListWhat, MemoryFormat};
 use super::console::{Console, Flow, Lines, Session};
+use super::json::{self, Timed};
 use super::render::{self, breakpoints, code, memory, process};
 
 /// Where `x` and `list` go on when they are not told where.
@@ -23,6 +24,10 @@ pub(crate) struct Cursor {
     /// the last.
     listed: Option<(PathBuf, u32, u32)>,
 }
+
+/// How long the threads run before `maint time stop-resume` stops them, in
+/// milliseconds.
+const RUN_BEFORE_HOLD: u64 = 20;
 
 /// Units, strings or instructions that one `x` shows at most.
 const MOST_UNITS: u32 = 1 << 20;
@@ -52,8 +57,19 @@ impl<S: Session> Console<S> {
                 self.show(Command::Handle { signals, stop, print, pass })
             }
             Action::Show(name) => self.show_settings(&name),
+            Action::TimeHold => self.time_hold(),
             _ => Ok(()),
         }
+    }
+
+    /// Stops and resumes everything once, and says how long it took.
+    fn time_hold(&mut self) -> Result<(), CommandError> {
+        let command = Command::TimeHold { run_millis: RUN_BEFORE_HOLD };
+        if let Reply::Duration { nanos } = self.session.request(command)? {
+            self.emit(&json::timing(Timed::StopResume, nanos));
+            self.screen.line(format!("stopped and resumed in {} us", nanos / 1000));
+        }
+        Ok(())
     }
 
     /// Asks and shows the answer.

@@ -57,18 +57,20 @@ pub(crate) struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     hold_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    attach_ns: Option<u64>,
+    what: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    detach_ns: Option<u64>,
+    nanoseconds: Option<u64>,
 }
 
-/// What took time, in nanoseconds.
+/// What takes time that somebody may want to know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Timing {
+pub(crate) enum Timed {
     /// From the wish to attach to every thread held.
-    Attach(u64),
+    Attach,
     /// From the wish to detach to every thread gone on.
-    Detach(u64),
+    Detach,
+    /// From the wish to stop everything to the last thread resumed.
+    StopResume,
 }
 
 /// The line of an event; some are for people alone.
@@ -109,12 +111,13 @@ pub(crate) fn error(error: &CommandError) -> Line {
 }
 
 /// How long something took.
-pub(crate) fn timing(timing: Timing) -> Line {
-    let (attach_ns, detach_ns) = match timing {
-        Timing::Attach(nanos) => (Some(nanos), None),
-        Timing::Detach(nanos) => (None, Some(nanos)),
+pub(crate) fn timing(what: Timed, nanoseconds: u64) -> Line {
+    let what = match what {
+        Timed::Attach => "attach",
+        Timed::Detach => "detach",
+        Timed::StopResume => "stop-resume",
     };
-    Line { event: "timing", attach_ns, detach_ns, ..Line::default() }
+    Line { event: "timing", what: Some(what), nanoseconds: Some(nanoseconds), ..Line::default() }
 }
 
 /// What became of a breakpoint, for the end of a run.
@@ -338,8 +341,8 @@ mod tests {
             ..CommandError::new("no function `depsit`")
         };
         lines.push(error(&failed));
-        lines.push(timing(Timing::Attach(20)));
-        lines.push(timing(Timing::Detach(30)));
+        lines.push(timing(Timed::Attach, 20));
+        lines.push(timing(Timed::StopResume, 30));
         lines.push(breakpoint(&info(1, spec::code("deposit").unwrap(), 1)));
         lines.push(breakpoint(&info(2, spec::code("later").unwrap(), 0)));
         let text: Vec<String> =

@@ -497,6 +497,10 @@ pub(crate) fn info_program(args: &str) -> Read {
     nothing_after(args, Action::Info(Info::Program))
 }
 
+pub(crate) fn time_hold(args: &str) -> Read {
+    nothing_after(args, Action::TimeHold)
+}
+
 // Families without a meaning of their own.
 
 fn family(name: &str, args: &str) -> Read {
@@ -512,6 +516,10 @@ pub(crate) fn family_info(args: &str) -> Read {
 
 pub(crate) fn family_save(args: &str) -> Read {
     family("save", args)
+}
+
+pub(crate) fn family_maintenance(args: &str) -> Read {
+    family("maintenance", args)
 }
 
 pub(crate) fn family_unset(args: &str) -> Read {

@@ -365,6 +365,21 @@ pub(crate) const ROWS: &[Row] = &[
     .long("SIGNAL is a name, a number, or `all`.")
     .completes(Complete::Signal),
     row(
+        "maintenance",
+        &["mt", "maint"],
+        "WHAT",
+        "Measure the debugger itself",
+        parse::family_maintenance,
+    ),
+    row(
+        "maintenance stop-resume",
+        &[],
+        "",
+        "Measure one stop and resumption of all threads",
+        parse::time_hold,
+    )
+    .needs(Needs::Process),
+    row(
         "set",
         &[],
         "SETTING VALUE | EXPR",
