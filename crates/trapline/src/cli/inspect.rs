@@ -25,7 +25,7 @@ pub(crate) struct Cursor {
     listed: Option<(PathBuf, u32, u32)>,
 }
 
-/// How long the threads run before `maint time stop-resume` stops them, in
+/// How long the threads run before `maint stop-resume` stops them, in
 /// milliseconds.
 const RUN_BEFORE_HOLD: u64 = 20;
 
