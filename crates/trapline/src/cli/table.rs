@@ -157,9 +157,10 @@ pub(crate) const ROWS: &[Row] = &[
     row("signal", &[], "SIGNAL|0", "Run on and deliver a signal, or none", parse::signal)
         .completes(Complete::Signal)
         .needs(Needs::Stop),
-    row("kill", &["k"], "", "Kill the program", parse::kill),
+    row("kill", &["k"], "", "Kill the program", parse::kill).needs(Needs::Stop),
     row("attach", &["att"], "PID", "Take over a running process", parse::attach),
-    row("detach", &["det"], "[PID]", "Let go of the program, leaving it as it was", parse::detach),
+    row("detach", &["det"], "[PID]", "Let go of the program, leaving it as it was", parse::detach)
+        .needs(Needs::Stop),
     row("file", &[], "PROGRAM", "Debug this program from the next run on", parse::file)
         .completes(Complete::Path),
     // Breakpoints.
