@@ -88,7 +88,7 @@ impl Image {
         let mut symbols = self.function_symbols(&pattern);
         if symbols.is_empty() {
             symbols = self.symbols_named(name);
-            symbols.retain(|hit| is_function(hit.kind));
+            symbols.retain(|hit| is_function(hit.kind) && (!qualified || hit.linkage_name == name));
         }
         self.add_symbols(symbols, &mut found);
         in_order(found)

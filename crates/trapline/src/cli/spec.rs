@@ -148,8 +148,10 @@ impl Flags {
             if flag == "--" {
                 break;
             }
-            // A location may begin with a sign: `-5` is five lines back.
-            if flag[1..].starts_with(|c: char| c.is_ascii_digit()) {
+            // A location may begin with a sign (`-5` is five lines back) and
+            // with how its name is meant.
+            let of_location = ["-qualified", "-q"].contains(&flag);
+            if of_location || flag[1..].starts_with(|c: char| c.is_ascii_digit()) {
                 words = rest;
                 break;
             }
