@@ -69,9 +69,10 @@ int main(int argc, char **argv) { // @mark main
     if (rounds == 0) {
         puts("ready");
         fflush(stdout);
-        while (read_here(0, &byte, 1) > 0)
+        long last;
+        while ((last = read_here(0, &byte, 1)) > 0)
             reads++;
-        printf("reads=%ld\n", reads);
+        printf("reads=%ld last=%ld\n", reads, last);
         return 0;
     }
     pthread_t waiter, feeder;

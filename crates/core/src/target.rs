@@ -292,6 +292,17 @@ pub trait Target {
     /// Changes the integer registers.
     fn set_registers(&mut self, thread: &Stopped, registers: &Registers) -> Result<()>;
 
+    /// Sets the registers of a thread that goes on in another copy of the
+    /// instructions it is at. As [`Target::set_registers`], but a system call
+    /// that the stop interrupted starts over in that copy, if it would have
+    /// done so in the first.
+    ///
+    /// # Errors
+    /// As [`Target::set_registers`].
+    fn move_to_copy(&mut self, thread: &Stopped, registers: &Registers) -> Result<()> {
+        self.set_registers(thread, registers)
+    }
+
     /// The SSE registers.
     fn vector_state(&mut self, thread: &Stopped) -> Result<VectorState>;
 

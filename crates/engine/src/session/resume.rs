@@ -171,7 +171,7 @@ impl Session {
     }
 
     /// Moves every thread of a space out of its slots, for good: to the
-    /// program's own code.
+    /// program's own code, where an interrupted system call starts over.
     pub(super) fn leave_slots(&mut self, id: SpaceId) {
         let threads: Vec<(Pid, Tid)> = self
             .all_threads()
@@ -181,8 +181,13 @@ impl Session {
         for (pid, tid) in threads {
             let Some(raw) = self.raw_registers(pid, tid) else { continue };
             let Some(registers) = self.program_registers(pid, tid) else { continue };
-            if registers != raw {
-                self.put_registers(pid, tid, &registers);
+            if registers == raw {
+                continue;
+            }
+            let thread = self.processes.get(&pid).and_then(|process| process.threads.get(&tid));
+            if let Some(stopped) = thread.and_then(|thread| thread.stopped()) {
+                // A thread that died needs no registers.
+                let _gone = self.target.move_to_copy(stopped, &registers);
             }
         }
     }

@@ -162,6 +162,10 @@ impl Target for LinuxTarget {
         self.change_registers(thread, registers)
     }
 
+    fn move_to_copy(&mut self, thread: &Stopped, registers: &Registers) -> Result<()> {
+        self.keep_registers(thread, registers)
+    }
+
     fn vector_state(&mut self, thread: &Stopped) -> Result<VectorState> {
         self.read_vector_state(thread)
     }

@@ -38,8 +38,16 @@ impl LinuxTarget {
         if to.rip != now.rip && to.orig_rax == now.orig_rax {
             to.orig_rax = NO_CALL;
         }
-        thread.registers_changed |= to != now;
-        thread.registers = Some(to);
+        self.keep_registers(proof, &to)
+    }
+
+    /// Keeps registers for the moment when the thread runs, as they are.
+    pub(super) fn keep_registers(&mut self, proof: &Stopped, to: &Registers) -> Result<()> {
+        let thread = self.require(proof)?;
+        let now =
+            cached(proof.tid(), thread).map_err(|errno| failed("read the registers", errno))?;
+        thread.registers_changed |= *to != now;
+        thread.registers = Some(*to);
         Ok(())
     }
 
