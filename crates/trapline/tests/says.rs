@@ -213,8 +213,8 @@ fn many_at_one_place_each_keep_their_own_say() {
     driver.go_to_end_through(|driver, stop| {
         let pass: u64 = driver.print("pass").parse().unwrap();
         let mut expected = Vec::new();
-        expected.extend((pass % 3 == 0).then_some(third));
-        expected.extend((pass % 5 == 0).then_some(fifth));
+        expected.extend(pass.is_multiple_of(3).then_some(third));
+        expected.extend(pass.is_multiple_of(5).then_some(fifth));
         expected.extend((pass == 30).then_some(once));
         let mut ids = hit(stop);
         ids.sort_unstable();

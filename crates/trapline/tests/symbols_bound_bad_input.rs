@@ -68,7 +68,7 @@ fn programs_that_cannot_be_run_are_named_with_the_reason() {
         check(&["run", "--batch", "--", path], 1, &[path, expected]);
     };
     refused("/no/such/program", "no such file");
-    refused("/tmp", "directory");
+    refused("/tmp", "it is a directory");
     refused(&damaged.file("plain", &damaged.good, 0o644), "not an executable");
     refused(&damaged.file("script", b"#!/bin/sh\necho hi\n", 0o755), "script");
     refused(&damaged.file("text", b"hello, world, this is text\n", 0o755), "not an ELF");

@@ -112,13 +112,16 @@ fn environment(changes: &BTreeMap<OsString, Option<OsString>>) -> BTreeMap<OsStr
 /// The first existing file that a program's name may mean.
 pub(super) fn find_program(program: &Path) -> Result<PathBuf> {
     let search = env::var_os("PATH");
-    candidates(program, search.as_deref())
-        .into_iter()
-        .find(|candidate| candidate.is_file())
-        .ok_or_else(|| TargetError::Refused {
-            what: format!("find the program `{}`", program.display()),
-            why: "no such file; check the path, or that its directory is in PATH".to_owned(),
-        })
+    let candidates = candidates(program, search.as_deref());
+    let why = if program.is_dir() {
+        "it is a directory; name the program in it"
+    } else {
+        "no such file; check the path, or that its directory is in PATH"
+    };
+    candidates.into_iter().find(|candidate| candidate.is_file()).ok_or_else(|| {
+        let what = format!("find the program `{}`", program.display());
+        TargetError::Refused { what, why: why.to_owned() }
+    })
 }
 
 /// The files that a program's name may mean.
