@@ -64,7 +64,7 @@ fn measure_busy(context: &Context, subject: Subject) -> Result<f64, String> {
     program.wait_for("ready", Duration::from_secs(30));
     let pid = program.pid().to_string();
     let mut command = context.debugger(subject)?;
-    command.args(["attach", "--batch", "--json"]);
+    command.args(["attach", "--batch", "--json=-"]);
     for _ in 0..CYCLES {
         command.args(["-e", timing::STOP_RESUME_COMMAND]);
     }
