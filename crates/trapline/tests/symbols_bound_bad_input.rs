@@ -3,12 +3,13 @@
 //! one of its own.
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use trapline_testkit::{Debuggee, run};
+use trapline_testkit::leaks::{carriers, tracer};
+use trapline_testkit::run::MARKER;
+use trapline_testkit::{Background, Debuggee, run};
 
 /// A folder with damaged copies of a good program.
 struct Damaged {
@@ -25,18 +26,19 @@ impl Damaged {
     }
 
     /// A file with these bytes that may be executed, or not.
-    fn file(&self, name: &str, bytes: &[u8], mode: u32) -> String {
+    fn file(&self, name: &str, bytes: &[u8], mode: &str) -> String {
         let path = self.folder.join(name);
         std::fs::write(&path, bytes).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-        path.to_str().unwrap().to_owned()
+        let path = path.to_str().unwrap().to_owned();
+        assert!(Command::new("chmod").args([mode, &path]).status().unwrap().success());
+        path
     }
 
     /// The good program with one byte changed.
     fn with(&self, name: &str, at: usize, byte: u8) -> String {
         let mut bytes = self.good.clone();
         bytes[at] = byte;
-        self.file(name, &bytes, 0o755)
+        self.file(name, &bytes, "755")
     }
 }
 
@@ -69,14 +71,14 @@ fn programs_that_cannot_be_run_are_named_with_the_reason() {
     };
     refused("/no/such/program", "no such file");
     refused("/tmp", "it is a directory");
-    refused(&damaged.file("plain", &damaged.good, 0o644), "not an executable");
-    refused(&damaged.file("script", b"#!/bin/sh\necho hi\n", 0o755), "script");
-    refused(&damaged.file("text", b"hello, world, this is text\n", 0o755), "not an ELF");
-    refused(&damaged.file("empty", b"", 0o755), "ELF");
+    refused(&damaged.file("plain", &damaged.good, "644"), "not an executable");
+    refused(&damaged.file("script", b"#!/bin/sh\necho hi\n", "755"), "script");
+    refused(&damaged.file("text", b"hello, world, this is text\n", "755"), "not an ELF");
+    refused(&damaged.file("empty", b"", "755"), "ELF");
     refused(&damaged.with("arm", 18, 0xb7), "AArch64");
     refused(&damaged.with("narrow", 4, 1), "32-bit");
     for len in [10, 64, 400, 9000] {
-        let path = damaged.file(&format!("cut{len}"), &damaged.good[..len], 0o755);
+        let path = damaged.file(&format!("cut{len}"), &damaged.good[..len], "755");
         refused(&path, "truncated or corrupt");
     }
 }
@@ -91,7 +93,7 @@ fn damage_anywhere_in_a_program_never_panics_or_hangs() {
         for byte in bytes.iter_mut().skip(at).take(40) {
             *byte ^= 0x5a;
         }
-        let path = damaged.file(&format!("flip{step}"), &bytes, 0o755);
+        let path = damaged.file(&format!("flip{step}"), &bytes, "755");
         let mut command = Command::new(env!("CARGO_BIN_EXE_trapline"));
         command.args(["run", "--batch", "--auto-continue", "-b", "add_down", "--", &path, "3"]);
         let ran = run(&mut command, Duration::from_secs(30));
@@ -103,6 +105,18 @@ fn damage_anywhere_in_a_program_never_panics_or_hangs() {
 #[test]
 fn processes_that_cannot_be_attached_are_named_with_the_reason() {
     check(&["attach", "--batch", "2147483646"], 1, &["2147483646", "no such process"]);
+    // A process that somebody debugs already, and the debugger itself.
+    let program = Debuggee::build("self_reading").path;
+    let traced = Background::spawn_waiting(
+        Command::new(env!("CARGO_BIN_EXE_trapline"))
+            .args(["run", "--batch", "--"])
+            .arg(&program)
+            .arg("wait"),
+    );
+    traced.wait_for("ready", Duration::from_secs(20));
+    let pid =
+        carriers(MARKER, traced.marker()).into_iter().find(|&pid| tracer(pid).is_some()).unwrap();
+    check(&["attach", "--batch", &pid.to_string()], 1, &["traces it already"]);
     let own = "exec \"$0\" attach --batch $$";
     let mut shell = Command::new("sh");
     shell.args(["-c", own, env!("CARGO_BIN_EXE_trapline")]);

@@ -6,7 +6,7 @@
 mod support;
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::io::{Read, Seek, SeekFrom};
 
 use support::{Driver, PATIENCE, hit, is_untouched, number_in};
 use trapline::command::{Reply, Selection, Setting};
@@ -38,7 +38,9 @@ fn memory(driver: &Driver, address: &str, len: u64, raw: bool) -> Vec<u8> {
 /// Bytes of a process, whoever's they are.
 fn peek(pid: Pid, at: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
-    File::open(format!("/proc/{pid}/mem")).unwrap().read_exact_at(&mut bytes, at).unwrap();
+    let mut memory = File::open(format!("/proc/{pid}/mem")).unwrap();
+    memory.seek(SeekFrom::Start(at)).unwrap();
+    memory.read_exact(&mut bytes).unwrap();
     bytes
 }
 
