@@ -68,18 +68,23 @@ impl PlaceText {
                 other => other,
             });
         }
-        if let Ok(line) = text.parse::<u32>() {
+        if let Some(line) = digits(text) {
             return line_number(None, line);
         }
         let (file, rest) = match split_file(text) {
             Some((file, rest)) => (Some(file.to_owned()), rest),
             None => (None, text),
         };
-        if let (Some(_), Ok(line)) = (&file, rest.trim().parse::<u32>()) {
+        if let (Some(_), Some(line)) = (&file, digits(rest.trim())) {
             return line_number(file, line);
         }
         function(file, rest.trim())
     }
+}
+
+/// A number without a sign: with one it would be a distance.
+fn digits(text: &str) -> Option<u32> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 fn line_number(file: Option<String>, line: u32) -> Result<PlaceText, String> {
