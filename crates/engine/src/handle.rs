@@ -1,6 +1,7 @@
 //! The front ends' end of a session: a cloneable handle that asks, a stream of
 //! events, and the thread behind them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
@@ -54,10 +55,22 @@ impl Drop for Link {
         if let Some(tracer) = self.tracer.take()
             && tracer.thread().id() != thread::current().id()
         {
-            // A tracer that panicked has already said so through its events.
+            // It catches its own panics and says so through its events.
             let _ = tracer.join();
         }
     }
+}
+
+/// Serves until the session is over, and then ends it in an orderly way even
+/// when a defect of ours made it panic: no program is left with our traps.
+fn serve_to_the_end(session: &mut Session, requests: &mpsc::Receiver<Envelope>) {
+    let served = catch_unwind(AssertUnwindSafe(|| session.serve(requests)));
+    if served.is_err() {
+        session.report_defect();
+    }
+    // A second panic leaves the end to the target, which lets go of all it
+    // holds when it is dropped.
+    let _ = catch_unwind(AssertUnwindSafe(|| session.end()));
 }
 
 /// Starts a session on a tracer thread of its own, which makes the target and
@@ -77,7 +90,7 @@ pub fn spawn(
             Ok(target) => {
                 // The receiver waits for exactly this message.
                 let _ = ready_sender.send(Ok(target.waker()));
-                Session::new(target, event_sender).serve(&requests);
+                serve_to_the_end(&mut Session::new(target, event_sender), &requests);
             }
             Err(error) => {
                 let _ = ready_sender.send(Err(error));

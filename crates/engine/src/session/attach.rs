@@ -213,7 +213,7 @@ impl Session {
 
     /// The orderly end: every site is removed; attached programs go on, and
     /// launched ones are killed, or go on by setting.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.hold();
         let launched: Vec<Pid> = self
             .processes

@@ -144,7 +144,7 @@ impl Session {
 
     /// Serves requests and events until the session is over: on `Quit`, or when
     /// the last front end has gone.
-    pub(crate) fn serve(mut self, requests: &mpsc::Receiver<Envelope>) {
+    pub(crate) fn serve(&mut self, requests: &mpsc::Receiver<Envelope>) {
         while !self.over {
             if !self.drain_requests(requests) {
                 break;
@@ -161,7 +161,15 @@ impl Session {
                 self.turn();
             }
         }
-        self.end();
+    }
+
+    /// Says that the session ends because of a defect of ours.
+    pub(crate) fn report_defect(&mut self) {
+        self.motion = Motion::Running;
+        self.warn(
+            "Trapline met a defect of its own and ends the session; the panic above names the \
+             place. Attached programs go on without breakpoints.",
+        );
     }
 
     /// Takes one event and lets its consequences happen.
