@@ -152,14 +152,28 @@ impl Session {
             if self.over {
                 break;
             }
-            if self.processes.is_empty() {
+            if !self.processes.is_empty() {
+                self.turn();
+            } else if !self.see_off_the_dying() {
                 match requests.recv() {
                     Ok(envelope) => self.answer(envelope),
                     Err(mpsc::RecvError) => break,
                 }
-            } else {
-                self.turn();
             }
+        }
+    }
+
+    /// Takes an event of a thread that was dying when its process was let go:
+    /// until we have seen its end, the process's own end waits for us. `false`
+    /// when there is none left.
+    fn see_off_the_dying(&mut self) -> bool {
+        match self.target.next_event(Wait::Block) {
+            Ok(Some(event)) => {
+                self.take(event);
+                true
+            }
+            // A target that cannot be asked has nobody left either.
+            Ok(None) | Err(_) => false,
         }
     }
 

@@ -25,7 +25,8 @@ pub(super) fn options(kill_on_exit: bool) -> i32 {
 impl LinuxTarget {
     pub(super) fn attach_process(&mut self, pid: Pid) -> Result<Vec<Tid>> {
         check_target(pid)?;
-        if self.books.processes.contains_key(&pid) {
+        // Threads that were dying at a detach may still be in the books.
+        if self.books.living_thread(pid).is_some() {
             return Err(refused(pid, "we are attached to it already"));
         }
         let seized = seize_all(pid)?;

@@ -23,7 +23,11 @@ use trapline::{
     Access, BreakpointId, Command, Event, ExitStatus, LaunchSpec, Pid, SessionHandle, spec,
 };
 use trapline_testkit::run::MARKER;
-use trapline_testkit::{Background, Debuggee, leaks, run};
+use trapline_testkit::{Debuggee, leaks, run};
+
+pub mod bystander;
+
+use bystander::Bystander;
 
 /// How long anything may take before the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -423,10 +427,10 @@ pub fn no_new_code(pid: Pid, before: &[leaks::Mapping]) {
 
 /// Starts a program that nobody debugs yet and waits until it says `ready`.
 #[track_caller]
-pub fn running(debuggee: &Debuggee, args: &[&str]) -> Background {
-    let background = Background::spawn_waiting(debuggee.command().args(args));
-    background.wait_for("ready", PATIENCE);
-    background
+pub fn running(debuggee: &Debuggee, args: &[&str]) -> Bystander {
+    let program = Bystander::start(debuggee, args);
+    program.wait_for("ready");
+    program
 }
 
 /// Waits for what another process does; there is no event to wait for.

@@ -1,0 +1,258 @@
+//! Threads that race with the debugger: born while it attaches, blocked in a
+//! displaced system call while it detaches, running through the neighbours of
+//! sites that come and go, killed from outside at any moment.
+//!
+//! Each race is run `TRAPLINE_LOOPS` times, by default a hundred.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+mod support;
+
+use support::bystander::Bystander;
+use support::{Driver, eventually, is_untouched, loops, number_in, running, send};
+use trapline::command::{CodeRange, Reply, Setting};
+use trapline::{Command, Event, ExitStatus, Signal};
+use trapline_testkit::{Build, Debuggee, Linkage, leaks};
+
+/// A count that no run reaches: hits are counted and nothing stops.
+const NEVER: &str = "-hits '== 1000000000'";
+
+#[test]
+fn attach_while_threads_are_being_created() {
+    let debuggee = Debuggee::build("threads_born_and_die");
+    let program = running(&debuggee, &["0", "8"]);
+    let before = leaks::mappings(program.pid());
+    let mut driver = Driver::new();
+    let trap = driver.break_at("-log '{pass}' visit");
+    for _ in 0..loops(100) {
+        driver.attach(program.pid());
+        driver.go();
+        // Every new thread runs into the trap, or it would kill the program.
+        driver.logs.clear();
+        while driver.logs.len() < 20 {
+            driver.next_event();
+        }
+        driver.detach();
+        is_untouched(program.pid(), &debuggee, &before);
+    }
+    assert!(driver.tally(trap).passes >= 20 * u64::from(loops(100)));
+    driver.quit();
+}
+
+#[test]
+fn attach_to_a_stopped_process_and_leave_it_stopped() {
+    let debuggee = Debuggee::build("idle_threads");
+    let program = running(&debuggee, &["8", "busy"]);
+    let pid = program.pid();
+    let before = leaks::mappings(pid);
+    let stopped = || eventually("stopped", || (leaks::state(pid) == Some('T')).then_some(()));
+    send("-STOP", pid);
+    stopped();
+    let mut driver = Driver::new();
+    for _ in 0..loops(100) {
+        driver.attach(pid);
+        assert_eq!(driver.threads().len(), 9);
+        let work = work_done(&driver);
+        driver.break_at(&format!("{NEVER} {}", debuggee.mark("busy").spec()));
+        driver.go();
+        driver.ask(Command::Interrupt);
+        driver.next_stop();
+        assert_eq!(work_done(&driver), work, "it ran");
+        driver.ask(Command::Delete(trapline::command::Selection::All));
+        driver.detach();
+        is_untouched(pid, &debuggee, &before);
+        stopped();
+    }
+    driver.attach(pid);
+    let work = work_done(&driver);
+    driver.detach();
+    send("-CONT", pid);
+    eventually("running", || {
+        driver.attach(pid);
+        let more = work_done(&driver);
+        driver.detach();
+        (more != work).then_some(())
+    });
+    driver.quit();
+}
+
+fn work_done(driver: &Driver) -> String {
+    driver.print("work[0]")
+}
+
+#[test]
+fn detach_while_a_thread_blocks_in_a_displaced_system_call() {
+    let debuggee = Debuggee::build("displaced_syscall");
+    let mut reader = Bystander::start(&debuggee, &["0"]);
+    let mut driver = Driver::new();
+    let mut before = Vec::new();
+    for _ in 0..loops(100) {
+        reader.is_blocked();
+        driver.attach(reader.pid());
+        if before.is_empty() {
+            before = leaks::mappings(reader.pid());
+        }
+        // The call starts over, runs into the trap and blocks in the slot.
+        let trap = driver.break_at("-log 'again' *&syscall_read");
+        driver.go();
+        driver.wait_for(|event| matches!(event, Event::Log(_)).then_some(()));
+        reader.is_blocked();
+        driver.detach();
+        assert_eq!(driver.tally(trap).passes, 1);
+        driver.delete(trap);
+        is_untouched(reader.pid(), &debuggee, &before);
+        reader.feed();
+    }
+    driver.quit();
+    let (status, output) = reader.finish();
+    assert!(status.success(), "{status}: {output}");
+    assert_eq!(number_in(&output, "reads"), u64::from(loops(100)));
+}
+
+#[test]
+fn detach_at_any_moment_of_displaced_system_calls() {
+    let debuggee = Debuggee::build("displaced_syscall");
+    for turn in 0..loops(100) {
+        let mut driver = Driver::launching(&debuggee, &["6"]);
+        driver.break_at("-log 'read' *&syscall_read");
+        driver.break_at("-log 'futex' *&syscall_futex");
+        driver.run();
+        driver.go();
+        for _ in 0..=turn % 6 {
+            driver.wait_for(|event| matches!(event, Event::Log(_)).then_some(()));
+        }
+        driver.detach();
+        eventually("its last line", || driver.output().contains("errors=").then_some(()));
+        assert_eq!(driver.output(), "reads=6 wakes=6 errors=0\n");
+        driver.quit();
+    }
+}
+
+/// Addresses of the instructions of `visit`, as `break` takes them.
+fn instructions_of_visit(driver: &Driver) -> Vec<String> {
+    let what = Some(CodeRange::FunctionAt("visit".to_owned()));
+    let Reply::Disassembly(code) = driver.ask(Command::Disassemble { what, intel: true }) else {
+        panic!("no code")
+    };
+    code.iter().map(|instruction| format!("*{}", instruction.address)).collect()
+}
+
+#[test]
+fn breakpoints_come_and_go_while_eight_threads_run_through_their_neighbours() {
+    for linkage in Linkage::RUNNABLE {
+        let debuggee = Build::new("many_threads_one_function").linkage(linkage).build();
+        let mut driver = Driver::launching(&debuggee, &["8", "20000"]);
+        let trap = driver.break_at(&format!("-trap {NEVER} visit"));
+        driver.run();
+        driver.break_at("-once main");
+        driver.go_to_stop();
+        let places = instructions_of_visit(&driver);
+        driver.go();
+        for turn in 0..loops(100) as usize {
+            let set = |step: usize| {
+                let place = &places[(turn * 7 + step * 5) % places.len()];
+                driver.break_at(&format!("{NEVER} {place}"))
+            };
+            let neighbours: Vec<_> = (0..3).map(set).collect();
+            neighbours.into_iter().for_each(|id| driver.delete(id));
+        }
+        let alive = driver.threads().len();
+        assert_eq!(alive, 9, "the program ended before the breakpoints did");
+        match driver.stop_or_end() {
+            Ok(stop) => panic!("{:?}", stop.reasons),
+            Err(status) => assert_eq!(status, ExitStatus::Exited(0)),
+        }
+        assert_eq!(driver.tally(trap).passes, driver.said("total"));
+        driver.output_is_as_undebugged();
+        driver.quit();
+    }
+}
+
+#[test]
+fn interrupts_at_any_moment_lose_no_pass() {
+    let debuggee = Debuggee::build("many_threads_one_function");
+    let mut driver = Driver::launching(&debuggee, &["8", "5000"]);
+    let trap = driver.break_at(&format!("-trap {NEVER} visit"));
+    let hardware = driver.break_at(&format!("-hw {NEVER} {}", debuggee.mark("body").spec()));
+    driver.run();
+    driver.break_at("-once main");
+    driver.go_to_stop();
+    for _ in 0..loops(100) {
+        driver.go();
+        driver.ask(Command::Interrupt);
+        driver.next_stop();
+    }
+    driver.go_to_end();
+    assert_eq!(driver.tally(trap).passes, driver.said("total"));
+    assert_eq!(driver.tally(hardware).passes, driver.said("total"));
+    driver.output_is_as_undebugged();
+    driver.quit();
+}
+
+#[test]
+fn the_program_is_killed_at_any_moment() {
+    let debuggee = Debuggee::build("many_threads_one_function");
+    let mut driver = Driver::launching(&debuggee, &["8", "20000"]);
+    driver.break_at("-log '{pass}' visit");
+    driver.break_at(&format!("-hw {NEVER} {}", debuggee.mark("body").spec()));
+    for turn in 0..loops(100) {
+        let pid = driver.run();
+        driver.go();
+        for _ in 0..turn {
+            driver.wait_for(|event| matches!(event, Event::Log(_)).then_some(()));
+        }
+        send("-KILL", pid);
+        if turn % 2 == 0 {
+            // Whatever it says of a program that dies, it neither hangs nor
+            // ends the session.
+            let _late = driver.try_ask(Command::Interrupt);
+        }
+        let killed = driver.wait_for(|event| match event {
+            Event::ProcessExited { status, last: true, .. } => Some(*status),
+            _ => None,
+        });
+        let by_kill = ExitStatus::Signalled { signal: Signal::KILL, core_dumped: false };
+        assert_eq!(killed, by_kill);
+    }
+    assert!(driver.warnings.is_empty(), "{:?}", driver.warnings);
+    driver.quit();
+}
+
+#[test]
+fn the_program_is_killed_while_it_is_held() {
+    let debuggee = Debuggee::build("many_threads_one_function");
+    let mut driver = Driver::launching(&debuggee, &["8", "20000"]);
+    driver.break_at("-log '{pass}' visit");
+    for turn in 0..loops(100) {
+        let pid = driver.run();
+        driver.go();
+        for _ in 0..turn % 20 {
+            driver.wait_for(|event| matches!(event, Event::Log(_)).then_some(()));
+        }
+        driver.ask(Command::Interrupt);
+        driver.next_stop();
+        send("-KILL", pid);
+        let _too_late = driver.try_ask(Command::StepInstruction { count: 3, over_calls: false });
+        driver.wait_for(|event| {
+            matches!(event, Event::ProcessExited { last: true, .. }).then_some(())
+        });
+    }
+    assert!(driver.warnings.is_empty(), "{:?}", driver.warnings);
+    driver.quit();
+}
+
+#[test]
+fn a_launched_program_that_is_let_go_by_setting_runs_on_clean() {
+    let debuggee = Debuggee::build("threads_born_and_die");
+    for _ in 0..loops(100).div_ceil(4) {
+        let mut driver = Driver::launching(&debuggee, &["40", "4"]);
+        driver.set(Setting::LeaveRunning(true));
+        driver.break_at("-log '{pass}' visit");
+        driver.run();
+        driver.go();
+        driver.wait_for(|event| matches!(event, Event::Log(_)).then_some(()));
+        driver.ask(Command::Quit);
+        driver.wait_for(|event| matches!(event, Event::SessionEnded).then_some(()));
+        eventually("its last line", || driver.output().contains("passes=").then_some(()));
+        assert_eq!(driver.output(), "ready\nbirths=40 passes=400\n");
+    }
+}
