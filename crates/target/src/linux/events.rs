@@ -260,6 +260,9 @@ impl LinuxTarget {
         let cause = match (state, group) {
             (State::Born { attached: true }, Some(signal)) => StopCause::GroupStop(signal),
             (State::Born { .. }, _) => StopCause::Started,
+            _ if asked && group.is_none() && has_pending_trap(tid)? => {
+                return self.let_trap_arrive(tid).map(|()| None);
+            }
             _ if asked => StopCause::Interrupted,
             (_, Some(signal)) if !was_in_group_stop => StopCause::GroupStop(signal),
             (_, Some(_)) => {
@@ -279,6 +282,16 @@ impl LinuxTarget {
             registers::restart_interrupted_call(tid)?;
         }
         Ok(self.report(tid, KernelStop::Trap, cause))
+    }
+
+    /// Lets a thread go on to the trap it has run into already, instead of
+    /// telling that it was interrupted: nothing of the program runs before.
+    fn let_trap_arrive(&mut self, tid: Tid) -> std::result::Result<(), Errno> {
+        if let Some(thread) = self.books.threads.get_mut(&tid) {
+            thread.state = State::Running;
+            thread.interrupt_asked = false;
+        }
+        self.go_on_as_before(tid)
     }
 
     fn new_child(&mut self, tid: Tid) -> Handled {
@@ -359,4 +372,20 @@ fn debug_status(tid: Tid, thread: &Thread) -> std::result::Result<DebugStatus, E
         *hit &= slot.is_some();
     }
     Ok(status)
+}
+
+/// Whether an instruction of a thread has raised `SIGTRAP` and the thread has
+/// not stopped for it yet: the kernel lets an interrupt overtake it
+/// (kernel/signal.c, `get_signal`). The pc is then already after the `int3`,
+/// and whoever takes the thread for stopped between two instructions would
+/// skip the one under the trap.
+fn has_pending_trap(tid: Tid) -> std::result::Result<bool, Errno> {
+    for place in 0.. {
+        match sys::pending_siginfo(tid.get(), place)? {
+            Some(info) if info.signal() == Signal::TRAP && info.code() > 0 => return Ok(true),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    Ok(false)
 }

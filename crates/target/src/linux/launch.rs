@@ -9,9 +9,10 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use trapline_core::Pid;
-use trapline_core::stop::StopCause;
+use trapline_core::stop::{Signal, StopCause};
 use trapline_core::target::{LaunchSpec, Result, Stopped, TargetError, TargetEvent};
 
 use super::sys::{self, ChildPlan, Errno};
@@ -30,11 +31,12 @@ impl LinuxTarget {
         let own_group = plan.own_group;
         let child = sys::fork_child(&plan).map_err(|errno| refused(spec, &errno.to_string()))?;
         drop(plan);
-        if let Err(errno) = sys::seize(child, attach::options(self.kill_on_exit)) {
-            drop(may_go);
-            // Its end of the pipe is closed, so it exits by itself.
+        if let Err(errno) = seize_child(child, attach::options(self.kill_on_exit)) {
+            // It waits for our word, which never comes.
+            let _gone = sys::kill(child, Signal::KILL.0);
             let _status = sys::wait_for(child);
-            return Err(refused(spec, &format!("it cannot be traced: {errno}")));
+            let why = "is this debugger itself being traced, children included?";
+            return Err(refused(spec, &format!("it cannot be traced ({errno}): {why}")));
         }
         // A child that died already says so in its status.
         let _written = File::from(may_go).write_all(&[1]);
@@ -88,6 +90,20 @@ impl LinuxTarget {
             report,
         })
     }
+}
+
+/// Seizes a child that was forked just now. A debugger of ours that does not
+/// follow children holds it for a moment, so a refusal is not final at once.
+fn seize_child(child: i32, options: i32) -> std::result::Result<(), Errno> {
+    const TRIES: u32 = 100;
+    const PAUSE: Duration = Duration::from_millis(2);
+    for _ in 1..TRIES {
+        match sys::seize(child, options) {
+            Err(Errno::PERM) => std::thread::sleep(PAUSE),
+            outcome => return outcome,
+        }
+    }
+    sys::seize(child, options)
 }
 
 fn pipe(spec: &LaunchSpec) -> Result<(OwnedFd, OwnedFd)> {

@@ -113,6 +113,26 @@ pub(super) fn siginfo(tid: i32) -> Sys<RawSigInfo> {
     Ok(RawSigInfo(raw))
 }
 
+/// The signal at a place in the queue of those that are pending for a thread
+/// itself; `None` past the end.
+pub(super) fn pending_siginfo(tid: i32, place: u64) -> Sys<Option<RawSigInfo>> {
+    // struct ptrace_peeksiginfo_args: u64 off, u32 flags, s32 nr. ptrace(2).
+    let request: [u64; 2] = [place, 1 << 32];
+    let mut bytes = [0u64; SIGINFO_SIZE / 8];
+    let data = bytes.as_mut_ptr().expose_provenance();
+    let addr = request.as_ptr().expose_provenance();
+    let number = c_long::from(libc::PTRACE_PEEKSIGINFO as c_int);
+    // SAFETY: the request reads the 16 bytes of `request` and writes at most one siginfo_t,
+    // for which `bytes` has size and alignment.
+    let count =
+        check(unsafe { libc::syscall(libc::SYS_ptrace, number, c_long::from(tid), addr, data) })?;
+    let mut raw = [0; SIGINFO_SIZE];
+    for (to, word) in raw.chunks_exact_mut(8).zip(bytes) {
+        to.copy_from_slice(&word.to_le_bytes());
+    }
+    Ok((count == 1).then_some(RawSigInfo(raw)))
+}
+
 /// Changes what the signal that a thread stopped for says.
 pub(super) fn set_siginfo(tid: i32, info: &RawSigInfo) -> Sys<()> {
     let data = info.0.as_ptr().expose_provenance();
