@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use support::{EXIT_0, Running, Seen, Session, address_of, expect_stop, wait_for_state};
@@ -158,7 +159,8 @@ fn memory_can_be_allocated_at_every_kind_of_stop() {
     );
     let (mut session, pid) = Session::launch(&source);
     let mut place = 0x2_0000_0000;
-    let mut allocated = 0;
+    let mut stopped_for = BTreeMap::from([(pid.leader(), "Started")]);
+    let mut allocated = BTreeSet::new();
     let mut raised = false;
     loop {
         for (tid, thread) in std::mem::take(&mut session.held) {
@@ -166,7 +168,7 @@ fn memory_can_be_allocated_at_every_kind_of_stop() {
             let at = VirtAddr::new(place);
             match session.target.allocate(&thread, at, 4096, Protection::Data) {
                 Ok(()) => {
-                    allocated += 1;
+                    allocated.insert(stopped_for[&tid]);
                     session.target.write_memory(thread.pid(), at, b"x").unwrap();
                 }
                 Err(TargetError::Gone) => {}
@@ -179,7 +181,11 @@ fn memory_can_be_allocated_at_every_kind_of_stop() {
             session.resume(tid, Resume { step: false, signal: deliver });
         }
         raised = false;
-        match session.next() {
+        let seen = session.next();
+        if let Seen::Stop(tid, cause) = &seen {
+            stopped_for.insert(*tid, kind(cause));
+        }
+        match seen {
             Seen::Stop(_, StopCause::Signal(info)) if info.signal == Signal::USR1 => {
                 raised = true;
             }
@@ -190,7 +196,20 @@ fn memory_can_be_allocated_at_every_kind_of_stop() {
             _ => {}
         }
     }
-    assert!(allocated >= 7, "{allocated}");
+    for expected in ["Started", "Cloned", "Forked", "Breakpoint", "Signal"] {
+        assert!(allocated.contains(expected), "{expected}: {allocated:?}");
+    }
+}
+
+fn kind(cause: &StopCause) -> &'static str {
+    match cause {
+        StopCause::Started => "Started",
+        StopCause::Cloned { .. } => "Cloned",
+        StopCause::Forked { .. } => "Forked",
+        StopCause::Breakpoint => "Breakpoint",
+        StopCause::Signal(_) => "Signal",
+        _ => "another",
+    }
 }
 
 #[test]
