@@ -7,7 +7,7 @@ use trapline_core::breakpoint::Mechanism;
 use trapline_core::plan::{
     Edit, Owner, Plan, PlanCapabilities, PlanSettings, Served, SiteWhat, Want, WantWhat, plan,
 };
-use trapline_core::target::{Protection, Region, Stopped, TargetError};
+use trapline_core::target::{Protection, Region, Stopped, Target, TargetError};
 use trapline_core::x64::debug::Access;
 use trapline_core::x64::{INT3, MAX_INSTRUCTION};
 use trapline_core::{AddrRange, LocationId, Pid, Tid, VirtAddr};
@@ -285,6 +285,7 @@ impl Session {
             return Ok(at);
         }
         let asked = who_can_be_asked(&self.processes, pid)
+            .next()
             .ok_or("no thread of the process can be asked")?;
         if let Some(hazard) = self.target.allocation_hazard(asked) {
             return Err(self.give_up_arena(id, hazard));
@@ -297,13 +298,17 @@ impl Session {
         let around = AddrRange::sized(VirtAddr::new(addr.get() & !(PAGE - 1)), PAGE);
         let gap = near::find_gap(&taken, around, CHUNK)
             .ok_or_else(|| format!("no free memory within reach of {addr}"))?;
-        match self.allocate(pid, gap, CHUNK) {
+        let allocated = self.ask_a_thread(pid, |target, stopped| {
+            target.allocate(stopped, gap, CHUNK, Protection::Code)
+        });
+        match allocated {
             Ok(()) => {
                 let space = self.spaces.get_mut(&id).ok_or("the process is gone")?;
                 space.arena.add_chunk(AddrRange::sized(gap, CHUNK));
                 Ok(gap)
             }
-            Err(why) => Err(self.give_up_arena(id, why)),
+            Err(TargetError::Gone) => Err("the process is dying".to_owned()),
+            Err(error) => Err(self.give_up_arena(id, error.to_string())),
         }
     }
 
@@ -315,12 +320,20 @@ impl Session {
         why
     }
 
-    fn allocate(&mut self, pid: Pid, addr: VirtAddr, len: u64) -> Result<(), String> {
-        let stopped = who_can_be_asked(&self.processes, pid)
-            .ok_or("no thread of the process can be asked")?;
-        self.target
-            .allocate(stopped, addr, len, Protection::Code)
-            .map_err(|error| error.to_string())
+    /// Asks one thread of a process after the other, since any of them may turn
+    /// out to be dying.
+    fn ask_a_thread(
+        &mut self,
+        pid: Pid,
+        ask: impl Fn(&mut dyn Target, &Stopped) -> Result<(), TargetError>,
+    ) -> Result<(), TargetError> {
+        for stopped in who_can_be_asked(&self.processes, pid) {
+            let answer = ask(&mut *self.target, stopped);
+            if answer != Err(TargetError::Gone) {
+                return answer;
+            }
+        }
+        Err(TargetError::Gone)
     }
 
     /// Tells each location what serves it. The answer is what is refused and
@@ -411,8 +424,8 @@ impl Session {
         let Some(space) = self.spaces.get(&id) else { return };
         let chunks: Vec<AddrRange> = space.arena.chunks().collect();
         for chunk in chunks {
-            let Some(stopped) = who_can_be_asked(&self.processes, pid) else { return };
-            if let Err(error) = self.target.release(stopped, chunk)
+            let released = self.ask_a_thread(pid, |target, stopped| target.release(stopped, chunk));
+            if let Err(error) = released
                 && error != TargetError::Gone
             {
                 self.warn(format!("memory of ours at {chunk} stays mapped: {error}"));
@@ -448,14 +461,17 @@ impl Session {
     }
 }
 
-/// A thread that can be made to allocate for its process.
-fn who_can_be_asked(processes: &BTreeMap<Pid, Process>, pid: Pid) -> Option<&Stopped> {
+/// The threads that can be made to allocate for their process.
+fn who_can_be_asked(
+    processes: &BTreeMap<Pid, Process>,
+    pid: Pid,
+) -> impl Iterator<Item = &Stopped> {
     processes
-        .get(&pid)?
-        .threads
-        .values()
+        .get(&pid)
+        .into_iter()
+        .flat_map(|process| process.threads.values())
         .filter(|thread| !thread.exiting && thread.waits_for.is_none())
-        .find_map(Thread::stopped)
+        .filter_map(Thread::stopped)
 }
 
 /// How the reads that are asked for are told from writes: no debug register
