@@ -31,7 +31,8 @@ impl LinuxTarget {
                 self.handle(Tid::new(tid), status)?;
                 continue;
             }
-            if self.collect()? {
+            let quiet = std::mem::take(&mut self.surely_quiet);
+            if !quiet && self.collect()? {
                 continue;
             }
             if how == Wait::Poll || self.books.threads.is_empty() {
@@ -57,6 +58,7 @@ impl LinuxTarget {
                 Err(errno) => return Err(TargetError::Broken(format!("waiting: {errno}"))),
             }
             if self.books.threads.len() == 1 {
+                self.surely_quiet = self.statuses.back().is_some_and(is_plain_stop);
                 return Ok(true);
             }
         }
@@ -372,6 +374,14 @@ fn debug_status(tid: Tid, thread: &Thread) -> std::result::Result<DebugStatus, E
         *hit &= slot.is_some();
     }
     Ok(status)
+}
+
+/// Whether a wait status is a stop for a signal and no ptrace event. When the
+/// only thread that we know has stopped so, no other can have news: a child
+/// comes into the books with its parent's event, before the parent runs on. The
+/// next news then raises a `SIGCHLD` of its own.
+fn is_plain_stop((_, status): &(i32, i32)) -> bool {
+    libc::WIFSTOPPED(*status) && status >> 16 == 0
 }
 
 /// Whether an instruction of a thread has raised `SIGTRAP` and the thread has

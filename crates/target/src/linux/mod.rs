@@ -51,6 +51,8 @@ pub struct LinuxTarget {
     books: Books,
     /// Statuses that were waited for and not looked at yet.
     statuses: VecDeque<(i32, i32)>,
+    /// Whether there is surely nothing to wait for until the next `SIGCHLD`.
+    surely_quiet: bool,
     /// Events that are ready to be handed out.
     ready: VecDeque<TargetEvent>,
     sleeper: Sleeper,
@@ -73,6 +75,7 @@ impl LinuxTarget {
         Ok(Self {
             books: Books::default(),
             statuses: VecDeque::new(),
+            surely_quiet: false,
             ready: VecDeque::new(),
             sleeper: Sleeper::new()?,
             raised: Scheduling::REAL_TIME.apply() || Scheduling::AHEAD.apply(),

@@ -9,7 +9,7 @@
 //! block it. Whoever takes it passes it on to every tracer, addressed to the
 //! thread; a signal that was so addressed is not passed on again.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use trapline_core::target::{Result, TargetError, Waker};
@@ -52,10 +52,13 @@ pub(super) fn initial_mask() -> SignalSet {
     *INITIAL.get_or_init(|| SignalSet::of(&[]))
 }
 
+/// Tracer threads in this process. Counted apart from their list so that a lone
+/// one, the rule outside tests, need not look through it at every stop.
+static TRACER_COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether there are tracers besides the calling one.
 fn others_exist() -> bool {
-    let own = sys::own_tid();
-    let other = |place: &AtomicI32| ![0, own].contains(&place.load(Ordering::Acquire));
-    TRACERS.iter().any(other)
+    TRACER_COUNT.load(Ordering::Acquire) > 1
 }
 
 /// A place in the list of tracer threads, held as long as a target lives.
@@ -94,6 +97,7 @@ impl Sleeper {
             let what = "make another target".to_owned();
             TargetError::Refused { what, why: format!("{} exist", TRACERS.len()) }
         })?;
+        TRACER_COUNT.fetch_add(1, Ordering::AcqRel);
         // A tracer that was alone until now may sleep without an end.
         sys::forward_child_signal();
         let flag = Arc::new(Flag { pid, tid, raised: AtomicBool::new(false) });
@@ -134,7 +138,7 @@ impl Sleeper {
     /// Whether a signal came.
     fn sleep_at_most(&self, milliseconds: Option<u16>) -> bool {
         let Some(taken) = ours().wait(milliseconds) else { return false };
-        if taken.signal == libc::SIGCHLD && !taken.to_this_thread {
+        if taken.signal == libc::SIGCHLD && !taken.to_this_thread && others_exist() {
             sys::forward_child_signal();
         }
         true
@@ -145,6 +149,7 @@ impl Drop for Sleeper {
     fn drop(&mut self) {
         if let Some(place) = TRACERS.get(self.place) {
             place.store(0, Ordering::Release);
+            TRACER_COUNT.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }
