@@ -380,12 +380,11 @@ impl Location {
     }
 
     fn info(&self, spec: &BreakpointSpec) -> LocationInfo {
-        let armed = spec.enabled && self.enabled && self.space.is_some();
         let (mechanism, why) = match &self.service {
-            Ok((mechanism, why)) if armed => (Some(*mechanism), why.clone()),
-            Err(why) if armed => (None, why.clone()),
             _ if !spec.enabled || !self.enabled => (None, "disabled".to_owned()),
-            _ => (None, "the program is not running".to_owned()),
+            // What served it last, when the program has ended.
+            Ok((mechanism, why)) => (Some(*mechanism), why.clone()),
+            Err(why) => (None, why.clone()),
         };
         LocationInfo {
             id: self.id,
