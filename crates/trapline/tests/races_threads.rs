@@ -112,7 +112,7 @@ fn detach_while_a_thread_blocks_in_a_displaced_system_call() {
 fn detach_at_any_moment_of_displaced_system_calls() {
     let debuggee = Debuggee::build("displaced_syscall");
     for turn in 0..loops(100) {
-        let mut driver = Driver::launching(&debuggee, &["6"]);
+        let mut driver = Driver::launching(&debuggee, &["20"]);
         driver.break_at("-log 'read' *&syscall_read");
         driver.break_at("-log 'futex' *&syscall_futex");
         driver.run();
@@ -122,7 +122,7 @@ fn detach_at_any_moment_of_displaced_system_calls() {
         }
         driver.detach();
         eventually("its last line", || driver.output().contains("errors=").then_some(()));
-        assert_eq!(driver.output(), "reads=6 wakes=6 errors=0\n");
+        assert_eq!(driver.output(), "reads=20 wakes=20 errors=0\n");
         driver.quit();
     }
 }

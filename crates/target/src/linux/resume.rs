@@ -10,6 +10,7 @@ use trapline_core::stop::{Signal, StopCause};
 use trapline_core::target::{Result, Resume, Stopped, TargetError, TargetEvent};
 use trapline_core::{Pid, Tid};
 
+use super::attach::options;
 use super::sys::{self, Errno, Sys};
 use super::threads::{KernelStop, State, Substitute, Thread};
 use super::{LinuxTarget, failed, registers};
@@ -52,6 +53,11 @@ impl LinuxTarget {
         let Some(thread) = self.books.threads.get_mut(&tid) else { return Err(Errno::SRCH) };
         registers::flush(tid, thread)?;
         let exiting = thread.at == KernelStop::Exit;
+        if exiting {
+            // A thread that is dead but not yet waited for must not take its
+            // process along when we go.
+            sys::set_options(tid.get(), options(false))?;
+        }
         thread.stepping = how.step;
         thread.leaving_call = how.step && thread.at == KernelStop::Event;
         thread.state = if exiting { State::Exiting } else { State::Running };
@@ -117,6 +123,7 @@ impl LinuxTarget {
         let (pid, tid) = (proof.pid(), proof.tid());
         if done.is_ok() {
             self.books.remove(tid);
+            self.books.processes.entry(pid).and_modify(|process| process.ours = false);
             if self.books.threads_of(pid).is_empty() {
                 self.books.processes.remove(&pid);
                 self.child_let_go(pid);

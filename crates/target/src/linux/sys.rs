@@ -79,6 +79,8 @@ macro_rules! plain_requests {
 plain_requests! {
     /// Becomes the tracer of a thread and leaves it running.
     seize(libc::PTRACE_SEIZE as c_int, options);
+    /// Changes what a stopped thread tells and suffers.
+    set_options(libc::PTRACE_SETOPTIONS as c_int, options);
     /// Asks a thread to trap.
     interrupt(libc::PTRACE_INTERRUPT as c_int);
     /// Leaves a thread in its group stop and listens for the end of it.

@@ -1,0 +1,196 @@
+//! Memory that changes under a site, instructions that see the debugger, and
+//! a sandbox that forbids what the debugger would like to do.
+//!
+//! Every test makes `TRAPLINE_LOOPS` rounds, by default a hundred; most of them
+//! within one run of the program.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+mod support;
+
+use support::{Driver, hit, loops};
+use trapline::breakpoint::Mechanism;
+use trapline::command::{ResumePolicy, Setting};
+use trapline::event::StopReason;
+use trapline::{Command, Event, ExitStatus, Signal};
+use trapline_testkit::{Build, Debuggee, Linkage};
+
+/// A count that no run reaches: hits are counted and nothing stops.
+const NEVER: &str = "-hits '== 1000000000'";
+
+fn rounds() -> String {
+    loops(100).to_string()
+}
+
+/// The program takes its code away and brings it back, and stops at
+/// `@mark after` in between: there the loss is found, told and made good.
+#[track_caller]
+fn check_lost_and_armed_again(kind: &str, place: impl Fn(&mut Driver) -> String) {
+    let debuggee = Debuggee::build("discards_text");
+    let mut driver = Driver::started(&debuggee, &[kind, &rounds()]);
+    let place = place(&mut driver);
+    let trap = driver.break_at(&format!("{NEVER} {place}"));
+    let between = driver.break_at(&debuggee.mark("after").spec());
+    let status = driver.go_to_end_through(|_, stop| assert_eq!(hit(stop), [between]));
+    assert_eq!(status, ExitStatus::Exited(0));
+    assert_eq!(driver.tally(trap).passes, driver.said("passes"));
+    let told = driver.seen.iter().filter(|event| {
+        matches!(event, Event::BreakpointChanged { id, what, deleted: false }
+            if *id == trap && what.contains("armed again"))
+    });
+    assert_eq!(told.count() as u64, driver.said("rounds"));
+    driver.output_is_as_undebugged();
+    driver.quit();
+}
+
+/// Runs until the program has mapped its copy of `visit`; the copy's place.
+fn mapped_copy(driver: &mut Driver) -> String {
+    let mapped = driver.break_at("-once mapped");
+    assert_eq!(hit(&driver.go_to_stop()), [mapped]);
+    format!("*{}", driver.print("(long)at"))
+}
+
+#[test]
+fn discarded_text_is_armed_again() {
+    check_lost_and_armed_again("dontneed", |_| "visit".to_owned());
+}
+
+#[test]
+fn overwritten_text_is_armed_again() {
+    check_lost_and_armed_again("overwrite", mapped_copy);
+}
+
+#[test]
+fn unmapped_text_takes_its_breakpoint_along() {
+    let debuggee = Debuggee::build("discards_text");
+    let mut driver = Driver::started(&debuggee, &["unmap", &rounds()]);
+    let place = mapped_copy(&mut driver);
+    let gone = driver.break_at("discarded");
+    let back = driver.break_at(&debuggee.mark("after").spec());
+    let mut trap = driver.break_at(&format!("{NEVER} {place}"));
+    let mut passes = 1;
+    for _ in 0..loops(100) {
+        assert_eq!(hit(&driver.go_to_stop()), [gone]);
+        let lost = driver.breakpoint(trap);
+        assert_eq!((lost.locations.len(), lost.tally.passes), (0, passes), "{lost:?}");
+        assert_eq!(hit(&driver.go_to_stop()), [back]);
+        driver.delete(trap);
+        trap = driver.break_at(&format!("{NEVER} {place}"));
+        // From here on it sees the second call of this round and the first of
+        // the next.
+        passes = 2;
+    }
+    driver.go_to_end();
+    assert_eq!(driver.tally(trap).passes, 1);
+    driver.output_is_as_undebugged();
+    driver.quit();
+}
+
+#[test]
+fn a_library_that_is_unloaded_and_loaded_again_keeps_its_breakpoints() {
+    let plugin = Build::new("plugin").linkage(Linkage::Library).build();
+    let debuggee = Debuggee::build("dlopen_plugin");
+    let library = plugin.path.to_string_lossy().into_owned();
+    let mut driver = Driver::launching(&debuggee, &[&library, &rounds(), "3"]);
+    let trap = driver.break_at(&format!("-trap {NEVER} plugin_entry"));
+    let hardware = driver.break_at(&format!("-hw {NEVER} helper"));
+    driver.run();
+    driver.go_to_end();
+    let calls = driver.said("calls");
+    assert_eq!((driver.tally(trap).passes, driver.tally(hardware).passes), (calls, calls));
+    driver.output_is_as_undebugged();
+    driver.quit();
+}
+
+#[test]
+fn a_stepped_pushf_does_not_leak_the_trap_flag() {
+    let debuggee = Debuggee::build("pushf_step");
+    let mut driver = Driver::started(&debuggee, &[&rounds()]);
+    let pushed = driver.break_at("*&flags_pushed");
+    let popped = driver.break_at(&format!("{NEVER} *&flags_popped"));
+    for _ in 0..loops(100) {
+        assert_eq!(hit(&driver.go_to_stop()), [pushed]);
+        for _ in 0..4 {
+            driver.ask(Command::StepInstruction { count: 1, over_calls: false });
+            assert_eq!(driver.next_stop().reasons, [StopReason::Stepped]);
+        }
+    }
+    driver.go_to_end();
+    assert_eq!(driver.said("trap_flags_seen"), 0);
+    assert_eq!(driver.tally(popped).passes, driver.said("times"));
+    driver.output_is_as_undebugged();
+    driver.quit();
+}
+
+/// A sandbox entered after the out-of-line code is in place does not care.
+#[test]
+fn a_program_that_enters_a_sandbox_later_is_counted() {
+    let debuggee = Debuggee::build("seccomp_kill");
+    for _ in 0..loops(100) {
+        let mut driver = Driver::launching(&debuggee, &["50"]);
+        let trap = driver.break_at(&format!("{NEVER} visit"));
+        driver.run();
+        driver.go_to_end();
+        assert_eq!(driver.tally(trap).passes, 50);
+        assert_eq!(driver.output(), "passes=50\n");
+        driver.quit();
+    }
+}
+
+/// Inside a sandbox nothing may be allocated: sites are stepped, and say so.
+#[test]
+fn a_program_in_a_sandbox_is_stepped_past_its_sites() {
+    let debuggee = Debuggee::build("seccomp_kill");
+    for _ in 0..loops(100) {
+        let mut driver = Driver::started(&debuggee, &["50"]);
+        let first = driver.break_at("-once -hw visit");
+        assert_eq!(hit(&driver.go_to_stop()), [first]);
+        let trap = driver.break_at(&format!("-trap {NEVER} {}", debuggee.mark("body").spec()));
+        driver.go_to_end();
+        let info = driver.breakpoint(trap);
+        assert!(driver.warnings.iter().any(|text| text.contains("seccomp")), "{info:?}");
+        assert!((49..=50).contains(&info.tally.passes), "{info:?}");
+        assert_eq!(driver.output(), "passes=50\n");
+        driver.quit();
+    }
+}
+
+#[test]
+fn a_filter_that_kills_is_told_as_the_signal_it_sends() {
+    let debuggee = Debuggee::build("seccomp_kill");
+    for _ in 0..loops(100) {
+        let mut driver = Driver::launching(&debuggee, &["5", "break"]);
+        let trap = driver.break_at(&format!("{NEVER} visit"));
+        driver.run();
+        match driver.go_to_end_through(|_, stop| panic!("{:?}", stop.reasons)) {
+            ExitStatus::Signalled { signal: Signal(31), .. } => {}
+            other => panic!("{other}"),
+        }
+        assert_eq!(driver.tally(trap).passes, 5);
+        driver.quit();
+    }
+}
+
+#[test]
+fn the_driver_policy_reports_a_place_again_and_runs_nothing() {
+    let debuggee = Debuggee::build("many_threads_one_function");
+    let mut driver = Driver::started(&debuggee, &["1", &rounds()]);
+    let trap = driver.break_at("visit");
+    let mut turns = 0;
+    let status = driver.go_to_end_through(|driver, stop| {
+        assert_eq!(hit(stop), [trap]);
+        let before = (stop.frame.pc, driver.print("total"));
+        assert_eq!(before.1, turns.to_string());
+        turns += 1;
+        driver.set(Setting::ResumePolicy(ResumePolicy::Driver));
+        for _ in 0..3 {
+            let again = driver.go_to_stop();
+            assert_eq!(hit(&again), [trap]);
+            assert_eq!((again.frame.pc, driver.print("total")), before);
+        }
+        driver.set(Setting::ResumePolicy(ResumePolicy::Debugger));
+    });
+    assert_eq!(status, ExitStatus::Exited(0));
+    assert_eq!(turns, driver.said("total"));
+    driver.output_is_as_undebugged();
+    driver.quit();
+}
