@@ -1,0 +1,176 @@
+//! The orderly end, by each of its causes: a program that was attached to goes
+//! on clean, one that was launched is killed. (The setting that lets it go on
+//! is in `races_threads`, the end by a panic of ours in `defect`.)
+//!
+//! Ends of the library's session run `TRAPLINE_LOOPS` times, by default a
+//! hundred. Ends of the whole program take longer to begin: ten times by
+//! default.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+mod support;
+
+use std::process::Command as Process;
+
+use support::bystander::Bystander;
+use support::{Driver, PATIENCE, eventually, is_untouched, loops, running, send};
+use trapline::Event;
+use trapline_testkit::{Background, Debuggee, leaks};
+
+/// A breakpoint that shows when it is served, in every thread there is.
+const LOG: &str = "-log 'passes here' visit";
+
+fn busy() -> (Debuggee, Bystander) {
+    let debuggee = Debuggee::build("threads_born_and_die");
+    let program = running(&debuggee, &["0", "4"]);
+    (debuggee, program)
+}
+
+fn wait_for_logs(driver: &mut Driver) {
+    for _ in 0..5 {
+        driver.wait_for(|event| matches!(event, Event::Log(_)).then_some(()));
+    }
+}
+
+/// Attaches and ends the session while threads run into the trap.
+#[track_caller]
+fn check_session_of_an_attached_program(end: impl Fn(Driver)) {
+    let (debuggee, program) = busy();
+    let before = leaks::mappings(program.pid());
+    for _ in 0..loops(100) {
+        let mut driver = Driver::attached(program.pid());
+        driver.break_at(LOG);
+        driver.go();
+        wait_for_logs(&mut driver);
+        end(driver);
+        is_untouched(program.pid(), &debuggee, &before);
+    }
+}
+
+#[test]
+fn quit_lets_an_attached_program_go() {
+    check_session_of_an_attached_program(Driver::quit);
+}
+
+#[test]
+fn dropping_the_last_handle_lets_an_attached_program_go() {
+    check_session_of_an_attached_program(Driver::abandon);
+}
+
+/// Launches and ends the session while threads run into the trap.
+#[track_caller]
+fn check_session_of_a_launched_program(end: impl Fn(Driver)) {
+    let debuggee = Debuggee::build("threads_born_and_die");
+    for _ in 0..loops(100) {
+        let mut driver = Driver::launching(&debuggee, &["0", "4"]);
+        driver.break_at(LOG);
+        let pid = driver.run();
+        driver.go();
+        wait_for_logs(&mut driver);
+        end(driver);
+        assert!(matches!(leaks::state(pid), None | Some('Z')), "{pid} lives");
+    }
+}
+
+#[test]
+fn quit_kills_a_launched_program() {
+    check_session_of_a_launched_program(Driver::quit);
+}
+
+#[test]
+fn dropping_the_last_handle_kills_a_launched_program() {
+    check_session_of_a_launched_program(Driver::abandon);
+}
+
+/// What ends the program `trapline`.
+#[derive(Clone, Copy, PartialEq)]
+enum Cause {
+    Signal(&'static str),
+    ClosedTerminal,
+}
+
+const CAUSES: [Cause; 3] = [Cause::Signal("-TERM"), Cause::Signal("-HUP"), Cause::ClosedTerminal];
+
+/// Starts `trapline ARGUMENTS`, in a terminal of its own where that is to be
+/// closed, and waits until it serves breakpoints.
+fn start(cause: Cause, arguments: &[&str]) -> Background {
+    let trapline = env!("CARGO_BIN_EXE_trapline");
+    let mut command = if cause == Cause::ClosedTerminal {
+        let quoted: Vec<String> =
+            arguments.iter().map(|word| format!("'{}'", word.replace('\'', "'\\''"))).collect();
+        let mut script = Process::new("script");
+        script.args(["-qfec", &format!("exec {trapline} {}", quoted.join(" ")), "/dev/null"]);
+        script
+    } else {
+        let mut command = Process::new(trapline);
+        command.args(arguments);
+        command
+    };
+    let debugger = Background::spawn_waiting(&mut command);
+    debugger.wait_for("passes here", PATIENCE);
+    debugger
+}
+
+/// Ends it and waits until it is gone.
+#[track_caller]
+fn end(cause: Cause, debugger: Background) {
+    let marker = debugger.marker().to_owned();
+    match cause {
+        Cause::Signal(signal) => send(signal, debugger.pid()),
+        // The terminal goes with the program that keeps it.
+        Cause::ClosedTerminal => send("-KILL", debugger.pid()),
+    }
+    debugger.finish(PATIENCE);
+    eventually("nothing of ours lives", || {
+        leaks::carriers(trapline_testkit::run::MARKER, &marker).is_empty().then_some(())
+    });
+}
+
+#[test]
+fn every_cause_lets_an_attached_program_go() {
+    let (debuggee, program) = busy();
+    let before = leaks::mappings(program.pid());
+    let pid = program.pid().to_string();
+    for cause in CAUSES {
+        for _ in 0..loops(10) {
+            let debugger = start(cause, &["attach", "--batch", "--json=-", "-b", LOG, &pid]);
+            end(cause, debugger);
+            is_untouched(program.pid(), &debuggee, &before);
+        }
+    }
+}
+
+#[test]
+fn every_cause_kills_a_launched_program() {
+    let debuggee = Debuggee::build("threads_born_and_die");
+    let path = debuggee.path.to_string_lossy();
+    for cause in CAUSES {
+        for _ in 0..loops(10) {
+            let arguments = [
+                "run",
+                "--batch",
+                "--json=-",
+                "-b",
+                LOG,
+                "--stdout",
+                "/dev/null",
+                "--",
+                &path,
+                "0",
+            ];
+            end(cause, start(cause, &arguments));
+        }
+    }
+}
+
+/// Not orderly, and not ours to clean up after; but what was launched dies.
+#[test]
+fn a_killed_debugger_takes_its_launched_program_along() {
+    let debuggee = Debuggee::build("threads_born_and_die");
+    let path = debuggee.path.to_string_lossy();
+    for _ in 0..loops(10) {
+        let arguments =
+            ["run", "--batch", "--json=-", "-b", LOG, "--stdout", "/dev/null", "--", &path, "0"];
+        let kill = Cause::Signal("-KILL");
+        end(kill, start(kill, &arguments));
+    }
+}
