@@ -165,7 +165,8 @@ pub enum Command {
         run_millis: u64,
     },
     /// Ends the session: removes every site, then lets go of attached
-    /// processes and kills launched ones (or lets them go, by setting).
+    /// processes and kills launched ones (or lets them go, by setting). The
+    /// answer comes when that is done.
     Quit,
 }
 

@@ -214,6 +214,9 @@ impl Session {
     /// The orderly end: every site is removed; attached programs go on, and
     /// launched ones are killed, or go on by setting.
     pub(crate) fn end(&mut self) {
+        if std::mem::replace(&mut self.over, true) {
+            return;
+        }
         self.hold();
         let launched: Vec<Pid> = self
             .processes

@@ -61,7 +61,8 @@ impl Session {
             Command::Complete { kind, prefix, limit } => Ok(self.complete(kind, &prefix, limit)),
             Command::TimeHold { run_millis } => self.time_hold(run_millis),
             Command::Quit => {
-                self.over = true;
+                // Answered when all is done: whoever asked may end the process.
+                self.end();
                 Ok(Reply::Done)
             }
         }
