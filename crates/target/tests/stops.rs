@@ -58,28 +58,28 @@ fn check_undisturbed(body: &str, mut disturb: impl FnMut(&mut Session, Pid)) {
 /// Calls that last longer than the disturbance, each followed by the check of
 /// an exact result.
 const CALLS: [&str; 8] = [
-    "struct timespec t = {0, 60000000}, left = {7, 7}; \
+    "struct timespec t = {0, 300000000}, left = {7, 7}; \
      return nanosleep(&t, &left) != 0;",
-    "int w = 1; struct timespec t = {0, 60000000}; \
+    "int w = 1; struct timespec t = {0, 300000000}; \
      long r = syscall(SYS_futex, &w, FUTEX_WAIT_PRIVATE, 1, &t, 0, 0); \
      return !(r == -1 && errno == ETIMEDOUT);",
-    "struct pollfd p = {0}; return poll(&p, 0, 60) != 0;",
-    "int p[2]; pipe(p); if (fork() == 0) { usleep(60000); write(p[1], \"abc\", 3); _exit(0); } \
+    "struct pollfd p = {0}; return poll(&p, 0, 300) != 0;",
+    "int p[2]; pipe(p); if (fork() == 0) { usleep(300000); write(p[1], \"abc\", 3); _exit(0); } \
      char b[8]; return read(p[0], b, 8) != 3;",
     "int e = epoll_create1(0); int p[2]; pipe(p); struct epoll_event v = {EPOLLIN}; \
      epoll_ctl(e, EPOLL_CTL_ADD, p[0], &v); \
-     if (fork() == 0) { usleep(60000); write(p[1], \"abc\", 3); _exit(0); } \
+     if (fork() == 0) { usleep(300000); write(p[1], \"abc\", 3); _exit(0); } \
      return epoll_wait(e, &v, 1, -1) != 1;",
     "int s[2]; socketpair(AF_UNIX, SOCK_STREAM, 0, s); struct timeval t = {5, 0}; \
      setsockopt(s[0], SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t); \
-     if (fork() == 0) { usleep(60000); write(s[1], \"abc\", 3); _exit(0); } \
+     if (fork() == 0) { usleep(300000); write(s[1], \"abc\", 3); _exit(0); } \
      char b[8]; return recv(s[0], b, 8, 0) != 3;",
     "int id = semget(IPC_PRIVATE, 1, 0600); struct sembuf up = {0, 1, 0}, down = {0, -1, 0}; \
-     if (fork() == 0) { usleep(60000); semop(id, &up, 1); _exit(0); } \
+     if (fork() == 0) { usleep(300000); semop(id, &up, 1); _exit(0); } \
      int r = semop(id, &down, 1); semctl(id, 0, IPC_RMID); return r != 0;",
     "sigset_t s; sigemptyset(&s); sigaddset(&s, SIGUSR1); sigprocmask(SIG_BLOCK, &s, 0); \
      pid_t me = getpid(); \
-     if (fork() == 0) { usleep(60000); kill(me, SIGUSR1); _exit(0); } \
+     if (fork() == 0) { usleep(300000); kill(me, SIGUSR1); _exit(0); } \
      struct timespec t = {5, 0}; return sigtimedwait(&s, 0, &t) != SIGUSR1;",
 ];
 

@@ -191,7 +191,7 @@ fn all_threads_are_watched_those_born_later_too() {
         assert_eq!(driver.tally(id).passes, 100);
     }
     assert_eq!((driver.tally(entered).passes, driver.said("writes_each")), (8, 100));
-    assert_eq!(driver.mechanism(entered), None);
+    assert_eq!(driver.mechanism(entered), Some(Mechanism::Hardware));
     driver.quit();
 }
 
