@@ -8,7 +8,6 @@
 mod support;
 
 use support::{Driver, hit, loops};
-use trapline::breakpoint::Mechanism;
 use trapline::command::{ResumePolicy, Setting};
 use trapline::event::StopReason;
 use trapline::{Command, Event, ExitStatus, Signal};
