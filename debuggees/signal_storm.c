@@ -4,7 +4,8 @@
 // is entered again before it is left.
 // Usage: signal_storm [SIGNALS]
 // Prints: `ready` before it begins, and at the end
-//         signals=S handled=S in_order=1 in_handler=S main_passes=M passes=S+M
+//         signals=S handled=S in_order=1 sum=S*(S-1)/2 in_handler=S main_passes=M
+//         passes=S+M
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,6 +18,7 @@
 
 static pthread_t main_thread;
 static volatile sig_atomic_t handled, in_order = 1;
+static volatile long sum;
 static atomic_long passes, in_handler;
 static atomic_int sent_all;
 
@@ -30,6 +32,7 @@ static void on_signal(int number, siginfo_t *info, void *context) {
     if (info->si_value.sival_int != handled)
         in_order = 0;
     handled++;
+    sum += info->si_value.sival_int;
     visit(&in_handler);
 }
 
@@ -56,7 +59,7 @@ int main(int argc, char **argv) { // @mark main
     while (!atomic_load(&sent_all) || handled < wanted)
         visit(&main_passes);
     pthread_join(sender, NULL);
-    printf("signals=%ld handled=%d in_order=%d in_handler=%ld main_passes=%ld passes=%ld\n", wanted, (int)handled,
-           (int)in_order, in_handler, main_passes, passes); // @mark end
+    printf("signals=%ld handled=%d in_order=%d sum=%ld in_handler=%ld main_passes=%ld passes=%ld\n", wanted, (int)handled,
+           (int)in_order, sum, in_handler, main_passes, passes); // @mark end
     return 0;
 }

@@ -64,9 +64,9 @@ static int read_restarts(void) {
     int ends[2];
     char byte = 0;
     pthread_t other;
+    int before = nudged;
     if (pipe(ends) || pthread_create(&other, NULL, nudge_then_write, (void *)(long)ends[1]))
         exit(3);
-    int before = nudged;
     ssize_t got = read(ends[0], &byte, 1); // @mark read
     pthread_join(other, NULL);
     close(ends[0]);

@@ -11,6 +11,7 @@ use support::bystander::Bystander;
 use support::{Driver, eventually, is_untouched, loops, number_in, running, send};
 use trapline::command::{CodeRange, Reply, Setting};
 use trapline::{Command, Event, ExitStatus, Signal};
+use trapline_testkit::run::MARKER;
 use trapline_testkit::{Build, Debuggee, Linkage, leaks};
 
 /// A count that no run reaches: hits are counted and nothing stops.
@@ -123,6 +124,7 @@ fn detach_at_any_moment_of_displaced_system_calls() {
         driver.detach();
         eventually("its last line", || driver.output().contains("errors=").then_some(()));
         assert_eq!(driver.output(), "reads=20 wakes=20 errors=0\n");
+        eventually("its end", || leaks::carriers(MARKER, driver.marker()).is_empty().then_some(()));
         driver.quit();
     }
 }

@@ -7,6 +7,7 @@ use trapline_core::x64::INT1;
 use trapline_core::x64::debug::DebugStatus;
 use trapline_core::{Pid, Tid, VirtAddr};
 
+use super::resume::take_signals_again;
 use super::sys::{self, Errno};
 use super::threads::{KernelStop, State, Substitute, Thread};
 use super::wait::{self, Status, Stop, Trap};
@@ -154,6 +155,7 @@ impl LinuxTarget {
 
     fn stopped(&mut self, tid: Tid, stop: Stop) -> Handled {
         let Some(thread) = self.books.threads.get_mut(&tid) else { return Ok(None) };
+        take_signals_again(tid, thread)?;
         if thread.state == State::Stopped && stop != Stop::Exec {
             // Only death moves a thread that we hold, and the proof of its
             // stop is already out.

@@ -21,7 +21,7 @@ use crate::layout::registers as layout;
 const SYS_MMAP: u64 = 9;
 const SYS_MUNMAP: u64 = 11;
 /// The `syscall` instruction.
-const SYSCALL: [u8; 2] = [0x0f, 0x05];
+pub(super) const SYSCALL: [u8; 2] = [0x0f, 0x05];
 /// Results from here up are negated error numbers.
 const FIRST_ERROR: u64 = -4095_i64 as u64;
 /// `orig_rax` of a thread that is in no system call.

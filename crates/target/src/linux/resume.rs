@@ -8,13 +8,29 @@
 
 use trapline_core::stop::{Signal, StopCause};
 use trapline_core::target::{Result, Resume, Stopped, TargetError, TargetEvent};
-use trapline_core::{Pid, Tid};
+use trapline_core::{Pid, Tid, VirtAddr};
 
 use super::attach::options;
+use super::inject::SYSCALL;
 use super::sys::{self, Errno, Sys};
 use super::threads::{KernelStop, State, Substitute, Thread};
 use super::{LinuxTarget, failed, registers};
-use crate::layout::siginfo::RawSigInfo;
+use crate::layout::siginfo::{RawSigInfo, SI_TKILL};
+
+/// The signals that can wait: all but those that an instruction may raise
+/// itself, which the kernel would unblock by force, dropping their handlers.
+const CAN_WAIT: u64 =
+    !mask_of(&[Signal::ILL, Signal::TRAP, Signal::BUS, Signal(8), Signal::SEGV, Signal(31)]);
+
+const fn mask_of(signals: &[Signal]) -> u64 {
+    let mut mask = 0;
+    let mut index = 0;
+    while index < signals.len() {
+        mask |= 1 << (signals[index].0 - 1);
+        index += 1;
+    }
+    mask
+}
 
 impl LinuxTarget {
     /// The thread that a proof is about.
@@ -114,6 +130,24 @@ impl LinuxTarget {
             why: "the thread did not stop for one".to_owned(),
         })?;
         thread.deferred.push_back(info);
+        self.hold_back_signals(proof).map_err(|errno| failed("defer a signal", errno))
+    }
+
+    /// Keeps further signals in the kernel's queue, in order, until the thread
+    /// stops again. Not when it is about to make a system call, which may ask
+    /// for the mask or wait for a signal.
+    fn hold_back_signals(&mut self, proof: &Stopped) -> Sys<()> {
+        let (pid, tid) = (proof.pid(), proof.tid());
+        let pc = registers::read(tid)?.rip;
+        let mut code = [0; 2];
+        let read = self.read(pid, VirtAddr::new(pc), &mut code);
+        let Some(thread) = self.books.stopped(proof) else { return Err(Errno::SRCH) };
+        if thread.own_mask.is_some() || read < code.len() || code == SYSCALL {
+            return Ok(());
+        }
+        let mask = sys::signal_mask(tid.get())?;
+        sys::set_signal_mask(tid.get(), mask | CAN_WAIT)?;
+        thread.own_mask = Some(mask);
         Ok(())
     }
 
@@ -133,7 +167,16 @@ impl LinuxTarget {
     }
 }
 
+/// Lets a thread block what it blocks itself.
+pub(super) fn take_signals_again(tid: Tid, thread: &mut Thread) -> Sys<()> {
+    match thread.own_mask.take() {
+        Some(mask) => sys::set_signal_mask(tid.get(), mask),
+        None => Ok(()),
+    }
+}
+
 fn detach(tid: Tid, thread: &mut Thread, signal: Option<Signal>) -> Sys<()> {
+    take_signals_again(tid, thread)?;
     registers::disarm(tid, thread)?;
     registers::flush(tid, thread)?;
     let untold = match thread.after_start.take() {
@@ -145,9 +188,16 @@ fn detach(tid: Tid, thread: &mut Thread, signal: Option<Signal>) -> Sys<()> {
         thread.signal_lost = true;
         thread.signal.map(|info| info.signal())
     });
-    let signal = hand_over_signal(tid, thread, signal)?;
+    let taken = thread.signal.filter(|info| Some(info.signal()) == signal);
+    let signal = match (thread.at, taken) {
+        (KernelStop::Trap | KernelStop::Event, Some(info)) => {
+            send_for_good(tid, thread, &info)?;
+            None
+        }
+        _ => hand_over_signal(tid, thread, signal)?,
+    };
     while let Some(info) = thread.deferred.pop_front() {
-        sys::tgkill(thread.pid.get(), tid.get(), info.signal().0)?;
+        send_for_good(tid, thread, &info)?;
     }
     sys::detach(tid.get(), signal.map_or(0, |signal| signal.0))
 }
@@ -177,6 +227,16 @@ fn hand_over_signal(tid: Tid, thread: &mut Thread, signal: Option<Signal>) -> Sy
             Ok(None)
         }
     }
+}
+
+/// Sends a signal that we shall not see arrive, with what it says where the
+/// kernel lets us say that.
+fn send_for_good(tid: Tid, thread: &Thread, info: &RawSigInfo) -> Sys<()> {
+    let pid = thread.pid.get();
+    if info.code() < 0 && info.code() != SI_TKILL {
+        return sys::queue(pid, tid.get(), info);
+    }
+    sys::tgkill(pid, tid.get(), info.signal().0)
 }
 
 /// Sends a deferred signal so that it is reported when it arrives.

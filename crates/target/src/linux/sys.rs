@@ -248,6 +248,14 @@ pub(super) fn tgkill(pid: i32, tid: i32, signal: i32) -> Sys<()> {
     check(unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, signal) }).map(|_| ())
 }
 
+/// Sends a signal that says `info` to one thread of a process. The kernel
+/// takes only what a program may say itself: a negative code, not `SI_TKILL`.
+pub(super) fn queue(pid: i32, tid: i32, info: &RawSigInfo) -> Sys<()> {
+    let (call, signal) = (libc::SYS_rt_tgsigqueueinfo, info.signal().0);
+    // SAFETY: the call reads the 128 bytes of a siginfo_t, which `info` holds.
+    check(unsafe { libc::syscall(call, pid, tid, signal, info.0.as_ptr()) }).map(|_| ())
+}
+
 /// Sends a signal to a process.
 pub(super) fn kill(pid: i32, signal: i32) -> Sys<()> {
     // SAFETY: the call takes plain numbers.

@@ -82,6 +82,8 @@ pub(super) struct Thread {
     pub(super) signal_lost: bool,
     /// Signals to be reported again before it runs on.
     pub(super) deferred: VecDeque<RawSigInfo>,
+    /// The signals it blocks itself, while we have it block more.
+    pub(super) own_mask: Option<u64>,
     /// Signals on their way to it that replace others.
     pub(super) substitutes: VecDeque<Substitute>,
     /// What it really stopped for, when that came before its first stop, which
@@ -107,6 +109,7 @@ impl Thread {
             signal: None,
             signal_lost: false,
             deferred: VecDeque::new(),
+            own_mask: None,
             substitutes: VecDeque::new(),
             after_start: None,
             vfork_child: None,

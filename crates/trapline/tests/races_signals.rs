@@ -1,0 +1,84 @@
+//! Signals that arrive at any moment of a pass: real-time ones, queued and in
+//! order, in handlers that run through the same site, and restarted calls.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+mod support;
+
+use support::{Driver, eventually, loops};
+use trapline::{Command, Event};
+use trapline_testkit::run::MARKER;
+use trapline_testkit::{Build, Debuggee, Linkage, leaks};
+
+/// A count that no run reaches: hits are counted and nothing stops.
+const NEVER: &str = "-hits '== 1000000000'";
+
+/// Lets every signal pass without a stop.
+fn pass_all(driver: &Driver) {
+    let (off, on) = (Some(false), Some(true));
+    driver.ask(Command::Handle { signals: vec![], stop: off, print: off, pass: on });
+}
+
+#[test]
+fn real_time_signals_keep_their_number_and_order() {
+    let debuggee = Debuggee::build("signals");
+    let mut driver = Driver::launching(&debuggee, &[&loops(100).to_string()]);
+    pass_all(&driver);
+    let usr1 = driver.break_at(&format!("{NEVER} on_usr1"));
+    let real_time = driver.break_at(&format!("{NEVER} on_rt"));
+    let hardware = driver.break_at(&format!("-hw {NEVER} on_nudge"));
+    for place in ["raise", "queue", "read", "sleep"] {
+        driver.break_at(&format!("{NEVER} {}", debuggee.mark(place).spec()));
+    }
+    driver.run();
+    driver.go_to_end();
+    assert_eq!(driver.tally(usr1).passes, driver.said("usr1"));
+    assert_eq!(driver.tally(real_time).passes, driver.said("rt"));
+    let nudges = driver.said("restarted_reads") + driver.said("interrupted_sleeps");
+    assert_eq!(driver.tally(hardware).passes, nudges);
+    driver.output_is_as_undebugged();
+    driver.quit();
+}
+
+#[test]
+fn a_storm_of_signals_in_and_around_displaced_instructions() {
+    for linkage in Linkage::RUNNABLE {
+        let debuggee = Build::new("signal_storm").linkage(linkage).build();
+        let mut driver = Driver::launching(&debuggee, &[&(20 * loops(100)).to_string()]);
+        pass_all(&driver);
+        let trap = driver.break_at(&format!("-trap {NEVER} visit"));
+        let body = driver.break_at(&format!("-trap {NEVER} {}", debuggee.mark("also").spec()));
+        let hardware = driver.break_at(&format!("-hw {NEVER} {}", debuggee.mark("body").spec()));
+        driver.run();
+        driver.go_to_end();
+        assert_eq!(driver.said("in_order"), 1);
+        assert_eq!(driver.said("handled"), driver.said("signals"));
+        let passes = driver.said("in_handler") + driver.said("main_passes");
+        assert_eq!(driver.said("passes"), passes);
+        for id in [trap, body, hardware] {
+            assert_eq!(driver.tally(id).passes, passes, "{id}");
+        }
+        driver.quit();
+    }
+}
+
+#[test]
+fn detach_in_a_storm_of_signals() {
+    let debuggee = Debuggee::build("signal_storm");
+    for turn in 0..loops(100) {
+        let mut driver = Driver::launching(&debuggee, &["2000"]);
+        pass_all(&driver);
+        driver.break_at("-log 'pass' visit");
+        driver.run();
+        driver.go();
+        for _ in 0..=turn % 10 {
+            driver.wait_for(|event| matches!(event, Event::Log(_)).then_some(()));
+        }
+        driver.detach();
+        let output = eventually("its last line", || {
+            Some(driver.output()).filter(|output| output.contains("main_passes="))
+        });
+        assert!(output.contains("handled=2000 in_order=1 sum=1999000 in_handler=2000"), "{output}");
+        eventually("its end", || leaks::carriers(MARKER, driver.marker()).is_empty().then_some(()));
+        driver.quit();
+    }
+}
