@@ -6,9 +6,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,6 +18,7 @@ static volatile sig_atomic_t usr1;
 static volatile sig_atomic_t rt;
 static volatile sig_atomic_t rt_in_order = 1;
 static volatile sig_atomic_t nudged;
+static volatile int blocks;
 static pthread_t main_thread;
 
 static void on_usr1(int number) {
@@ -40,22 +43,36 @@ static void install(int number, int flags, void (*plain)(int)) {
     sigaction(number, &action, NULL);
 }
 
-static void pause_ms(long milliseconds) {
-    struct timespec wait = {0, milliseconds * 1000000};
-    nanosleep(&wait, NULL);
+// Waits until the main thread, which has said that it is about to, sleeps in
+// the kernel.
+static void wait_until_blocked(void) {
+    char path[64], line[256];
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", getpid());
+    for (;;) {
+        FILE *file = fopen(path, "r");
+        int sleeps = file && fgets(line, sizeof line, file) && strstr(line, ") S ");
+        if (file)
+            fclose(file);
+        if (blocks && sleeps)
+            return;
+        sched_yield();
+    }
 }
 
 // Signals the main thread while it blocks in read, then lets the read end.
 static void *nudge_then_write(void *argument) {
-    pause_ms(5);
+    int before = nudged;
+    wait_until_blocked();
     pthread_kill(main_thread, SIGUSR2);
-    pause_ms(5);
+    while (nudged == before)
+        sched_yield();
+    wait_until_blocked();
     return (void *)(long)write((int)(long)argument, "x", 1);
 }
 
 static void *nudge(void *unused) {
     (void)unused;
-    pause_ms(5);
+    wait_until_blocked();
     pthread_kill(main_thread, SIGALRM);
     return NULL;
 }
@@ -67,7 +84,9 @@ static int read_restarts(void) {
     int before = nudged;
     if (pipe(ends) || pthread_create(&other, NULL, nudge_then_write, (void *)(long)ends[1]))
         exit(3);
+    blocks = 1;
     ssize_t got = read(ends[0], &byte, 1); // @mark read
+    blocks = 0;
     pthread_join(other, NULL);
     close(ends[0]);
     close(ends[1]);
@@ -79,8 +98,10 @@ static int sleep_is_interrupted(void) {
     if (pthread_create(&other, NULL, nudge, NULL))
         exit(3);
     struct timespec wait = {5, 0};
+    blocks = 1;
     int result = nanosleep(&wait, NULL); // @mark sleep
     int interrupted = result == -1 && errno == EINTR;
+    blocks = 0;
     pthread_join(other, NULL);
     return interrupted;
 }

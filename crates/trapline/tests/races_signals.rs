@@ -65,7 +65,7 @@ fn a_storm_of_signals_in_and_around_displaced_instructions() {
 fn detach_in_a_storm_of_signals() {
     let debuggee = Debuggee::build("signal_storm");
     for turn in 0..loops(100) {
-        let mut driver = Driver::launching(&debuggee, &["2000"]);
+        let mut driver = Driver::launching(&debuggee, &["20000"]);
         pass_all(&driver);
         driver.break_at("-log 'pass' visit");
         driver.run();
@@ -77,7 +77,10 @@ fn detach_in_a_storm_of_signals() {
         let output = eventually("its last line", || {
             Some(driver.output()).filter(|output| output.contains("main_passes="))
         });
-        assert!(output.contains("handled=2000 in_order=1 sum=1999000 in_handler=2000"), "{output}");
+        assert!(
+            output.contains("handled=20000 in_order=1 sum=199990000 in_handler=20000"),
+            "{output}"
+        );
         eventually("its end", || leaks::carriers(MARKER, driver.marker()).is_empty().then_some(()));
         driver.quit();
     }

@@ -63,10 +63,10 @@ impl Session {
     ) -> Verdict {
         registers.rip = at.get();
         self.put_registers(pid, tid, &registers);
-        if let Some(thread) = self.thread_mut(pid, tid) {
-            thread.counted_at = Some(at);
-        }
-        if !self.processes.get(&pid).is_some_and(Process::is_debuggee) {
+        let Some(thread) = self.thread_mut(pid, tid) else { return Verdict::Stay };
+        // Armed again before the thread got round to executing it.
+        let counted = thread.counted_at.replace(at) == Some(at);
+        if counted || !self.processes.get(&pid).is_some_and(Process::is_debuggee) {
             return Verdict::GoOn;
         }
         self.count_pass(pid, tid, at, &registers)

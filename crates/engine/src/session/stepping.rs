@@ -75,6 +75,11 @@ impl Session {
     /// A debug exception: debug registers matched, a step ended, or both.
     pub(super) fn judge_debug(&mut self, pid: Pid, tid: Tid, status: DebugStatus) -> Verdict {
         let Some(registers) = self.program_registers(pid, tid) else { return Verdict::Stay };
+        if status.single_step
+            && let Some(thread) = self.thread_mut(pid, tid)
+        {
+            thread.counted_at = None;
+        }
         let mut verdict = Verdict::GoOn;
         if status.any_slot() {
             verdict = verdict.join(self.judge_slots(pid, tid, status, &registers));
@@ -260,12 +265,14 @@ impl Session {
         self.pass_debug_registers(pid, tid);
         self.resume_raw(pid, tid, Resume::STEP);
         let came_back = self.wait_patiently(pid, tid);
-        if self.raw_registers(pid, tid).is_some_and(|registers| registers.rip == at.get()) {
-            // A signal came first, or it is a string instruction with more to
-            // do: the pass has been counted and is still under way.
-            if let Some(thread) = self.thread_mut(pid, tid) {
-                thread.counted_at = Some(at);
-            }
+        let there = self.raw_registers(pid, tid).is_some_and(|now| now.rip == at.get());
+        if (there || !came_back)
+            && let Some(thread) = self.thread_mut(pid, tid)
+        {
+            // A signal came first, it is a string instruction with more to do,
+            // or it has not got round to it: the pass has been counted and is
+            // still under way.
+            thread.counted_at = Some(at);
         }
         if self.processes.contains_key(&pid)
             && let Err(error) = self.target.write_memory(pid, at, &ours)
