@@ -16,6 +16,7 @@ use trapline_expr::Program;
 use crate::command::{BreakpointInfo, LocationInfo, Selection};
 use crate::event::StopReason;
 use crate::log::LogMessage;
+use crate::place::Effort;
 use crate::space::SpaceId;
 
 /// All breakpoints of a session, by number.
@@ -33,6 +34,9 @@ pub(crate) struct Breakpoint {
     pub(crate) locations: Vec<Location>,
     pub(crate) last_index: u32,
     pub(crate) notes: Vec<String>,
+    /// The images that it has been looked up in, and how far: what they have
+    /// for it is among its locations.
+    pub(crate) searched: Vec<(ModuleId, Effort)>,
     /// Whether the user has been told that its condition fails.
     pub(crate) error_told: bool,
 }
@@ -128,6 +132,7 @@ impl Breakpoints {
             locations: Vec::new(),
             last_index: 0,
             notes: Vec::new(),
+            searched: Vec::new(),
             error_told: false,
         };
         self.table.insert(id, breakpoint);
@@ -254,9 +259,7 @@ impl Breakpoints {
     /// Drops the locations at an address whose memory is gone.
     pub(crate) fn unbind_at(&mut self, space: SpaceId, addr: VirtAddr) {
         for breakpoint in self.table.values_mut() {
-            breakpoint
-                .locations
-                .retain(|location| location.space != Some(space) || location.addr != addr);
+            breakpoint.drop_locations(|it| it.space == Some(space) && it.addr == addr);
         }
     }
 
@@ -270,9 +273,7 @@ impl Breakpoints {
         };
         let mut changed = Vec::new();
         for breakpoint in self.table.values_mut() {
-            let before = breakpoint.locations.len();
-            breakpoint.locations.retain(|location| !inside(location));
-            if breakpoint.locations.len() != before {
+            if breakpoint.drop_locations(inside) {
                 changed.push(breakpoint.id);
             }
         }
@@ -340,6 +341,33 @@ impl Breakpoint {
     /// Whether it is about data rather than code.
     pub(crate) fn is_watch(&self) -> bool {
         matches!(self.spec.subject, Subject::Data { .. })
+    }
+
+    /// Whether it has been looked up in an image at least so far.
+    pub(crate) fn has_searched(&self, module: ModuleId, effort: Effort) -> bool {
+        self.searched.iter().any(|(known, far)| *known == module && *far >= effort)
+    }
+
+    /// Notes where it has been looked up.
+    pub(crate) fn note_searched(&mut self, looked: Vec<(ModuleId, Effort)>) {
+        for (module, effort) in looked {
+            match self.searched.iter_mut().find(|(known, _)| *known == module) {
+                Some((_, far)) => *far = effort.max(*far),
+                None => self.searched.push((module, effort)),
+            }
+        }
+    }
+
+    /// Drops locations; whether there were any. What is loaded again is looked
+    /// through again.
+    fn drop_locations(&mut self, gone: impl Fn(&Location) -> bool) -> bool {
+        let before = self.locations.len();
+        self.locations.retain(|location| !gone(location));
+        let dropped = self.locations.len() != before;
+        if dropped {
+            self.searched.clear();
+        }
+        dropped
     }
 
     pub(crate) fn next_location(&mut self) -> LocationId {

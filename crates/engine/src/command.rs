@@ -46,6 +46,9 @@ pub enum Command {
 
     /// Sets a breakpoint or watch. Answer: [`Reply::Breakpoint`].
     Break(BreakpointSpec),
+    /// Sets breakpoints and watches in order, up to the first that cannot be
+    /// set, with one request and one hold for all. Answer: [`Reply::Set`].
+    BreakEach(Vec<BreakpointSpec>),
     /// Changes one aspect of a breakpoint. Answer: [`Reply::Breakpoint`].
     Change(BreakpointId, Change),
     /// Removes breakpoints. Answer: [`Reply::Done`].
@@ -268,6 +271,13 @@ pub enum Reply {
     },
     /// The breakpoint after the command.
     Breakpoint(Box<BreakpointInfo>),
+    /// The breakpoints that were set.
+    Set {
+        /// Those set, in the order asked for.
+        set: Vec<BreakpointInfo>,
+        /// Why the one after them was not; those that follow were not tried.
+        refused: Option<CommandError>,
+    },
     /// All breakpoints, by number.
     Breakpoints(Vec<BreakpointInfo>),
     /// All threads, by session number.
@@ -387,7 +397,8 @@ pub struct LocationInfo {
     pub line: Option<u32>,
     /// Whether it is armed on its own account.
     pub enabled: bool,
-    /// What serves it; `None` while the program does not run or it is off.
+    /// What serves it, or served it last when the program has ended; `None`
+    /// before it runs, and while it is off.
     pub mechanism: Option<Mechanism>,
     /// Why that mechanism, or why nothing serves it.
     pub why: String,

@@ -147,7 +147,7 @@ fn split_file(text: &str) -> Option<(&str, &str)> {
 }
 
 /// How far a search goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Effort {
     /// Leaves separate debug files unread as long as nothing says that the
     /// place is in them: what is only inlined in them is not found.

@@ -2,6 +2,7 @@
 //! it runs, in a process when it comes or loads something, and again after a
 //! restart.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use trapline_core::breakpoint::{BreakpointSpec, Subject};
@@ -28,6 +29,14 @@ pub(super) struct Found {
     place: Option<FoundPlace>,
 }
 
+/// A process to bind in: its memory and what is loaded there.
+#[derive(Clone, Copy)]
+struct Home<'a> {
+    pid: Pid,
+    space: SpaceId,
+    modules: &'a Modules,
+}
+
 /// Which images to look in.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Among {
@@ -38,10 +47,10 @@ pub(super) enum Among {
 }
 
 impl Among {
-    fn has(&self, module: &Module) -> bool {
+    fn has(&self, module: ModuleId) -> bool {
         match self {
             Self::All => true,
-            Self::These(ids) => ids.contains(&module.id()),
+            Self::These(ids) => ids.contains(&module),
         }
     }
 }
@@ -56,6 +65,8 @@ struct Where<'a> {
 /// All that was found for a subject in a set of images.
 #[derive(Default)]
 pub(super) struct Search {
+    /// The images that were looked in, and how far.
+    looked: Vec<(ModuleId, Effort)>,
     found: Vec<Found>,
     notes: Vec<String>,
     reasons: Vec<String>,
@@ -78,9 +89,16 @@ impl Session {
         }
         let mut failure = None;
         for pid in pids {
-            failure = self.bind_in(id, &spec, pid, &Among::All).err().or(failure);
+            let Some((space, modules)) = self.modules_of(pid) else { continue };
+            let home = Home { pid, space, modules: &modules };
+            failure = self.bind_in(id, &spec, home, &Among::All).err().or(failure);
         }
         failure.map_or(Ok(()), Err)
+    }
+
+    fn modules_of(&self, pid: Pid) -> Option<(SpaceId, Modules)> {
+        let space = self.processes.get(&pid)?.space;
+        Some((space, self.spaces.get(&space)?.modules.clone()))
     }
 
     fn debuggees(&self) -> Vec<Pid> {
@@ -99,6 +117,7 @@ impl Session {
             {
                 let spec = breakpoint.spec.clone();
                 breakpoint.locations.clear();
+                breakpoint.searched.clear();
                 if let Err(error) = self.bind_in_program(id, &spec) {
                     self.warn(format!("breakpoint {id}: {error}"));
                 }
@@ -117,11 +136,14 @@ impl Session {
         let default_file = default_file.flatten();
         let scope = Where { among: &Among::All, furthest: Effort::Everything };
         let search = search(&modules, &spec.subject, default_file.as_deref(), scope)?;
-        self.attach_locations(id, spec, None, &modules, search)
+        self.attach_locations(id, spec, None, &modules, search, Vec::new())
     }
 
     /// Binds every code breakpoint in images that a process has loaded.
     pub(super) fn bind_in_process(&mut self, pid: Pid, among: &Among) {
+        let Some((space, modules)) = self.modules_of(pid) else { return };
+        let home = Home { pid, space, modules: &modules };
+        self.source_ages.clear();
         for id in self.breakpoints.ids() {
             let Some(breakpoint) = self.breakpoints.get(id) else { continue };
             if breakpoint.is_watch() {
@@ -131,7 +153,7 @@ impl Session {
             let spec = breakpoint.spec.clone();
             let before = breakpoint.locations.iter().filter(|l| l.space.is_some()).count();
             let pending = breakpoint.locations.is_empty();
-            if let Err(error) = self.bind_in(id, &spec, pid, among) {
+            if let Err(error) = self.bind_in(id, &spec, home, among) {
                 self.warn(format!("breakpoint {id}: {error}"));
             }
             let after = self
@@ -143,47 +165,44 @@ impl Session {
                 self.emit(Event::BreakpointChanged { id, what, deleted: false });
             }
         }
-        self.replan();
     }
 
     fn bind_in(
         &mut self,
         id: BreakpointId,
         spec: &BreakpointSpec,
-        pid: Pid,
+        home: Home<'_>,
         among: &Among,
     ) -> Result<(), CommandError> {
         if let Subject::Code { location, .. } = &spec.subject
             && let Ok(PlaceText::Address(expression)) = PlaceText::parse(location)
         {
-            return self.bind_address(id, spec, pid, &expression);
+            return self.bind_address(id, spec, home, &expression);
         }
-        let Some(process) = self.processes.get(&pid) else { return Ok(()) };
-        let space = process.space;
-        let Some(modules) = self.spaces.get(&space).map(|space| space.modules.clone()) else {
-            return Ok(());
-        };
+        let Some(breakpoint) = self.breakpoints.get(id) else { return Ok(()) };
+        let homeless = breakpoint.locations.is_empty();
+        let furthest = if homeless { Effort::Everything } else { Effort::Likely };
+        let known = known_places(breakpoint, home.modules, among);
+        let unsearched = Among::These(unsearched(breakpoint, home.modules, among, furthest));
+        let among = if breakpoint.searched.is_empty() { among } else { &unsearched };
         let default = if needs_default(&spec.subject) {
-            default_file(&modules, self.selected_pc(pid))
+            default_file(home.modules, self.selected_pc(home.pid))
         } else {
             None
         };
-        let homeless = self.breakpoints.get(id).is_some_and(|it| it.locations.is_empty());
-        let furthest = if homeless { Effort::Everything } else { Effort::Likely };
         let scope = Where { among, furthest };
-        let search = search(&modules, &spec.subject, default.as_deref(), scope)?;
-        self.attach_locations(id, spec, Some(space), &modules, search)
+        let search = search(home.modules, &spec.subject, default.as_deref(), scope)?;
+        self.attach_locations(id, spec, Some(home.space), home.modules, search, known)
     }
 
     fn bind_address(
         &mut self,
         id: BreakpointId,
         spec: &BreakpointSpec,
-        pid: Pid,
+        home: Home<'_>,
         expression: &str,
     ) -> Result<(), CommandError> {
-        let Some(process) = self.processes.get(&pid) else { return Ok(()) };
-        let space = process.space;
+        let Home { space, modules, .. } = home;
         let bound = |breakpoint: &Breakpoint| {
             breakpoint.locations.iter().any(|location| location.space == Some(space))
         };
@@ -191,9 +210,6 @@ impl Session {
             return Ok(());
         }
         let addr = self.address_of(expression)?;
-        let Some(modules) = self.spaces.get(&space).map(|space| space.modules.clone()) else {
-            return Ok(());
-        };
         let found = match modules.at(addr) {
             Some(module) => {
                 let image_addr = module.to_image(addr);
@@ -206,10 +222,11 @@ impl Session {
             None => Found { anchor: Anchor::Address(addr), addr, place: None },
         };
         let search = Search { found: vec![found], ..Search::default() };
-        self.attach_locations(id, spec, Some(space), &modules, search)
+        self.attach_locations(id, spec, Some(space), modules, search, Vec::new())
     }
 
-    /// Joins what was found with the locations a breakpoint has already.
+    /// Joins what was found with the locations a breakpoint has already, and
+    /// puts those that were `known` where they are now.
     fn attach_locations(
         &mut self,
         id: BreakpointId,
@@ -217,16 +234,16 @@ impl Session {
         space: Option<SpaceId>,
         modules: &Modules,
         search: Search,
+        known: Vec<Found>,
     ) -> Result<(), CommandError> {
         let stale = self.stale_source_note(modules, &search);
         let machine = self.settings;
         let values = &self.values;
         let Some(breakpoint) = self.breakpoints.get_mut(id) else { return Ok(()) };
-        let nothing = search.found.is_empty() && breakpoint.locations.is_empty();
-        breakpoint.notes = if nothing { pending_notes(&search) } else { search.notes };
-        breakpoint.notes.extend(stale);
+        note_findings(breakpoint, &search, stale);
+        let mut changed = false;
         let mut refused = None;
-        for found in search.found {
+        for found in search.found.into_iter().chain(known) {
             let compile = || {
                 let scope = CodeScope::at(modules, found.addr, values);
                 compile_say(spec, &scope, machine)
@@ -235,7 +252,9 @@ impl Session {
                 if known.space != space {
                     // Compiled for another memory, where statics lie elsewhere.
                     known.say = compile()?;
+                    changed = true;
                 }
+                changed |= known.addr != found.addr;
                 known.space = space;
                 known.addr = found.addr;
                 continue;
@@ -244,12 +263,16 @@ impl Session {
                 Ok(say) => {
                     let location = new_location(breakpoint, space, found, say);
                     breakpoint.locations.push(location);
+                    changed = true;
                 }
                 Err(error) => {
-                    breakpoint.notes.push(left_out(&found, &error));
+                    note_once(breakpoint, left_out(&found, &error));
                     refused.get_or_insert(error);
                 }
             }
+        }
+        if refused.is_none() {
+            breakpoint.note_searched(search.looked);
         }
         // Of many functions of a name, some may lack what the condition names;
         // one that none of them has is a mistake.
@@ -257,22 +280,22 @@ impl Session {
             return Err(error);
         }
         if let Some(space) = space.and_then(|id| self.spaces.get_mut(&id)) {
-            space.stale = true;
+            space.stale |= changed;
         }
         Ok(())
     }
 
     /// A word about source files that were changed after the program was built.
-    fn stale_source_note(&self, modules: &Modules, search: &Search) -> Option<String> {
+    fn stale_source_note(&mut self, modules: &Modules, search: &Search) -> Option<String> {
         let found = search.found.first()?;
         let file = found.place.as_ref()?.file.as_ref()?;
         let module = match found.anchor {
             Anchor::Image(id, _) => modules.by_id(id)?,
             Anchor::Address(_) => return None,
         };
-        let changed = |path: &std::path::Path| std::fs::metadata(path).ok()?.modified().ok();
-        (changed(file)? > changed(module.image.path())?)
-            .then(|| format!("{} is newer than the program: lines may be off", file.display()))
+        let ages = &mut self.source_ages;
+        let newer = ages.is_newer(file, module.image.path());
+        newer.then(|| format!("{} is newer than the program: lines may be off", file.display()))
     }
 
     /// Compiles anew what a breakpoint says, at all its locations.
@@ -344,13 +367,14 @@ fn search(
         }
         Subject::Functions { regex } => {
             let pattern = compile_regex(regex)?;
-            for module in modules.in_load_order().filter(|module| scope.among.has(module)) {
+            for module in modules.in_load_order().filter(|module| scope.among.has(module.id())) {
                 let functions = module.image.functions_matching(&pattern);
                 let places =
                     functions.into_iter().filter(|function| !function.inlined).map(|function| {
                         place::found_at(&module.image, function.prologue_end, Some(function.name))
                     });
                 let places = places.take(MAX_FUNCTIONS).collect();
+                search.looked.push((module.id(), Effort::Everything));
                 search.add(module, Lookup { places, ..Lookup::default() });
             }
             if search.found.is_empty() {
@@ -372,7 +396,8 @@ fn search_place(
 ) -> Search {
     let with = |effort| {
         let mut search = Search::default();
-        for module in modules.in_load_order().filter(|module| scope.among.has(module)) {
+        for module in modules.in_load_order().filter(|module| scope.among.has(module.id())) {
+            search.looked.push((module.id(), effort));
             search.add(module, place::look_up(&module.image, text, default_file, effort));
         }
         search
@@ -403,6 +428,60 @@ impl Search {
         {
             self.reasons.push(reason);
         }
+    }
+}
+
+/// Where the locations found earlier in images are now.
+fn known_places(breakpoint: &Breakpoint, modules: &Modules, among: &Among) -> Vec<Found> {
+    let mut seen = BTreeSet::new();
+    let known = breakpoint.locations.iter().filter_map(|location| {
+        let Anchor::Image(id, at) = location.anchor else { return None };
+        if !among.has(id) || !breakpoint.has_searched(id, Effort::Likely) || !seen.insert(at) {
+            return None;
+        }
+        let place = FoundPlace {
+            address: at,
+            function: location.function.clone(),
+            file: location.file.clone(),
+            line: location.line,
+        };
+        let addr = modules.by_id(id)?.bias.to_virt(at);
+        Some(Found { anchor: location.anchor, addr, place: Some(place) })
+    });
+    known.collect()
+}
+
+/// The images among those meant that have not been looked in far enough.
+fn unsearched(
+    breakpoint: &Breakpoint,
+    modules: &Modules,
+    among: &Among,
+    furthest: Effort,
+) -> Vec<ModuleId> {
+    let meant = modules.iter().map(Module::id).filter(|module| among.has(*module));
+    meant.filter(|module| !breakpoint.has_searched(*module, furthest)).collect()
+}
+
+/// Brings a breakpoint's notes in line with what a search found.
+fn note_findings(breakpoint: &mut Breakpoint, search: &Search, stale: Option<String>) {
+    let homeless = breakpoint.locations.is_empty();
+    if homeless && !search.found.is_empty() {
+        breakpoint.notes.clear();
+    }
+    if homeless && search.found.is_empty() {
+        if breakpoint.notes.is_empty() {
+            breakpoint.notes = pending_notes(search);
+        }
+        return;
+    }
+    for note in search.notes.iter().cloned().chain(stale) {
+        note_once(breakpoint, note);
+    }
+}
+
+fn note_once(breakpoint: &mut Breakpoint, note: String) {
+    if !breakpoint.notes.contains(&note) {
+        breakpoint.notes.push(note);
     }
 }
 

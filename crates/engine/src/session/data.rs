@@ -138,7 +138,7 @@ impl Session {
     /// the same image. Other addresses mean nothing there.
     pub(super) fn rebind_watch(&mut self, id: BreakpointId, pid: Pid) {
         let Some(process) = self.processes.get(&pid) else { return };
-        let Some(space) = self.spaces.get(&process.space) else { return };
+        let Some(space) = self.spaces.get_mut(&process.space) else { return };
         let memory = SpaceMemory { target: &*self.target, pid, overlay: &space.overlay };
         let Some(breakpoint) = self.breakpoints.get_mut(id) else { return };
         for location in breakpoint.locations.iter_mut().filter(|l| l.space.is_none()) {
@@ -153,6 +153,7 @@ impl Session {
                 watch.range = range;
                 location.addr = range.start;
                 location.space = Some(process.space);
+                space.stale = true;
             }
         }
     }

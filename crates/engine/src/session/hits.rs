@@ -23,8 +23,8 @@ use crate::space::Space;
 pub(super) enum Answer {
     /// Nothing: its filter, condition or count says no.
     Quiet,
-    /// Write this and go on.
-    Log(String),
+    /// Write this and go on; the message may hold the time.
+    Log { message: String, tick_millis: u64 },
     /// Stop.
     Stop,
     /// Stop, because its condition cannot be evaluated; said once.
@@ -150,8 +150,8 @@ impl Session {
     ) -> Option<StopReason> {
         match answer {
             Answer::Quiet => None,
-            Answer::Log(message) => {
-                self.emit_log(pid, tid, id, registers, message);
+            Answer::Log { message, tick_millis } => {
+                self.emit_log(pid, tid, id, registers, message, tick_millis);
                 None
             }
             Answer::Error(message) => {
@@ -176,6 +176,7 @@ impl Session {
         id: LocationId,
         registers: &Registers,
         message: String,
+        tick_millis: u64,
     ) {
         let thread_name = self.target.thread_name(pid, tid).unwrap_or_default();
         self.emit(Event::Log(LogRecord {
@@ -185,7 +186,7 @@ impl Session {
             thread_name,
             pc: VirtAddr::new(registers.rip),
             message,
-            tick_millis: self.tick_millis(),
+            tick_millis,
         }));
     }
 
@@ -318,7 +319,8 @@ pub(super) fn consider(
         return Answer::Quiet;
     }
     if let Some(log) = &location.say.log {
-        return Answer::Log(log.render(context, tally, &mut location.say.memory));
+        let message = log.render(context, tally, &mut location.say.memory);
+        return Answer::Log { message, tick_millis: context.tick_millis };
     }
     tally.stops += 1;
     Answer::Stop

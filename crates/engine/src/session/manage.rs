@@ -6,7 +6,7 @@ use trapline_core::{BreakpointId, Pid, Tid};
 
 use super::run::Verdict;
 use super::{Motion, Session};
-use crate::command::{Change, CommandError, Reply, Selection};
+use crate::command::{BreakpointInfo, Change, CommandError, Reply, Selection};
 use crate::event::{Event, StopReason};
 use crate::space::Purpose;
 
@@ -24,10 +24,27 @@ impl Session {
 
     /// Answers `break`, `watch` and their kin.
     pub(super) fn set_breakpoint(&mut self, spec: BreakpointSpec) -> Result<Reply, CommandError> {
-        self.while_held(|session| session.set_held(spec))
+        self.source_ages.clear();
+        let set = self.while_held(|session| session.set_held(spec));
+        set.map(|info| Reply::Breakpoint(Box::new(info)))
     }
 
-    fn set_held(&mut self, spec: BreakpointSpec) -> Result<Reply, CommandError> {
+    /// Sets breakpoints in one hold, up to the first that cannot be set.
+    pub(super) fn set_breakpoints(&mut self, specs: Vec<BreakpointSpec>) -> Reply {
+        self.source_ages.clear();
+        self.while_held(|session| {
+            let mut set = Vec::with_capacity(specs.len());
+            for spec in specs {
+                match session.set_held(spec) {
+                    Ok(info) => set.push(info),
+                    Err(error) => return Reply::Set { set, refused: Some(error) },
+                }
+            }
+            Reply::Set { set, refused: None }
+        })
+    }
+
+    fn set_held(&mut self, spec: BreakpointSpec) -> Result<BreakpointInfo, CommandError> {
         refuse_nonsense(&spec)?;
         let at_once = is_decided_at_once(&spec);
         let id = self.breakpoints.add(spec);
@@ -49,8 +66,7 @@ impl Session {
             }
         }
         let info = self.breakpoints.info(id);
-        let info = info.ok_or_else(|| CommandError::new("the breakpoint is gone already"))?;
-        Ok(Reply::Breakpoint(Box::new(info)))
+        info.ok_or_else(|| CommandError::new("the breakpoint is gone already"))
     }
 
     /// Marks the spaces that a breakpoint has locations in.

@@ -38,7 +38,7 @@ use crate::breakpoints::Breakpoints;
 use crate::command::{ResumePolicy, Setting};
 use crate::event::Event;
 use crate::handle::Envelope;
-use crate::images::Images;
+use crate::images::{Images, SourceAges};
 use crate::process::{Process, Thread};
 use crate::signals::SignalTable;
 use crate::space::{Space, SpaceId};
@@ -64,6 +64,7 @@ pub(crate) struct Session {
     next_space: u32,
     next_load_order: u32,
     values: values::ValueHistory,
+    source_ages: SourceAges,
     began: Instant,
     /// First stop of the hold under way, for its duration.
     hold_began: Option<Instant>,
@@ -136,6 +137,7 @@ impl Session {
             next_space: 1,
             next_load_order: 1,
             values: values::ValueHistory::default(),
+            source_ages: SourceAges::default(),
             began: Instant::now(),
             hold_began: None,
             over: false,

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use trapline_core::breakpoint::Mechanism;
+use trapline_core::memory::ReadMemory;
 use trapline_core::plan::{
     Edit, Owner, Plan, PlanCapabilities, PlanSettings, Served, SiteWhat, Want, WantWhat, plan,
 };
@@ -173,9 +174,10 @@ impl Session {
         }
         let map = self.target.memory_map(pid).unwrap_or_default();
         let mut slots = SlotWrites::default();
+        let mut code = CodeWindow::for_sites(addrs.len());
         let mut ready = Vec::new();
         for &addr in addrs {
-            match self.prepare_trap(id, pid, addr, &map, &mut slots) {
+            match self.prepare_trap(id, pid, addr, &map, &mut code, &mut slots) {
                 Ok(prepared) => ready.push(prepared),
                 Err(why) => {
                     refused.insert(addr, why);
@@ -208,21 +210,19 @@ impl Session {
         pid: Pid,
         addr: VirtAddr,
         map: &[Region],
+        window: &mut CodeWindow,
         slots: &mut SlotWrites,
     ) -> Result<Prepared, String> {
         executable(map, addr)?;
-        let mut code = [0; MAX_INSTRUCTION + 1];
-        let read = {
-            let space = self.spaces.get(&id).ok_or("the process is gone")?;
-            let memory = SpaceMemory { target: &*self.target, pid, overlay: &space.overlay };
-            trapline_core::memory::ReadMemory::read_some(&memory, addr, &mut code)
-        };
-        if read == 0 {
+        let space = self.spaces.get(&id).ok_or("the process is gone")?;
+        let memory = SpaceMemory { target: &*self.target, pid, overlay: &space.overlay };
+        let code = window.at(&memory, addr);
+        let Some(&original) = code.first() else {
             return Err(format!("Cannot access memory at address {addr}"));
-        }
-        let detour = self.detour(id, pid, addr, &code[..read], map, slots);
+        };
+        let detour = self.detour(id, pid, addr, code, map, slots);
         let trap = Trap { owners: Vec::new(), detour };
-        Ok(Prepared { addr, original: code[0], trap })
+        Ok(Prepared { addr, original, trap })
     }
 
     fn write_trap(&mut self, id: SpaceId, pid: Pid, prepared: Prepared) -> Result<(), String> {
@@ -489,6 +489,42 @@ struct Prepared {
     addr: VirtAddr,
     original: u8,
     trap: Trap,
+}
+
+/// The program's code near the sites that are being armed: a page a read when
+/// there are many, since they come in crowds.
+struct CodeWindow {
+    start: VirtAddr,
+    bytes: Vec<u8>,
+    size: usize,
+}
+
+impl CodeWindow {
+    /// What decoding an instruction takes, and what its slot is compared by.
+    const NEED: usize = MAX_INSTRUCTION + 1;
+
+    fn for_sites(count: usize) -> Self {
+        let size = if count == 1 { Self::NEED } else { PAGE as usize };
+        Self { start: VirtAddr::new(0), bytes: Vec::new(), size }
+    }
+
+    /// The bytes from an address on, as many as one instruction may have; fewer
+    /// where memory ends.
+    fn at(&mut self, memory: &dyn ReadMemory, addr: VirtAddr) -> &[u8] {
+        let inside = |window: &Self| {
+            let skip = usize::try_from(addr.checked_sub(window.start)?).ok()?;
+            (skip + Self::NEED <= window.bytes.len()).then_some(skip)
+        };
+        let skip = inside(self).unwrap_or_else(|| {
+            self.bytes.resize(self.size, 0);
+            let read = memory.read_some(addr, &mut self.bytes);
+            self.bytes.truncate(read);
+            self.start = addr;
+            0
+        });
+        let end = self.bytes.len().min(skip + Self::NEED);
+        &self.bytes[skip..end]
+    }
 }
 
 /// Slot code to be written, neighbours joined so that many slots cost one

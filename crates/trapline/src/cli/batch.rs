@@ -6,9 +6,6 @@
 //! every stop is to be gone through, or when it never ran. Then a launched
 //! program is killed and an attached one let go.
 
-use std::collections::VecDeque;
-use std::fs;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use trapline_core::Pid;
@@ -19,9 +16,10 @@ use trapline_engine::event::StopReason;
 use trapline_engine::{Command, CommandError};
 
 use super::args::Wishes;
-use super::console::{Console, Flow, Session, cannot};
+use super::console::{Console, Flow, Session};
 use super::lookup;
 use super::render::breakpoints::statistics;
+use super::script::{Script, Step};
 use super::table::Needs;
 use super::{exit_code, json, spec};
 
@@ -48,7 +46,7 @@ pub(crate) struct Plan {
     attach: Vec<Pid>,
     breakpoints: Vec<BreakpointSpec>,
     watches: Vec<BreakpointSpec>,
-    lines: VecDeque<String>,
+    script: Script,
     auto_continue: bool,
     stats: bool,
     follow_children: bool,
@@ -69,16 +67,16 @@ impl Plan {
         let data = data.iter().flat_map(|(flag, texts, access)| {
             texts.iter().map(|text| read(flag, text, spec::data(text, *access)))
         });
-        let mut lines = VecDeque::new();
-        for script in &wishes.scripts {
-            lines.extend(script_lines(script)?);
+        let mut script = Script::default();
+        for file in &wishes.scripts {
+            script.append(Script::read(file)?);
         }
-        lines.extend(wishes.commands.iter().cloned());
+        script.append(wishes.commands.iter().cloned().collect());
         Ok(Self {
             attach,
             breakpoints: code.collect::<Result<_, _>>()?,
             watches: data.collect::<Result<_, _>>()?,
-            lines,
+            script,
             auto_continue: wishes.auto_continue,
             stats: wishes.stats,
             follow_children: wishes.follow_children,
@@ -107,8 +105,9 @@ impl Plan {
         for pid in &self.attach {
             console.attach(*pid)?;
         }
-        for spec in std::mem::take(&mut self.breakpoints) {
-            console.set_breakpoint(spec)?;
+        if !self.breakpoints.is_empty() {
+            let specs = std::mem::take(&mut self.breakpoints);
+            console.set_breakpoints(specs).map_err(|(_, error)| error)?;
         }
         console.watches = std::mem::take(&mut self.watches);
         if self.attach.is_empty() { Ok(()) } else { console.set_watches() }
@@ -116,12 +115,12 @@ impl Plan {
 
     /// Runs the commands, starting the program when one needs it.
     fn commands<S: Session>(&mut self, console: &mut Console<S>) -> Result<Flow, CommandError> {
-        let mut lines = std::iter::from_fn(|| self.lines.pop_front());
-        while let Some(line) = lines.next() {
-            let found = lookup::find(&line).map_err(CommandError::new)?;
-            let needs = found.map_or(Needs::Nothing, |found| found.row.needs);
-            reach(console, needs)?;
-            let flow = console.run_line(&line, &mut lines)?;
+        while let Some(step) = self.script.next_step() {
+            if let Step::Line(line) = &step {
+                let found = lookup::find(line).map_err(CommandError::new)?;
+                reach(console, found.map_or(Needs::Nothing, |found| found.row.needs))?;
+            }
+            let flow = console.run_step(step, &mut self.script)?;
             if flow == Flow::Quit || console.known.over {
                 return Ok(Flow::Quit);
             }
@@ -136,11 +135,6 @@ fn read(
     spec: Result<BreakpointSpec, String>,
 ) -> Result<BreakpointSpec, CommandError> {
     spec.map_err(|why| CommandError::new(format!("{flag} '{text}': {why}")))
-}
-
-fn script_lines(script: &PathBuf) -> Result<Vec<String>, CommandError> {
-    let text = fs::read_to_string(script).map_err(|error| cannot("read", script, &error))?;
-    Ok(text.lines().map(str::to_owned).collect())
 }
 
 /// Brings a launched program as far as a command needs it, if it was never
@@ -167,7 +161,7 @@ pub(crate) fn before_prompt<S: Session>(
     console: &mut Console<S>,
     plan: &mut Plan,
 ) -> Result<Flow, CommandError> {
-    let go = plan.stops_somewhere() && plan.lines.is_empty() && plan.attach.is_empty();
+    let go = plan.stops_somewhere() && plan.script.is_empty() && plan.attach.is_empty();
     plan.prepare(console)?;
     if go {
         reach(console, Needs::Stop)?;
@@ -200,7 +194,7 @@ fn to_the_end<S: Session>(
     ending: &Ending,
 ) -> Result<(), CommandError> {
     plan.prepare(console)?;
-    let commanded = !plan.lines.is_empty();
+    let commanded = !plan.script.is_empty();
     if plan.commands(console)? == Flow::Quit {
         return Ok(());
     }

@@ -2,12 +2,12 @@
 //! does actions; looking at the program is in `inspect`, letting it run and
 //! waiting for it in `control`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 
-use trapline_core::breakpoint::{BreakpointSpec, Mechanism};
+use trapline_core::breakpoint::BreakpointSpec;
 use trapline_core::stop::ExitStatus;
 use trapline_core::target::LaunchSpec;
 use trapline_core::{BreakpointId, Pid};
@@ -18,6 +18,7 @@ use trapline_engine::{Command, CommandError, Event, Reply};
 use super::action::{Action, Lifetime, SetWhat};
 use super::inspect::Cursor;
 use super::screen::Screen;
+use super::script::{self, Script};
 use super::source::Sources;
 use super::{help, json, lookup, render, spec};
 
@@ -114,9 +115,6 @@ pub(crate) struct Console<S> {
     pub(crate) once: BTreeSet<BreakpointId>,
     /// Watches to set as soon as there is a process: data needs one.
     pub(crate) watches: Vec<BreakpointSpec>,
-    /// What served each location while the program ran: the end of a run is
-    /// told when nothing is served any more.
-    pub(crate) served: BTreeMap<BreakpointId, Vec<(Option<Mechanism>, String)>>,
     /// How deep `source` and stop commands are nested.
     depth: u32,
 }
@@ -142,7 +140,6 @@ impl<S: Session> Console<S> {
             last_breakpoint: None,
             once: BTreeSet::new(),
             watches: Vec::new(),
-            served: BTreeMap::new(),
             depth: 0,
         }
     }
@@ -269,6 +266,25 @@ impl<S: Session> Console<S> {
         Ok(())
     }
 
+    /// Sets breakpoints with one request and says so; the answer is how many
+    /// were set.
+    ///
+    /// # Errors
+    /// Why the one after them cannot be set; the rest was not tried.
+    pub(crate) fn set_breakpoints(
+        &mut self,
+        specs: Vec<BreakpointSpec>,
+    ) -> Result<(), (usize, CommandError)> {
+        let reply = self.session.request(Command::BreakEach(specs)).map_err(|why| (0, why))?;
+        let Reply::Set { set, refused } = reply else { return Ok(()) };
+        self.last_breakpoint = set.last().map(|info| info.id).or(self.last_breakpoint);
+        let said: Vec<String> = set.iter().map(render::breakpoints::set).collect();
+        if !said.is_empty() {
+            self.screen.line(said.join("\n"));
+        }
+        refused.map_or(Ok(()), |why| Err((set.len(), why)))
+    }
+
     fn change(&mut self, id: BreakpointId, change: Change) -> Result<(), CommandError> {
         let said = match &change {
             Change::Condition(None) => format!("Breakpoint {id} now unconditional."),
@@ -336,22 +352,12 @@ impl<S: Session> Console<S> {
         Ok(all.iter().filter(is_meant).map(|info| info.id).collect())
     }
 
-    /// All breakpoints, with what served them last.
+    /// All breakpoints.
     pub(crate) fn breakpoints(&self) -> Result<Vec<BreakpointInfo>, CommandError> {
-        let Reply::Breakpoints(mut all) = self.session.request(Command::Breakpoints)? else {
-            return Ok(Vec::new());
-        };
-        if self.known.pids.is_empty() {
-            for info in &mut all {
-                let served = self.served.get(&info.id).map_or(&[][..], Vec::as_slice);
-                for (location, (mechanism, why)) in info.locations.iter_mut().zip(served) {
-                    if location.mechanism.is_none() {
-                        (location.mechanism, location.why) = (*mechanism, why.clone());
-                    }
-                }
-            }
+        match self.session.request(Command::Breakpoints)? {
+            Reply::Breakpoints(all) => Ok(all),
+            _ => Ok(Vec::new()),
         }
-        Ok(all)
     }
 
     fn clear(&mut self, place: Option<&str>) -> Result<(), CommandError> {
@@ -391,23 +397,43 @@ impl<S: Session> Console<S> {
     ///
     /// # Errors
     /// The failure, with file and line in front.
-    pub(crate) fn source(&mut self, file: &PathBuf) -> Result<Flow, CommandError> {
-        let text = fs::read_to_string(file).map_err(|error| cannot("read", file, &error))?;
-        let mut number = 0_u32;
-        let mut lines = text.lines().map(str::to_owned).inspect(|_| number += 1);
+    pub(crate) fn source(&mut self, file: &Path) -> Result<Flow, CommandError> {
+        let mut script = Script::read(file)?;
         let mut result = Ok(Flow::Stay);
         self.nested(|console| {
-            while let Some(line) = lines.next() {
-                result = console.run_line(&line, &mut lines);
-                if !matches!(result, Ok(Flow::Stay)) {
-                    break;
-                }
+            while matches!(result, Ok(Flow::Stay))
+                && let Some(step) = script.next_step()
+            {
+                result = console.run_step(step, &mut script);
             }
         })?;
+        let number = script.number();
         result.map_err(|error| CommandError {
             message: format!("{}:{number}: {}", file.display(), error.message),
             ..error
         })
+    }
+
+    /// Does a step of a script and waits for the program if that made it run.
+    ///
+    /// # Errors
+    /// Why it was not done; the script stands at the line to blame.
+    pub(crate) fn run_step(
+        &mut self,
+        step: script::Step,
+        script: &mut Script,
+    ) -> Result<Flow, CommandError> {
+        match step {
+            script::Step::Line(line) => self.run_line(&line, script),
+            script::Step::Breakpoints(specs) => {
+                let all = specs.len();
+                let done = self.set_breakpoints(specs);
+                done.map(|()| Flow::Stay).map_err(|(set, error)| {
+                    script.blame(all - set);
+                    error
+                })
+            }
+        }
     }
 
     /// Runs something that may run commands in turn.

@@ -224,30 +224,11 @@ impl<S: Session> Console<S> {
     }
 
     fn let_run(&mut self, command: Command) -> Result<(), CommandError> {
-        self.remember_mechanisms();
         self.session.request(command)?;
         self.known.running = true;
         self.known.went = true;
         self.known.stop = None;
         Ok(())
-    }
-
-    /// Once a process: what serves each breakpoint, for the table at its end.
-    fn remember_mechanisms(&mut self) {
-        if self.known.pids.is_empty() || self.known.stop.is_some() {
-            return;
-        }
-        if let Ok(Reply::Breakpoints(all)) = self.session.request(Command::Breakpoints) {
-            self.remember(&all);
-        }
-    }
-
-    fn remember(&mut self, all: &[trapline_engine::command::BreakpointInfo]) {
-        for info in all {
-            let served = info.locations.iter();
-            let served = served.map(|at| (at.mechanism, at.why.clone())).collect();
-            self.served.insert(info.id, served);
-        }
     }
 
     /// Waits until the program stops for good: stops whose commands resume it

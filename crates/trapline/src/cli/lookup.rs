@@ -1,6 +1,8 @@
 //! From a line to its row in the command table, by gdb's rules: a name or
 //! alias wins, then the one name that the word begins.
 
+use std::sync::OnceLock;
+
 use super::action::Action;
 use super::table::{REFUSED, ROWS, Row};
 
@@ -28,12 +30,12 @@ pub(crate) fn find(line: &str) -> Result<Option<Found<'_>>, String> {
         return Ok(None);
     }
     let (word, rest) = split_word(line);
-    let top: Vec<&'static Row> = ROWS.iter().filter(|row| row.family().is_none()).collect();
+    let top = top();
     if let Some(reason) = refused(word) {
         return Err(reason);
     }
-    let Some(row) = select(word, &top, "")? else {
-        return Err(unknown(line, word, &top));
+    let Some(row) = select(word, top, "")? else {
+        return Err(unknown(line, word, top));
     };
     Ok(Some(member(row, rest)?.unwrap_or(Found { row, args: rest })))
 }
@@ -44,6 +46,13 @@ pub(crate) fn find(line: &str) -> Result<Option<Found<'_>>, String> {
 /// As [`find`], or what is wrong with the arguments.
 pub(crate) fn read(line: &str) -> Result<Action, String> {
     find(line)?.map_or(Ok(Action::Nothing), |found| found.action())
+}
+
+/// The rows outside of families. Put together once: a script may have many
+/// lines.
+fn top() -> &'static [&'static Row] {
+    static TOP: OnceLock<Vec<&'static Row>> = OnceLock::new();
+    TOP.get_or_init(|| ROWS.iter().filter(|row| row.family().is_none()).collect())
 }
 
 /// The members of a family.

@@ -21,6 +21,7 @@ mod prompt;
 mod pump;
 mod render;
 mod screen;
+mod script;
 mod source;
 pub(crate) mod spec;
 mod table;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 
-use trapline_core::breakpoint::Mechanism;
+use trapline_core::breakpoint::{BreakpointSpec, Mechanism};
 use trapline_core::stop::{ExitStatus, Signal};
 use trapline_core::target::LaunchSpec;
 use trapline_core::{BreakpointId, Pid, Tid};
@@ -59,13 +59,13 @@ impl Script {
         writeln!(paper, "    > {text}").unwrap();
     }
 
-    fn set(&self, spec: trapline_core::breakpoint::BreakpointSpec) -> Reply {
+    fn set(&self, spec: BreakpointSpec) -> BreakpointInfo {
         let mut all = self.breakpoints.borrow_mut();
         let number = u32::try_from(all.len()).unwrap() + 1;
         let mut info = super::render::breakpoints::tests::info(number, spec, 1);
         info.tally = Default::default();
         all.push(info.clone());
-        Reply::Breakpoint(Box::new(info))
+        info
     }
 }
 
@@ -78,7 +78,11 @@ impl Session for Script {
             );
         }
         match command {
-            Command::Break(spec) => return Ok(self.set(spec)),
+            Command::Break(spec) => return Ok(Reply::Breakpoint(Box::new(self.set(spec)))),
+            Command::BreakEach(specs) => {
+                let set = specs.into_iter().map(|spec| self.set(spec)).collect();
+                return Ok(Reply::Set { set, refused: None });
+            }
             Command::Breakpoints => {
                 return Ok(Reply::Breakpoints(self.breakpoints.borrow().clone()));
             }

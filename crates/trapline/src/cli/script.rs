@@ -1,0 +1,141 @@
+//! Lines to be run one after the other: of files, of the command line. Lines in
+//! a row that set breakpoints make one step, so that a thousand of them cost
+//! one request. Running a step is left to the console.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::Path;
+
+use trapline_core::breakpoint::BreakpointSpec;
+use trapline_engine::CommandError;
+
+use super::action::Action;
+use super::console::cannot;
+use super::lookup;
+use super::table::Needs;
+
+/// Lines still to be run.
+#[derive(Default, Debug)]
+pub(crate) struct Script {
+    lines: VecDeque<String>,
+    number: usize,
+}
+
+/// What is to be done next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A line as if typed.
+    Line(String),
+    /// The breakpoints of as many lines.
+    Breakpoints(Vec<BreakpointSpec>),
+}
+
+impl Script {
+    /// Reads the lines of a file.
+    ///
+    /// # Errors
+    /// That it cannot be read.
+    pub(crate) fn read(file: &Path) -> Result<Self, CommandError> {
+        let text = fs::read_to_string(file).map_err(|error| cannot("read", file, &error))?;
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    /// Adds another's lines after its own.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.lines.extend(other.lines);
+    }
+
+    /// Whether no line is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// The number of the line taken last; the first is 1.
+    pub(crate) fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Counts back over lines that were taken and not run, but for the first of
+    /// them: that one is to blame.
+    pub(crate) fn blame(&mut self, not_run: usize) {
+        self.number -= not_run.saturating_sub(1).min(self.number);
+    }
+
+    /// Takes the next step.
+    pub(crate) fn next_step(&mut self) -> Option<Step> {
+        let mut specs = Vec::new();
+        while let Some(spec) = self.lines.front().and_then(|line| breakpoint(line)) {
+            specs.push(spec);
+            self.next();
+        }
+        if specs.is_empty() { self.next().map(Step::Line) } else { Some(Step::Breakpoints(specs)) }
+    }
+}
+
+/// The breakpoint that a line sets and that needs no process.
+fn breakpoint(line: &str) -> Option<BreakpointSpec> {
+    let found = lookup::find(line).ok()??;
+    if found.row.needs != Needs::Nothing {
+        return None;
+    }
+    match found.action() {
+        Ok(Action::Break(spec)) => Some(*spec),
+        _ => None,
+    }
+}
+
+impl Iterator for Script {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        let line = self.lines.pop_front()?;
+        self.number += 1;
+        Some(line)
+    }
+}
+
+impl FromIterator<String> for Script {
+    fn from_iter<I: IntoIterator<Item = String>>(lines: I) -> Self {
+        Self { lines: lines.into_iter().collect(), number: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each step as the number of its breakpoints, or its line.
+    fn check(lines: &[&str], expected: &[&str]) {
+        let mut script: Script = lines.iter().map(|line| (*line).to_owned()).collect();
+        let mut steps = Vec::new();
+        while let Some(step) = script.next_step() {
+            steps.push(match step {
+                Step::Line(line) => line,
+                Step::Breakpoints(specs) => format!("{} breakpoints", specs.len()),
+            });
+        }
+        assert_eq!(steps, expected, "{lines:?}");
+        assert_eq!(script.number(), lines.len());
+    }
+
+    #[test]
+    fn breakpoints_in_a_row_are_one_step() {
+        check(&[], &[]);
+        check(&["break f"], &["1 breakpoints"]);
+        check(&["b f", "tbreak g if x", "hb h", "bt"], &["3 breakpoints", "bt"]);
+        check(
+            &["b f", "commands", "print x", "end", "b g"],
+            &["1 breakpoints", "commands", "print x", "end", "1 breakpoints"],
+        );
+        check(&["b f", "", "b g"], &["1 breakpoints", "", "1 breakpoints"]);
+        check(&["b f", "break -nonsense"], &["1 breakpoints", "break -nonsense"]);
+    }
+
+    #[test]
+    fn the_line_to_blame_is_the_first_not_run() {
+        let mut script: Script = (0..5).map(|index| format!("break f{index}")).collect();
+        assert!(matches!(script.next_step(), Some(Step::Breakpoints(specs)) if specs.len() == 5));
+        script.blame(3);
+        assert_eq!(script.number(), 3);
+    }
+}
