@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
-use trapline_testkit::target_dir;
+use trapline_testkit::{Finished, target_dir};
 
-use super::subject::{Context, Subject, timed};
+use super::subject::{Context, Subject, own_ns_per_call, timed};
 use super::{Goal, Item};
 use crate::steps::{call, command};
 
@@ -44,13 +44,16 @@ fn measure_set(context: &Context, subject: Subject) -> Result<f64, String> {
 }
 
 fn measure_hit(context: &Context, subject: Subject) -> Result<f64, String> {
-    let count = hits(subject);
-    let many = seconds(context, subject, BREAKPOINTS, count)?;
-    let none = seconds(context, subject, BREAKPOINTS, 0)?;
-    Ok((many - none) / f64::from(count) * 1e6)
+    let finished = run_under(context, subject, BREAKPOINTS, hits(subject))?;
+    let ns = own_ns_per_call(&[finished.stdout, finished.stderr].concat());
+    ns.map(|ns| ns / 1e3).ok_or_else(|| "the program did not say what a call took".to_owned())
 }
 
 fn seconds(context: &Context, subject: Subject, set: u32, hit: u32) -> Result<f64, String> {
+    Ok(run_under(context, subject, set, hit)?.elapsed.as_secs_f64())
+}
+
+fn run_under(context: &Context, subject: Subject, set: u32, hit: u32) -> Result<Finished, String> {
     let script = commands(set)?;
     let mut command = context.debugger(subject)?;
     match subject {
@@ -59,7 +62,7 @@ fn seconds(context: &Context, subject: Subject, set: u32, hit: u32) -> Result<f6
         Subject::Lldb | Subject::Floor => return Err("is not asked".to_owned()),
     };
     command.arg(program()?).arg(hit.to_string());
-    Ok(timed(&mut command, &format!("called={hit}"))?.elapsed.as_secs_f64())
+    timed(&mut command, &format!("called={hit} "))
 }
 
 /// A file of commands that sets the first `count` breakpoints.
@@ -87,8 +90,9 @@ fn program() -> Result<PathBuf, String> {
 }
 
 fn source_text(functions: u32) -> String {
-    let mut text =
-        String::from("#include <stdio.h>\n#include <stdlib.h>\nstatic volatile int called;\n");
+    let mut text = String::from(
+        "#include <stdio.h>\n#include <stdlib.h>\n#include <time.h>\nstatic volatile int called;\n",
+    );
     for index in 0..functions {
         let _ = writeln!(text, "void function_{index}(void) {{ called++; }}");
     }
@@ -99,7 +103,15 @@ fn source_text(functions: u32) -> String {
     text.push_str(
         "};\nint main(int argc, char **argv) {\n    int calls = argc > 1 ? atoi(argv[1]) : 0;\n",
     );
+    text.push_str("    struct timespec from, to;\n    clock_gettime(CLOCK_MONOTONIC, &from);\n");
     text.push_str("    for (int i = 0; i < calls; i++)\n        table[i]();\n");
-    text.push_str("    printf(\"called=%d\\n\", called);\n    return 0;\n}\n");
+    text.push_str("    clock_gettime(CLOCK_MONOTONIC, &to);\n");
+    text.push_str(
+        "    double ns = (to.tv_sec - from.tv_sec) * 1e9 + (to.tv_nsec - from.tv_nsec);\n",
+    );
+    text.push_str(
+        "    printf(\"called=%d ns_per_call=%.1f\\n\", called, calls ? ns / calls : 0);\n",
+    );
+    text.push_str("    return 0;\n}\n");
     text
 }

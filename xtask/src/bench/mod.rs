@@ -144,7 +144,8 @@ fn take_sample(
 ) {
     let Ok(taken) = samples else { return };
     match (item.measure)(context, subject) {
-        Ok(sample) => taken.push(sample),
+        Ok(sample) if sample > 0.0 => taken.push(sample),
+        Ok(sample) => *samples = Err(format!("the noise drowned the figure: {sample}")),
         Err(why) => *samples = Err(why),
     }
 }

@@ -98,3 +98,20 @@ pub(super) fn address(program: &std::path::Path, symbol: &str) -> Result<String,
         .find_map(|words| words.first().map(ToString::to_string))
         .ok_or_else(|| format!("no symbol {symbol} in {}", program.display()))
 }
+
+/// What a program's own clock says of a call of its loop.
+pub(super) fn own_ns_per_call(output: &str) -> Option<f64> {
+    let (_, after) = output.split_once("ns_per_call=")?;
+    after.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_programs_own_figure_is_read() {
+        assert_eq!(own_ns_per_call("calls=1 sum=0 ns_per_call=812.5\n"), Some(812.5));
+        assert_eq!(own_ns_per_call("calls=1"), None);
+    }
+}
