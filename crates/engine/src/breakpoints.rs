@@ -29,7 +29,8 @@ pub(crate) struct Breakpoints {
 /// A logical breakpoint.
 pub(crate) struct Breakpoint {
     pub(crate) id: BreakpointId,
-    pub(crate) spec: BreakpointSpec,
+    /// Shared with whoever binds it.
+    pub(crate) spec: Arc<BreakpointSpec>,
     pub(crate) tally: Tally,
     pub(crate) locations: Vec<Location>,
     pub(crate) last_index: u32,
@@ -127,7 +128,7 @@ impl Breakpoints {
         let id = BreakpointId::new(self.last);
         let breakpoint = Breakpoint {
             id,
-            spec,
+            spec: Arc::new(spec),
             tally: Tally::default(),
             locations: Vec::new(),
             last_index: 0,
@@ -173,7 +174,12 @@ impl Breakpoints {
     ) -> Option<(&mut BreakpointSpec, &mut Tally, &mut bool, &mut Location)> {
         let breakpoint = self.table.get_mut(&id.breakpoint)?;
         let location = breakpoint.locations.iter_mut().find(|location| location.id == id)?;
-        Some((&mut breakpoint.spec, &mut breakpoint.tally, &mut breakpoint.error_told, location))
+        Some((
+            Arc::make_mut(&mut breakpoint.spec),
+            &mut breakpoint.tally,
+            &mut breakpoint.error_told,
+            location,
+        ))
     }
 
     /// The breakpoints a selection means, or a sentence about the one that is
@@ -329,7 +335,7 @@ impl Breakpoints {
         let breakpoint = self.get(id)?;
         Some(BreakpointInfo {
             id,
-            spec: breakpoint.spec.clone(),
+            spec: BreakpointSpec::clone(&breakpoint.spec),
             tally: breakpoint.tally,
             locations: breakpoint.locations.iter().map(|l| l.info(&breakpoint.spec)).collect(),
             notes: breakpoint.notes.clone(),

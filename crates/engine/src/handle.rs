@@ -90,7 +90,11 @@ pub fn spawn(
             Ok(target) => {
                 // The receiver waits for exactly this message.
                 let _ = ready_sender.send(Ok(target.waker()));
-                serve_to_the_end(&mut Session::new(target, event_sender), &requests);
+                let mut session = Session::new(target, event_sender);
+                serve_to_the_end(&mut session, &requests);
+                // Whoever still asks hears at once that it is over; taking a
+                // large session apart takes a while.
+                drop(requests);
             }
             Err(error) => {
                 let _ = ready_sender.send(Err(error));

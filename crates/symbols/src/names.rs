@@ -248,6 +248,9 @@ fn squeeze(text: &str) -> String {
 /// this is only a part split off (`.cold`) that is never entered from outside.
 pub(crate) fn split_clone(linkage: &str) -> (&str, bool) {
     const CLONES: [&str; 6] = [".cold", ".part.", ".constprop.", ".isra.", ".lto_priv.", ".llvm."];
+    if !linkage.contains('.') {
+        return (linkage, false);
+    }
     let first = CLONES.iter().filter_map(|suffix| linkage.find(suffix)).min();
     match first {
         Some(at) if at > 0 => (&linkage[..at], linkage[at..].contains(".cold")),

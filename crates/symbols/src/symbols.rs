@@ -252,6 +252,12 @@ impl Image {
         places.filter_map(|place| hit(entries.get(place as usize)?)).collect()
     }
 
+    /// Whether any symbol's linkage name may spell `key`.
+    pub(crate) fn may_spell(&self, key: &str) -> bool {
+        let key = key.trim_start_matches('~');
+        !symbol_names::is_identifier(key) || self.symbol_names().spelling(key).next().is_some()
+    }
+
     fn symbol_names(&self) -> &SymbolNames {
         let symbols = self.symbols();
         symbols.names.get_or_init(|| {

@@ -32,7 +32,8 @@ impl Image {
             return false;
         }
         Pattern::new(name, qualified).is_some_and(|pattern| {
-            self.function_symbols(&pattern).is_empty() && self.symbols_named(name).is_empty()
+            !self.may_spell(pattern.key())
+                || self.function_symbols(&pattern).is_empty() && self.symbols_named(name).is_empty()
         })
     }
 

@@ -1,6 +1,8 @@
 //! Setting, changing and removing breakpoints. The program may run meanwhile:
 //! it is held for as long as the change takes.
 
+use std::sync::Arc;
+
 use trapline_core::breakpoint::{BreakpointSpec, Mechanism, Subject, Tally};
 use trapline_core::{BreakpointId, Pid, Tid};
 
@@ -116,7 +118,7 @@ impl Session {
         let missing = self.breakpoints.missing(id);
         let breakpoint = self.breakpoints.get_mut(id).ok_or_else(|| CommandError::new(missing))?;
         let before = breakpoint.spec.clone();
-        let spec = &mut breakpoint.spec;
+        let spec = Arc::make_mut(&mut breakpoint.spec);
         let mut compiled = true;
         match change {
             Change::Condition(text) => spec.condition = text,
@@ -190,7 +192,7 @@ impl Session {
                     }
                 }
             }
-            _ => breakpoint.spec.enabled = enabled,
+            _ => Arc::make_mut(&mut breakpoint.spec).enabled = enabled,
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use trapline_core::breakpoint::Mechanism;
 use trapline_core::memory::ReadMemory;
 use trapline_core::plan::{
-    Edit, Owner, Plan, PlanCapabilities, PlanSettings, Served, SiteWhat, Want, WantWhat, plan,
+    Edit, Owner, Plan, PlanCapabilities, PlanSettings, Served, Site, SiteWhat, Want, WantWhat, plan,
 };
 use trapline_core::target::{Protection, Region, Stopped, Target, TargetError};
 use trapline_core::x64::debug::Access;
@@ -58,9 +58,10 @@ impl Session {
         let settings = PlanSettings { over_cover: self.settings.over_cover };
         let Some(space) = self.spaces.get_mut(&id) else { return Vec::new() };
         space.stale = false;
-        let planned = plan(&space.sites, &wants, &capabilities, &settings);
-        let refused = self.carry_out(id, pid, &planned);
-        self.record_service(&wants, &planned, &refused, id)
+        let mut planned = plan(&space.sites, &wants, &capabilities, &settings);
+        let arming = self.carry_out(id, pid, &planned.edits);
+        self.keep_sites(id, std::mem::take(&mut planned.sites), &arming);
+        self.record_service(&wants, &planned, &arming.refused, id)
     }
 
     /// A process that runs in a space and can be asked to do things there.
@@ -87,12 +88,11 @@ impl Session {
         wants
     }
 
-    /// Does the edits. Returns the addresses where no trap could be armed and
-    /// why.
-    fn carry_out(&mut self, id: SpaceId, pid: Pid, planned: &Plan) -> BTreeMap<VirtAddr, String> {
+    /// Does the edits to traps.
+    fn carry_out(&mut self, id: SpaceId, pid: Pid, edits: &[Edit]) -> Arming {
         let mut added = Vec::new();
         let mut hardware = false;
-        for edit in &planned.edits {
+        for edit in edits {
             match *edit {
                 Edit::RemoveTrap { addr } => self.disarm_trap(id, pid, addr),
                 Edit::AddTrap { addr } => added.push(addr),
@@ -100,25 +100,29 @@ impl Session {
                 Edit::ChangeOwners { .. } => {}
             }
         }
-        let refused = self.arm_traps(id, pid, &added);
-        if let Some(space) = self.spaces.get_mut(&id) {
-            space.sites = planned.sites.clone();
-            space.sites.retain(|site| match site.what {
-                SiteWhat::Trap { addr } => !refused.contains_key(&addr),
-                SiteWhat::Slot { .. } => true,
-            });
-            for site in &space.sites {
-                if let SiteWhat::Trap { addr } = site.what
-                    && let Some(trap) = space.traps.get_mut(&addr)
-                {
-                    trap.owners.clone_from(&site.owners);
-                }
+        Arming { refused: self.arm_traps(id, pid, &added), hardware }
+    }
+
+    /// Makes the sites planned those there are, but for traps that were
+    /// refused.
+    fn keep_sites(&mut self, id: SpaceId, sites: Vec<Site>, arming: &Arming) {
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        space.sites = sites;
+        space.sites.retain(|site| match site.what {
+            SiteWhat::Trap { addr } => !arming.refused.contains_key(&addr),
+            SiteWhat::Slot { .. } => true,
+        });
+        for site in &space.sites {
+            if let SiteWhat::Trap { addr } = site.what
+                && let Some(trap) = space.traps.get_mut(&addr)
+                && trap.owners != site.owners
+            {
+                trap.owners.clone_from(&site.owners);
             }
         }
-        if hardware {
+        if arming.hardware {
             self.arm_slots(id);
         }
-        refused
     }
 
     /// Sets the debug registers of every thread of a space.
@@ -482,6 +486,13 @@ fn told_apart(served: &Served) -> &'static str {
     } else {
         "reads are told from writes by decoding the instruction, as no slot is free for a pair"
     }
+}
+
+/// What came of carrying out edits: the addresses where no trap could be armed
+/// and why, and whether debug registers are to be set.
+struct Arming {
+    refused: BTreeMap<VirtAddr, String>,
+    hardware: bool,
 }
 
 /// A trap about to be written.

@@ -1,6 +1,7 @@
 //! From a line to its row in the command table, by gdb's rules: a name or
 //! alias wins, then the one name that the word begins.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use super::action::Action;
@@ -56,8 +57,18 @@ fn top() -> &'static [&'static Row] {
 }
 
 /// The members of a family.
-pub(crate) fn members(family: &str) -> Vec<&'static Row> {
-    ROWS.iter().filter(|row| row.family() == Some(family)).collect()
+pub(crate) fn members(family: &str) -> &'static [&'static Row] {
+    static FAMILIES: OnceLock<BTreeMap<&str, Vec<&'static Row>>> = OnceLock::new();
+    let families = FAMILIES.get_or_init(|| {
+        let mut families = BTreeMap::<&str, Vec<&'static Row>>::new();
+        for row in ROWS {
+            if let Some(family) = row.family() {
+                families.entry(family).or_default().push(row);
+            }
+        }
+        families
+    });
+    families.get(family).map_or(&[], Vec::as_slice)
 }
 
 /// The member of `row`'s family that the arguments name, if any.
@@ -71,7 +82,7 @@ fn member<'a>(row: &'static Row, args: &'a str) -> Result<Option<Found<'a>>, Str
     if row.name == "set" && rest.starts_with('=') && !rest.starts_with("==") {
         return Ok(None);
     }
-    let found = select(word, &family, row.name)?;
+    let found = select(word, family, row.name)?;
     Ok(found.map(|row| Found { row, args: rest }))
 }
 
