@@ -272,3 +272,35 @@ fn several_files_of_one_name_are_told_apart_by_their_path() {
     check(&program, &[], &rows);
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[test]
+fn a_program_built_anew_is_read_anew() {
+    let build = |compiler| Build::new("tight_loop").compiler(compiler).build();
+    let (first, second) = (build(Compiler::Gcc), build(Compiler::Clang));
+    let mut driver = Driver::new();
+    let program = driver.folder().join("program");
+    let replace_by = |debuggee: &Debuggee| {
+        // A new file, as a linker makes it.
+        let fresh = program.with_extension("new");
+        std::fs::copy(&debuggee.path, &fresh).unwrap();
+        std::fs::rename(&fresh, &program).unwrap();
+    };
+    replace_by(&first);
+    driver.ask(Command::Program(trapline::LaunchSpec {
+        program: program.clone(),
+        args: vec!["50".into()],
+        stdout: Some("/dev/null".into()),
+        ..Default::default()
+    }));
+    let id = driver.break_at(&format!("{NEVER} body"));
+    for runs in 1..=2 {
+        driver.run();
+        driver.go_to_end();
+        assert_eq!(driver.tally(id).passes, 50 * runs, "run {runs}");
+        assert_eq!(driver.breakpoint(id).locations.len(), 1);
+        replace_by(&second);
+    }
+    let told = driver.warnings.iter().any(|text| text.contains("re-reading symbols"));
+    assert!(told, "{:?}", driver.warnings);
+    driver.quit();
+}

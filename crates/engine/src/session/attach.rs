@@ -39,6 +39,7 @@ impl Session {
         };
         let spec = program.spec.clone();
         self.kill_launched();
+        self.reread_program();
         let pid = self.target.launch(&spec)?;
         self.enter(pid, Origin::Launched, vec![pid.leader()]);
         self.await_stopped(pid);
@@ -47,6 +48,22 @@ impl Session {
         }
         self.settle_in(pid);
         Ok(Reply::Started { pid })
+    }
+
+    /// Takes note of a program that was built anew since it was read.
+    fn reread_program(&mut self) {
+        let Some(program) = &mut self.program else { return };
+        // One that cannot be read any more cannot be started either, which says
+        // why.
+        let Ok(image) = self.images.open(&program.spec.program) else { return };
+        if image.module() == program.image.module() {
+            return;
+        }
+        program.image = image;
+        let path = program.spec.program.display();
+        let message = format!("`{path}' has changed; re-reading symbols.");
+        self.warn(message);
+        self.bind_before_run();
     }
 
     /// Answers `attach`.

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
@@ -105,6 +105,11 @@ impl Driver {
         let mut driver = Self::new();
         driver.attach(pid);
         driver
+    }
+
+    /// A folder of this session's own, gone with it.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     fn launch_spec(&self, debuggee: &Debuggee) -> LaunchSpec {
