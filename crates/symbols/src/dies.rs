@@ -10,6 +10,21 @@ use crate::units::{DieRef, Entry, UnitRef, Units};
 /// instance, its concrete one, and room for what link-time optimisation adds.
 const MAX_ORIGINS: usize = 8;
 
+/// Whether what an entry of this kind encloses is named after it.
+pub(crate) fn is_scope(tag: gimli::DwTag) -> bool {
+    matches!(
+        tag,
+        dw::DW_TAG_namespace
+            | dw::DW_TAG_module
+            | dw::DW_TAG_structure_type
+            | dw::DW_TAG_class_type
+            | dw::DW_TAG_union_type
+            | dw::DW_TAG_interface_type
+            | dw::DW_TAG_enumeration_type
+            | dw::DW_TAG_subprogram
+    )
+}
+
 /// An entry's ranges in the order they are listed; dead ones (at address zero)
 /// are left out.
 pub(crate) fn ranges(unit: UnitRef<'_>, entry: &Entry) -> Vec<(u64, u64)> {

@@ -9,6 +9,7 @@ use gimli::constants as dw;
 use gimli::{Abbreviation, AttributeValue, EntriesRaw, UnitOffset};
 use rayon::prelude::*;
 
+use crate::dies;
 use crate::image::{Progress, ProgressFn};
 use crate::names::{self, ANONYMOUS};
 use crate::units::{DieRef, Slice, UnitId, UnitRef, Units};
@@ -301,7 +302,7 @@ impl Walk<'_> {
         let tag = abbreviation.tag();
         let facts = self.facts(raw, abbreviation)?;
         self.note(tag, &facts, offset);
-        if abbreviation.has_children() && is_scope(tag) {
+        if abbreviation.has_children() && dies::is_scope(tag) {
             let text = self.scope_text(tag, &facts);
             self.levels.push(Level { depth, tag, text, scope: None });
         }
@@ -319,7 +320,7 @@ impl Walk<'_> {
             | dw::DW_TAG_typedef
             | dw::DW_TAG_base_type
             | dw::DW_TAG_enumerator => true,
-            tag => is_scope(tag),
+            tag => dies::is_scope(tag),
         }
     }
 
@@ -429,20 +430,6 @@ impl Walk<'_> {
 
 fn is_set(value: AttributeValue<Slice>) -> bool {
     matches!(value, AttributeValue::Flag(true))
-}
-
-fn is_scope(tag: gimli::DwTag) -> bool {
-    matches!(
-        tag,
-        dw::DW_TAG_namespace
-            | dw::DW_TAG_module
-            | dw::DW_TAG_structure_type
-            | dw::DW_TAG_class_type
-            | dw::DW_TAG_union_type
-            | dw::DW_TAG_interface_type
-            | dw::DW_TAG_enumeration_type
-            | dw::DW_TAG_subprogram
-    )
 }
 
 /// Whether the copies of such an entry are worth finding from the original.

@@ -21,21 +21,17 @@ fn check_one(source: &Source) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::check_file;
     use super::*;
-
-    #[track_caller]
-    fn check_file(path: &str, text: &str, findings: usize) {
-        assert_eq!(check(&[Source::new(path, text)]).len(), findings, "{path}: {text}");
-    }
 
     #[test]
     fn an_opening_is_asked_of_code_and_of_nothing_else() {
-        check_file("a.rs", "//! What it is.\n", 0);
-        check_file("a.rs", "use std::fmt;\n", 1);
-        check_file("a.rs", "#![forbid(unsafe_code)]\n//! Late.\n", 1);
-        check_file("a.c", "// What it does.\n", 0);
-        check_file("a.c", "/* What it does. */\n", 0);
-        check_file("a.c", "#include <stdio.h>\n", 1);
-        check_file("a.toml", "[x]\n", 0);
+        check_file(check, "a.rs", "//! What it is.\n", 0);
+        check_file(check, "a.rs", "use std::fmt;\n", 1);
+        check_file(check, "a.rs", "#![forbid(unsafe_code)]\n//! Late.\n", 1);
+        check_file(check, "a.c", "// What it does.\n", 0);
+        check_file(check, "a.c", "/* What it does. */\n", 0);
+        check_file(check, "a.c", "#include <stdio.h>\n", 1);
+        check_file(check, "a.toml", "[x]\n", 0);
     }
 }

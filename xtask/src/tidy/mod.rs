@@ -98,6 +98,17 @@ fn metadata() -> Result<Value, String> {
 mod tests {
     use super::*;
 
+    /// Runs one module's check on one file and compares how much it finds.
+    #[track_caller]
+    pub(super) fn check_file(
+        check: fn(&[Source]) -> Vec<Finding>,
+        path: &str,
+        text: &str,
+        findings: usize,
+    ) {
+        assert_eq!(check(&[Source::new(path, text)]).len(), findings, "{path}: {text}");
+    }
+
     #[test]
     fn the_checkout_is_tidy() {
         let findings = check(&sources::all().unwrap(), &metadata().unwrap()).unwrap();

@@ -46,20 +46,16 @@ fn check_one(source: &Source) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::check_file;
     use super::*;
-
-    #[track_caller]
-    fn check_file(path: &str, text: &str, findings: usize) {
-        assert_eq!(check(&[Source::new(path, text)]).len(), findings, "{path}: {text}");
-    }
 
     #[test]
     fn conditionals_and_extensions_are_found_outside_target() {
-        check_file("crates/engine/src/a.rs", "#[cfg(target_os = \"linux\")]\nmod a;", 1);
-        check_file("crates/engine/src/a.rs", "use std::os::unix::process::CommandExt;", 1);
-        check_file("crates/engine/src/a.rs", "if cfg!(windows) {}", 1);
-        check_file("crates/engine/src/a.rs", "// cfg(unix)\n#[cfg(test)]", 0);
-        check_file("crates/target/src/linux/mod.rs", "use std::os::fd::OwnedFd;", 0);
-        check_file("crates/trapline/src/backend.rs", "#[cfg(unix)]", 0);
+        check_file(check, "crates/engine/src/a.rs", "#[cfg(target_os = \"linux\")]\nmod a;", 1);
+        check_file(check, "crates/engine/src/a.rs", "use std::os::unix::process::CommandExt;", 1);
+        check_file(check, "crates/engine/src/a.rs", "if cfg!(windows) {}", 1);
+        check_file(check, "crates/engine/src/a.rs", "// cfg(unix)\n#[cfg(test)]", 0);
+        check_file(check, "crates/target/src/linux/mod.rs", "use std::os::fd::OwnedFd;", 0);
+        check_file(check, "crates/trapline/src/backend.rs", "#[cfg(unix)]", 0);
     }
 }

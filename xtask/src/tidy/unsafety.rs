@@ -43,25 +43,21 @@ fn uses_unsafe(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::check_file;
     use super::*;
-
-    #[track_caller]
-    fn check_file(path: &str, text: &str, findings: usize) {
-        assert_eq!(check(&[Source::new(path, text)]).len(), findings, "{path}: {text}");
-    }
 
     #[test]
     fn unsafe_is_code_not_words_about_it() {
-        check_file("crates/core/src/a.rs", "fn f() { unsafe { g() } }", 1);
-        check_file("crates/core/src/a.rs", "// unsafe\nfn f(unsafe_code: &str) {}", 0);
-        check_file("crates/target/src/linux/sys.rs", "unsafe fn f() {}", 0);
-        check_file("debuggees/a.rs", "unsafe fn f() {}", 0);
+        check_file(check, "crates/core/src/a.rs", "fn f() { unsafe { g() } }", 1);
+        check_file(check, "crates/core/src/a.rs", "// unsafe\nfn f(unsafe_code: &str) {}", 0);
+        check_file(check, "crates/target/src/linux/sys.rs", "unsafe fn f() {}", 0);
+        check_file(check, "debuggees/a.rs", "unsafe fn f() {}", 0);
     }
 
     #[test]
     fn a_crate_root_forbids_it_unless_the_crate_hosts_some() {
-        check_file("crates/core/src/lib.rs", "#![forbid(unsafe_code)]", 0);
-        check_file("crates/core/src/lib.rs", "pub mod a;", 1);
-        check_file("crates/target/src/lib.rs", "pub mod linux;", 0);
+        check_file(check, "crates/core/src/lib.rs", "#![forbid(unsafe_code)]", 0);
+        check_file(check, "crates/core/src/lib.rs", "pub mod a;", 1);
+        check_file(check, "crates/target/src/lib.rs", "pub mod linux;", 0);
     }
 }

@@ -17,7 +17,7 @@ use trapline_patch::insn::{self, MemoryAccess};
 
 use super::binding::compile_say;
 use super::frames::{frame_registers, function_start, walk};
-use super::hits::{Answer, PassContext, consider};
+use super::hits::{Answer, consider};
 use super::truth::SpaceMemory;
 use super::values::CodeScope;
 use super::{Selected, Session};
@@ -277,11 +277,8 @@ impl Session {
             return self.end_scope(id);
         }
         let now = self.watched_bytes(pid, id)?;
-        let tick_millis = self.tick_millis();
-        let process = self.processes.get(&pid)?;
-        let thread = process.threads.get(&tid)?;
-        let space = self.spaces.get(&process.space)?;
-        let (spec, tally, told, location) = self.breakpoints.location_mut(id)?;
+        let (mut context, breakpoints) = self.pass(pid, tid, registers)?;
+        let (spec, tally, told, location) = breakpoints.location_mut(id)?;
         let watch = location.watch.as_mut()?;
         let before = std::mem::replace(&mut watch.last, now);
         let changed = before != watch.last;
@@ -290,14 +287,6 @@ impl Session {
         if !is_pass(spec, watch.access, touch, changed) {
             return None;
         }
-        let mut context = PassContext {
-            target: &mut *self.target,
-            space,
-            process,
-            thread,
-            registers: *registers,
-            tick_millis,
-        };
         let answer = consider(&mut context, spec, tally, told, location);
         let expression = subject_text(spec);
         let asked = match &spec.subject {

@@ -13,7 +13,7 @@ use trapline_expr::{Program, condition, evaluate};
 use super::Session;
 use super::machine::ThreadMachine;
 use super::run::Verdict;
-use crate::breakpoints::Location;
+use crate::breakpoints::{Breakpoints, Location};
 use crate::event::{Event, LogRecord, StopReason};
 use crate::process::{Process, Thread};
 use crate::space::Space;
@@ -121,21 +121,31 @@ impl Session {
         registers: &Registers,
         mechanism: Mechanism,
     ) -> Option<StopReason> {
+        let (mut context, breakpoints) = self.pass(pid, tid, registers)?;
+        let (spec, tally, told, location) = breakpoints.location_mut(id)?;
+        let answer = consider(&mut context, spec, tally, told, location);
+        self.reason_for(pid, tid, id, answer, registers, mechanism)
+    }
+
+    /// What a pass of a thread that stands at `registers` is asked against,
+    /// and those who ask.
+    pub(super) fn pass(
+        &mut self,
+        pid: Pid,
+        tid: Tid,
+        registers: &Registers,
+    ) -> Option<(PassContext<'_>, &mut Breakpoints)> {
         let tick_millis = self.tick_millis();
         let process = self.processes.get(&pid)?;
-        let thread = process.threads.get(&tid)?;
-        let space = self.spaces.get(&process.space)?;
-        let (spec, tally, told, location) = self.breakpoints.location_mut(id)?;
-        let mut context = PassContext {
+        let context = PassContext {
             target: &mut *self.target,
-            space,
+            space: self.spaces.get(&process.space)?,
             process,
-            thread,
+            thread: process.threads.get(&tid)?,
             registers: *registers,
             tick_millis,
         };
-        let answer = consider(&mut context, spec, tally, told, location);
-        self.reason_for(pid, tid, id, answer, registers, mechanism)
+        Some((context, &mut self.breakpoints))
     }
 
     /// Turns an owner's answer into what the user is told.

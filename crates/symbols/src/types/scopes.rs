@@ -8,6 +8,7 @@ use gimli::constants as dw;
 use gimli::{DwTag, UnitOffset};
 
 use super::die::Die;
+use crate::dies;
 use crate::names::ANONYMOUS;
 use crate::units::{DieRef, UnitId, UnitRef, Units};
 
@@ -143,7 +144,7 @@ impl Walk {
     }
 
     fn open(&mut self, offset: UnitOffset, tag: DwTag) {
-        if !names_a_scope(tag) {
+        if !dies::is_scope(tag) {
             self.open.push(None);
             return;
         }
@@ -157,18 +158,4 @@ impl Walk {
             self.containers[container].end = end.0;
         }
     }
-}
-
-fn names_a_scope(tag: DwTag) -> bool {
-    matches!(
-        tag,
-        dw::DW_TAG_namespace
-            | dw::DW_TAG_module
-            | dw::DW_TAG_structure_type
-            | dw::DW_TAG_class_type
-            | dw::DW_TAG_union_type
-            | dw::DW_TAG_interface_type
-            | dw::DW_TAG_enumeration_type
-            | dw::DW_TAG_subprogram
-    )
 }
