@@ -18,7 +18,7 @@ pub(crate) fn help(topic: &str) -> Result<String, String> {
     let family = members(found.row.name);
     let mut text = details(found.row);
     if !family.is_empty() {
-        text += &format!("\n\n{}", one_liners(&family));
+        text += &format!("\n\n{}", one_liners(family));
     }
     Ok(text)
 }
