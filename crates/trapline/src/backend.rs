@@ -5,12 +5,10 @@ use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::{fs, io};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-use signal_hook::iterator::Signals;
 use trapline_core::Pid;
-use trapline_core::stop::Signal;
 use trapline_core::target::Target;
 use trapline_engine::{Command, CommandError, Event, Reply, SessionHandle};
+pub(crate) use trapline_target::linux::Requests;
 use trapline_target::linux::{self, LinuxTarget, terminal};
 
 use crate::cli::Session;
@@ -30,28 +28,6 @@ pub fn local_session() -> Result<(SessionHandle, Receiver<Event>), CommandError>
         let target: Box<dyn Target> = Box::new(LinuxTarget::new()?);
         Ok(target)
     })
-}
-
-/// The signals that ask to interrupt the program (`SIGINT`) or to end, as they
-/// come. While it lives they do nothing else to this process.
-///
-/// # Errors
-/// When the system does not let us catch them.
-pub(crate) fn signals() -> Result<impl Iterator<Item = Signal>, CommandError> {
-    let caught = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
-    let signals = Signals::new(caught)
-        .map_err(|error| CommandError::new(format!("cannot catch SIGINT and its like: {error}")))?;
-    Ok(Forever(signals))
-}
-
-struct Forever(Signals);
-
-impl Iterator for Forever {
-    type Item = Signal;
-
-    fn next(&mut self) -> Option<Signal> {
-        self.0.forever().next().map(Signal)
-    }
 }
 
 /// Writes a program's file so that it can be run.

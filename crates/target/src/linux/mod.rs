@@ -18,6 +18,7 @@ mod launch;
 mod memory;
 mod processes;
 mod registers;
+mod requests;
 mod resume;
 mod signals;
 mod sys;
@@ -39,6 +40,7 @@ use trapline_core::x64::debug::{DebugRegisters, DebugStatus, SLOTS};
 use trapline_core::x64::{Registers, VectorState};
 use trapline_core::{AddrRange, Pid, Tid, VirtAddr};
 
+pub use requests::Requests;
 pub use signals::block_signals;
 
 use signals::Sleeper;

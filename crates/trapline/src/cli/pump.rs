@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use trapline_core::stop::Signal;
-use trapline_engine::{Command, CommandError, Event, SessionHandle};
+use trapline_engine::{Command, Event, SessionHandle};
 
 use super::batch::Ending;
-use crate::backend;
+use crate::backend::Requests;
 
 /// Loading that takes longer is shown.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -98,17 +98,14 @@ impl Progress {
 
 /// Turns Ctrl-C into an interruption of the program, and every other request
 /// to end into an orderly end.
-///
-/// # Errors
-/// When the signals cannot be caught.
 pub(crate) fn obey_signals(
+    requests: Requests,
     session: SessionHandle,
     ending: Arc<Ending>,
     pump: Pump,
-) -> Result<(), CommandError> {
-    let signals = backend::signals()?;
+) {
     thread::spawn(move || {
-        for signal in signals {
+        for signal in requests.wait() {
             if signal != Signal::INT {
                 ending.ask(signal.0);
                 pump.ring();
@@ -118,7 +115,6 @@ pub(crate) fn obey_signals(
             let _over = session.request(Command::Interrupt);
         }
     });
-    Ok(())
 }
 
 /// Ends even when the console does not get to it: it may wait for a command
