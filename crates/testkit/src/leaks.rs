@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use trapline_core::{AddrRange, FileOff, Pid, VirtAddr};
@@ -28,6 +28,37 @@ impl Mapping {
     /// Whether instructions can be fetched from it.
     pub fn is_executable(&self) -> bool {
         self.permissions.as_bytes().get(2) == Some(&b'x')
+    }
+
+    /// Whether it is code that nobody may write into, from a file that is still
+    /// there to compare it with.
+    pub fn is_text(&self) -> bool {
+        let deleted = self.path.as_os_str().as_encoded_bytes().ends_with(b" (deleted)");
+        let from_file = self.path.is_absolute() && !deleted;
+        from_file && self.is_executable() && self.permissions.as_bytes().get(1) == Some(&b'-')
+    }
+
+    /// Checks that bytes, seen by `whom` in all of this mapping, are those of
+    /// its file.
+    ///
+    /// # Panics
+    /// With the first differences.
+    #[track_caller]
+    pub fn holds(&self, bytes: &[u8], whom: &str) {
+        let path = self.path.display();
+        let file = fs::read(&self.path).unwrap_or_else(|why| panic!("{path}: {why}"));
+        let from = usize::try_from(self.offset.get()).unwrap_or(usize::MAX);
+        let on_disk = file.get(from..).unwrap_or(&[]);
+        let len = bytes.len().min(on_disk.len());
+        if bytes[..len] == on_disk[..len] {
+            return;
+        }
+        let changed: Vec<Changed> = (bytes.iter().zip(on_disk).enumerate())
+            .filter(|(_, (now, then))| now != then)
+            .map(|(at, (&now, &then))| (self.range.start.wrapping_add(at as u64), then, now))
+            .take(16)
+            .collect();
+        panic!("{path} differs {whom}: {changed:x?}");
     }
 
     fn parse(line: &str) -> Option<Self> {
@@ -55,56 +86,92 @@ pub fn mappings(pid: Pid) -> Vec<Mapping> {
         .collect()
 }
 
-/// Compares every executable mapping that `pid` has of the file `image` with
-/// the file, byte for byte.
+/// Whether a process could be looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use = "a process that is gone was not checked"]
+pub enum Looked {
+    /// It lives, and everything was compared.
+    Clean,
+    /// It ended before or meanwhile.
+    Gone,
+}
+
+/// Checks that a process which was let go is as if nobody had been there:
+/// nobody traces it, its text is that of its files, and it has no code that
+/// was not there `before`.
 ///
 /// # Panics
-/// With the first differing addresses; also when there is no such mapping,
-/// since then nothing was checked.
+/// With what was left behind.
 #[track_caller]
-pub fn text_is_pristine(pid: Pid, image: &Path) {
-    let image = image.canonicalize().unwrap_or_else(|why| panic!("{}: {why}", image.display()));
-    let file = fs::read(&image).unwrap_or_else(|why| panic!("{}: {why}", image.display()));
-    let mut checked = 0;
-    for mapping in mappings(pid).iter().filter(|it| it.is_executable() && it.path == image) {
-        let changed = changed_bytes(pid, mapping, &file);
-        assert!(changed.is_empty(), "{} was changed in {pid}: {changed:x?}", image.display());
-        checked += 1;
+pub fn is_untouched(pid: Pid, before: &[Mapping]) -> Looked {
+    let now = mappings_if_alive(pid);
+    if now.is_empty() {
+        return Looked::Gone;
     }
-    assert!(checked > 0, "{pid} has no executable mapping of {}", image.display());
+    assert_eq!(tracer(pid), None, "{pid} is still traced");
+    no_new_code(pid, &now, before);
+    text_is_that_of_the_files(pid)
+}
+
+/// Checks that no executable mapping without a file appeared in `now` that was
+/// not there `before`. Code from files comes with the program's libraries.
+///
+/// # Panics
+/// With the new mappings.
+#[track_caller]
+pub fn no_new_code(pid: Pid, now: &[Mapping], before: &[Mapping]) {
+    let is_new = |mapping: &&Mapping| {
+        mapping.is_executable()
+            && mapping.path.as_os_str().is_empty()
+            && !before.iter().any(|known| known.range.contains(mapping.range.start))
+    };
+    let new: Vec<&Mapping> = now.iter().filter(is_new).collect();
+    assert!(new.is_empty(), "new code in {pid}: {new:?}");
+}
+
+/// Compares every executable mapping of a file that `pid` has, its libraries
+/// included, with the file, byte for byte.
+///
+/// # Panics
+/// With the first differing addresses; also when a process that lives has no
+/// such mapping, since then nothing was checked.
+#[track_caller]
+pub fn text_is_that_of_the_files(pid: Pid) -> Looked {
+    let all = mappings_if_alive(pid);
+    let text: Vec<&Mapping> = all.iter().filter(|mapping| mapping.is_text()).collect();
+    assert!(all.is_empty() || !text.is_empty(), "{pid} has no text");
+    for mapping in text {
+        let Some(live) = read_memory(pid, mapping.range) else {
+            // The program ended, or unloaded it meanwhile.
+            let here = mappings_if_alive(pid).contains(mapping);
+            assert!(!here || has_ended(pid), "{} is not readable", mapping.range);
+            continue;
+        };
+        mapping.holds(&live, "in the process");
+    }
+    if mappings_if_alive(pid).is_empty() { Looked::Gone } else { Looked::Clean }
+}
+
+/// All mappings of a process; none when it is gone.
+fn mappings_if_alive(pid: Pid) -> Vec<Mapping> {
+    let text = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    text.lines().filter_map(Mapping::parse).collect()
+}
+
+fn has_ended(pid: Pid) -> bool {
+    state(pid).is_none_or(|state| matches!(state, 'Z' | 'X')) || mappings_if_alive(pid).is_empty()
 }
 
 /// A byte of memory that differs from the file: where, what the file says, what
 /// the memory says.
 type Changed = (VirtAddr, u8, u8);
 
-/// The first differences, at most 16.
-#[track_caller]
-fn changed_bytes(pid: Pid, mapping: &Mapping, file: &[u8]) -> Vec<Changed> {
-    let live = read_memory(pid, mapping.range);
-    let from = usize::try_from(mapping.offset.get()).unwrap_or(usize::MAX);
-    let on_disk = file.get(from..).unwrap_or(&[]);
-    live.iter()
-        .zip(on_disk)
-        .enumerate()
-        .filter(|(_, (now, then))| now != then)
-        .map(|(at, (&now, &then))| (mapping.range.start.wrapping_add(at as u64), then, now))
-        .take(16)
-        .collect()
-}
-
-#[track_caller]
-fn read_memory(pid: Pid, range: AddrRange) -> Vec<u8> {
-    let path = format!("/proc/{pid}/mem");
+fn read_memory(pid: Pid, range: AddrRange) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(&path)
-        .and_then(|mut file| {
-            file.seek(SeekFrom::Start(range.start.get()))?;
-            file.take(range.len()).read_to_end(&mut bytes)
-        })
-        .unwrap_or_else(|why| panic!("{path} at {range}: {why}"));
-    assert_eq!(bytes.len() as u64, range.len(), "{path} at {range} ends early");
-    bytes
+    let mut file = File::open(format!("/proc/{pid}/mem")).ok()?;
+    file.seek(SeekFrom::Start(range.start.get())).ok()?;
+    file.take(range.len()).read_to_end(&mut bytes).ok()?;
+    (bytes.len() as u64 == range.len()).then_some(bytes)
 }
 
 /// The letter that proc(5) gives a process's state: `R`, `S`, `T` stopped, `t`
@@ -154,6 +221,7 @@ pub(crate) fn kill(pid: Pid) {
 #[cfg(test)]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::path::Path;
     use std::time::Duration;
 
     use super::*;
@@ -178,18 +246,26 @@ mod tests {
         for (argument, clean) in [("wait", true), ("patch", false)] {
             let background = Background::spawn(built.command().arg(argument));
             background.wait_for("ready", Duration::from_secs(10));
-            let check = || text_is_pristine(background.pid(), &built.image);
+            let check = || assert_eq!(is_untouched(background.pid(), &[]), Looked::Clean);
             assert_eq!(catch_unwind(AssertUnwindSafe(check)).is_ok(), clean, "{argument}");
         }
     }
 
     #[test]
-    fn a_file_that_is_not_mapped_does_not_count_as_clean() {
-        let background = Background::spawn(Debuggee::build("self_reading").command().arg("wait"));
-        background.wait_for("ready", Duration::from_secs(10));
-        let other = Debuggee::build("recursion");
-        let check = || text_is_pristine(background.pid(), &other.image);
-        catch_unwind(AssertUnwindSafe(check)).unwrap_err();
+    fn a_process_that_has_ended_was_not_looked_at() {
+        let background = Background::spawn(&mut Command::new("true"));
+        let pid = background.pid();
+        background.finish(Duration::from_secs(10));
+        assert_eq!(is_untouched(pid, &[]), Looked::Gone);
+    }
+
+    #[test]
+    fn code_without_a_file_is_found_unless_it_was_there_before() {
+        let line = "1000-2000 r-xp 00000000 00:00 0 ";
+        let code = [Mapping::parse(line).unwrap()];
+        let pid = Pid::new(1);
+        no_new_code(pid, &code, &code);
+        catch_unwind(|| no_new_code(pid, &code, &[])).unwrap_err();
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! A defect of our own in the middle of a session: the debugger's thread
 //! panics, and a program it was attached to goes on with clean text.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 mod support;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use support::{eventually, is_untouched, running};
-use trapline::{Command, Event};
+use support::{PATIENCE, eventually, is_untouched, loops, running};
+use trapline::{Command, Event, SessionHandle};
 use trapline_core::stop::Signal;
 use trapline_core::target::*;
 use trapline_core::x64::debug::{DebugRegisters, DebugStatus};
@@ -76,28 +76,49 @@ impl Target for Faulty {
     }
 }
 
-#[test]
-fn a_panic_of_ours_leaves_an_attached_program_clean() {
+/// Attaches with a breakpoint in the way of running threads and provokes the
+/// defect, again and again.
+#[track_caller]
+fn check(provoke: impl Fn(&SessionHandle, &Debuggee)) {
     block_signals();
     let debuggee = Debuggee::build("idle_threads");
     let program = running(&debuggee, &["4", "busy"]);
     let pid = program.pid();
     let before = leaks::mappings(pid);
-    let (session, events) =
-        trapline_engine::spawn(|| Ok(Box::new(Faulty(LinuxTarget::new()?)))).unwrap();
-    session.request(Command::Attach(pid)).unwrap();
-    session.request(Command::Break(trapline::spec::code("main").unwrap())).unwrap();
-    session.request(Command::Continue).unwrap();
-    let filter = trapline::spec::code("-log '$MACHINE' main").unwrap();
-    session.request(Command::Break(filter)).unwrap();
-    let asked = Command::Print { expression: "$_machine".to_owned(), format: None };
-    session.request(Command::Interrupt).unwrap();
-    let failed = session.request(asked);
-    assert!(failed.is_err(), "{failed:?}");
-    let told = std::iter::from_fn(|| events.recv_timeout(Duration::from_secs(20)).ok())
-        .any(|event| matches!(event, Event::Warning(text) if text.contains("defect")));
-    assert!(told);
-    drop(session);
-    eventually("no tracer", || leaks::tracer(pid).is_none().then_some(()));
-    is_untouched(pid, &debuggee, &before);
+    for _ in 0..loops(100) {
+        let (session, events) =
+            trapline_engine::spawn(|| Ok(Box::new(Faulty(LinuxTarget::new()?)))).unwrap();
+        session.request(Command::Attach(pid)).unwrap();
+        set(&session, &format!("-hits '== 1000000000' {}", debuggee.mark("busy").spec()));
+        provoke(&session, &debuggee);
+        let told = std::iter::from_fn(|| events.recv_timeout(PATIENCE).ok())
+            .any(|event| matches!(event, Event::Warning(text) if text.contains("defect")));
+        assert!(told);
+        drop(session);
+        eventually("no tracer", || leaks::tracer(pid).is_none().then_some(()));
+        is_untouched(pid, &before);
+    }
+}
+
+fn set(session: &SessionHandle, place: &str) {
+    session.request(Command::Break(trapline::spec::code(place).unwrap())).unwrap();
+}
+
+#[test]
+fn a_panic_of_ours_leaves_an_attached_program_clean() {
+    check(|session, _| {
+        session.request(Command::Continue).unwrap();
+        session.request(Command::Interrupt).unwrap();
+        let asked = Command::Print { expression: "$_machine".to_owned(), format: None };
+        let failed = session.request(asked);
+        assert!(failed.is_err(), "{failed:?}");
+    });
+}
+
+#[test]
+fn a_panic_of_ours_in_the_middle_of_a_hit_leaves_an_attached_program_clean() {
+    check(|session, debuggee| {
+        set(session, &format!("-log '$MACHINE' {}", debuggee.mark("busy").spec()));
+        session.request(Command::Continue).unwrap();
+    });
 }

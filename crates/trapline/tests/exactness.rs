@@ -4,8 +4,7 @@
 //! place meanwhile.
 //!
 //! Every case runs ten times in a row (`TRAPLINE_RUNS` changes that).
-//! `TRAPLINE_PASSES` is the number of passes of each thread; by default one
-//! linkage has the full 20,000 and the other cases fewer, for the sake of time.
+//! `TRAPLINE_PASSES` is the number of passes of each of the eight threads.
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 mod support;
@@ -91,12 +90,12 @@ fn eight_threads_in_a_position_independent_program() {
 
 #[test]
 fn eight_threads_in_a_program_at_a_fixed_address() {
-    runs(|| check_eight_threads(Linkage::Fixed, &passes(2_000)));
+    runs(|| check_eight_threads(Linkage::Fixed, &passes(20_000)));
 }
 
 #[test]
 fn eight_threads_in_a_shared_library() {
-    runs(|| check_eight_threads(Linkage::HostedLibrary, &passes(2_000)));
+    runs(|| check_eight_threads(Linkage::HostedLibrary, &passes(20_000)));
 }
 
 /// Threads come and go while all of them run through one place.

@@ -2,9 +2,7 @@
 //! on clean, one that was launched is killed. (The setting that lets it go on
 //! is in `races_threads`, the end by a panic of ours in `defect`.)
 //!
-//! Ends of the library's session run `TRAPLINE_LOOPS` times, by default a
-//! hundred. Ends of the whole program take longer to begin: ten times by
-//! default.
+//! Each runs `TRAPLINE_LOOPS` times, by default a hundred.
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 mod support;
@@ -19,10 +17,8 @@ use trapline_testkit::{Background, Debuggee, leaks};
 /// A breakpoint that shows when it is served, in every thread there is.
 const LOG: &str = "-log 'passes here' visit";
 
-fn busy() -> (Debuggee, Bystander) {
-    let debuggee = Debuggee::build("threads_born_and_die");
-    let program = running(&debuggee, &["0", "4"]);
-    (debuggee, program)
+fn busy() -> Bystander {
+    running(&Debuggee::build("threads_born_and_die"), &["0", "4"])
 }
 
 fn wait_for_logs(driver: &mut Driver) {
@@ -34,15 +30,13 @@ fn wait_for_logs(driver: &mut Driver) {
 /// Attaches and ends the session while threads run into the trap.
 #[track_caller]
 fn check_session_of_an_attached_program(end: impl Fn(Driver)) {
-    let (debuggee, program) = busy();
-    let before = leaks::mappings(program.pid());
+    let program = busy();
     for _ in 0..loops(100) {
         let mut driver = Driver::attached(program.pid());
         driver.break_at(LOG);
         driver.go();
         wait_for_logs(&mut driver);
         end(driver);
-        is_untouched(program.pid(), &debuggee, &before);
     }
 }
 
@@ -88,8 +82,6 @@ enum Cause {
     ClosedTerminal,
 }
 
-const CAUSES: [Cause; 3] = [Cause::Signal("-TERM"), Cause::Signal("-HUP"), Cause::ClosedTerminal];
-
 /// Starts `trapline ARGUMENTS`, in a terminal of its own where that is to be
 /// closed, and waits until it serves breakpoints.
 fn start(cause: Cause, arguments: &[&str]) -> Background {
@@ -125,52 +117,64 @@ fn end(cause: Cause, debugger: Background) {
     });
 }
 
-#[test]
-fn every_cause_lets_an_attached_program_go() {
-    let (debuggee, program) = busy();
+/// Attaches with the program `trapline` and ends that while threads run into
+/// the trap.
+#[track_caller]
+fn check_attached(cause: Cause) {
+    let program = busy();
     let before = leaks::mappings(program.pid());
     let pid = program.pid().to_string();
-    for cause in CAUSES {
-        for _ in 0..loops(10) {
-            let debugger = start(cause, &["attach", "--batch", "--json=-", "-b", LOG, &pid]);
-            end(cause, debugger);
-            is_untouched(program.pid(), &debuggee, &before);
-        }
+    for _ in 0..loops(100) {
+        end(cause, start(cause, &["attach", "--batch", "--json=-", "-b", LOG, &pid]));
+        is_untouched(program.pid(), &before);
     }
 }
 
 #[test]
-fn every_cause_kills_a_launched_program() {
+fn a_request_to_end_lets_an_attached_program_go() {
+    check_attached(Cause::Signal("-TERM"));
+}
+
+#[test]
+fn a_hangup_lets_an_attached_program_go() {
+    check_attached(Cause::Signal("-HUP"));
+}
+
+#[test]
+fn a_closed_terminal_lets_an_attached_program_go() {
+    check_attached(Cause::ClosedTerminal);
+}
+
+/// Launches with the program `trapline` and ends that while threads run into
+/// the trap.
+#[track_caller]
+fn check_launched(cause: Cause) {
     let debuggee = Debuggee::build("threads_born_and_die");
     let path = debuggee.path.to_string_lossy();
-    for cause in CAUSES {
-        for _ in 0..loops(10) {
-            let arguments = [
-                "run",
-                "--batch",
-                "--json=-",
-                "-b",
-                LOG,
-                "--stdout",
-                "/dev/null",
-                "--",
-                &path,
-                "0",
-            ];
-            end(cause, start(cause, &arguments));
-        }
+    let output = ["--json=-", "--stdout", "/dev/null"];
+    let arguments = [&["run", "--batch", "-b", LOG], &output[..], &["--", &path, "0"]].concat();
+    for _ in 0..loops(100) {
+        end(cause, start(cause, &arguments));
     }
+}
+
+#[test]
+fn a_request_to_end_kills_a_launched_program() {
+    check_launched(Cause::Signal("-TERM"));
+}
+
+#[test]
+fn a_hangup_kills_a_launched_program() {
+    check_launched(Cause::Signal("-HUP"));
+}
+
+#[test]
+fn a_closed_terminal_kills_a_launched_program() {
+    check_launched(Cause::ClosedTerminal);
 }
 
 /// Not orderly, and not ours to clean up after; but what was launched dies.
 #[test]
 fn a_killed_debugger_takes_its_launched_program_along() {
-    let debuggee = Debuggee::build("threads_born_and_die");
-    let path = debuggee.path.to_string_lossy();
-    for _ in 0..loops(10) {
-        let arguments =
-            ["run", "--batch", "--json=-", "-b", LOG, "--stdout", "/dev/null", "--", &path, "0"];
-        let kill = Cause::Signal("-KILL");
-        end(kill, start(kill, &arguments));
-    }
+    check_launched(Cause::Signal("-KILL"));
 }

@@ -64,6 +64,7 @@ fn a_storm_of_signals_in_and_around_displaced_instructions() {
 #[test]
 fn detach_in_a_storm_of_signals() {
     let debuggee = Debuggee::build("signal_storm");
+    let mut looked = 0;
     for turn in 0..loops(100) {
         let mut driver = Driver::launching(&debuggee, &["20000"]);
         pass_all(&driver);
@@ -73,7 +74,7 @@ fn detach_in_a_storm_of_signals() {
         for _ in 0..=turn % 10 {
             driver.wait_for(|event| matches!(event, Event::Log(_)).then_some(()));
         }
-        driver.detach();
+        looked += driver.detach();
         let output = eventually("its last line", || {
             Some(driver.output()).filter(|output| output.contains("main_passes="))
         });
@@ -84,4 +85,5 @@ fn detach_in_a_storm_of_signals() {
         eventually("its end", || leaks::carriers(MARKER, driver.marker()).is_empty().then_some(()));
         driver.quit();
     }
+    assert!(looked > 0, "it always ended too early to be looked at");
 }

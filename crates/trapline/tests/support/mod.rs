@@ -8,6 +8,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::fs;
@@ -45,6 +46,12 @@ pub fn setting_or(name: &str, otherwise: u32) -> u32 {
     }
 }
 
+/// How a process came to the session, and what it had mapped then.
+struct Found {
+    launched: bool,
+    mappings: Vec<leaks::Mapping>,
+}
+
 /// One session and what it told.
 pub struct Driver {
     session: Option<SessionHandle>,
@@ -52,6 +59,12 @@ pub struct Driver {
     folder: PathBuf,
     marker: String,
     launched: Option<(Debuggee, Vec<String>)>,
+    /// What each process had mapped when it came to the session.
+    found: BTreeMap<Pid, Found>,
+    leaves_running: Cell<bool>,
+    /// Whether the text of the program is not that of its files, because the
+    /// test or the program writes into it.
+    pub rewrites_text: bool,
     /// The process last started or attached to.
     pub pid: Option<Pid>,
     /// Messages of log breakpoints, in order.
@@ -75,6 +88,9 @@ impl Driver {
             folder,
             marker,
             launched: None,
+            found: BTreeMap::new(),
+            leaves_running: Cell::new(false),
+            rewrites_text: false,
             pid: None,
             logs: Vec::new(),
             warnings: Vec::new(),
@@ -144,12 +160,15 @@ impl Driver {
     /// Starts the program; it stands before its first instruction.
     #[track_caller]
     pub fn run(&mut self) -> Pid {
-        self.started_by(Command::Run)
+        let pid = self.started_by(Command::Run);
+        self.found.insert(pid, Found { launched: true, mappings: leaks::mappings(pid) });
+        pid
     }
 
     /// Takes over a process; it is stopped.
     #[track_caller]
     pub fn attach(&mut self, pid: Pid) -> Pid {
+        self.found.insert(pid, Found { launched: false, mappings: leaks::mappings(pid) });
         self.started_by(Command::Attach(pid))
     }
 
@@ -163,6 +182,9 @@ impl Driver {
     /// Changes a setting.
     #[track_caller]
     pub fn set(&self, setting: Setting) {
+        if let Setting::LeaveRunning(on) = setting {
+            self.leaves_running.set(on);
+        }
         self.ask(Command::Set(setting));
     }
 
@@ -286,11 +308,15 @@ impl Driver {
     /// The next stop, or how the last process ended.
     #[track_caller]
     pub fn stop_or_end(&mut self) -> Result<StopReport, ExitStatus> {
-        self.wait_for(|event| match event {
+        let stop = self.wait_for(|event| match event {
             Event::Stopped(stop) => Some(Ok((**stop).clone())),
             Event::ProcessExited { status, last: true, .. } => Some(Err(*status)),
             _ => None,
-        })
+        });
+        if let Ok(stop) = &stop {
+            self.text_reads_as_the_files(stop.pid);
+        }
+        stop
     }
 
     /// Lets the program run to its end.
@@ -339,22 +365,82 @@ impl Driver {
         assert_eq!(self.output(), alone.stdout);
     }
 
-    /// Lets go of everything.
+    /// Checks that the user sees the program's text as it is in its files,
+    /// whatever of ours is in it. The program is stopped.
     #[track_caller]
-    pub fn detach(&self) {
-        self.ask(Command::Detach(None));
+    fn text_reads_as_the_files(&self, pid: Pid) {
+        if self.rewrites_text {
+            return;
+        }
+        for mapping in leaks::mappings(pid).iter().filter(|mapping| mapping.is_text()) {
+            let address = format!("{:#x}", mapping.range.start.get());
+            let request = Command::ReadMemory { address, len: mapping.range.len(), raw: false };
+            let Reply::Memory { bytes, missing, .. } = self.ask(request) else {
+                panic!("not memory")
+            };
+            assert_eq!(missing, 0, "{mapping:?}");
+            mapping.holds(&bytes, "for the user");
+        }
     }
 
-    /// Ends the session by request and checks that nothing it launched lives.
+    /// Lets go of everything, and checks that it is as if nobody had been
+    /// there. How many processes lived long enough to be looked at.
+    #[track_caller]
+    pub fn detach(&self) -> usize {
+        self.ask(Command::Detach(None));
+        self.all_are_untouched(|_| true)
+    }
+
+    /// Checks what lives on after a detach or an end: the processes found at
+    /// first for which `lives_on`, and the children of those launched.
+    #[track_caller]
+    fn all_are_untouched(&self, lives_on: impl Fn(&Found) -> bool) -> usize {
+        let found = self.found.iter().filter(|(_, found)| lives_on(found));
+        let mut looked: Vec<(Pid, &[leaks::Mapping])> =
+            found.map(|(pid, found)| (*pid, &found.mappings[..])).collect();
+        let children = leaks::carriers(MARKER, &self.marker);
+        looked.extend(
+            children
+                .into_iter()
+                .filter(|pid| !self.found.contains_key(pid))
+                .map(|pid| -> (Pid, &[leaks::Mapping]) { (pid, &[]) }),
+        );
+        let clean = looked.iter().filter(|(pid, before)| self.is_untouched(*pid, before));
+        clean.count()
+    }
+
+    /// Whether a process could be looked at; it is as if nobody had been there.
+    #[track_caller]
+    fn is_untouched(&self, pid: Pid, before: &[leaks::Mapping]) -> bool {
+        if self.rewrites_text {
+            assert_eq!(leaks::tracer(pid), None);
+            leaks::no_new_code(pid, &leaks::mappings(pid), before);
+            return true;
+        }
+        leaks::is_untouched(pid, before) == leaks::Looked::Clean
+    }
+
+    /// Checks after the session's end that nothing it launched lives, and that
+    /// what lives on is as if nobody had been there; how many were looked at.
+    #[track_caller]
+    pub fn is_over(&self) -> usize {
+        let leaves_running = self.leaves_running.get();
+        if !leaves_running {
+            leaks::no_stray_processes(&self.marker);
+        }
+        self.all_are_untouched(|found| leaves_running || !found.launched)
+    }
+
+    /// Ends the session by request and checks what it leaves.
     #[track_caller]
     pub fn quit(mut self) {
         self.ask(Command::Quit);
         self.wait_for(|event| matches!(event, Event::SessionEnded).then_some(()));
         self.session = None;
-        leaks::no_stray_processes(&self.marker);
+        self.is_over();
     }
 
-    /// Ends the session by dropping its last handle.
+    /// Ends the session by dropping its last handle, and checks what it leaves.
     ///
     /// # Panics
     /// When it does not end.
@@ -362,6 +448,7 @@ impl Driver {
     pub fn abandon(mut self) {
         self.session = None;
         self.wait_for(|event| matches!(event, Event::SessionEnded).then_some(()));
+        self.is_over();
     }
 
     /// What the processes that this session launched carry in their
@@ -374,7 +461,10 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         // Ends the session first: what it launched writes into the folder.
-        self.session = None;
+        let unfinished = self.session.take().is_some();
+        if unfinished && !std::thread::panicking() {
+            self.is_over();
+        }
         // Litter in the temporary folder is no reason to fail a test.
         let _ = fs::remove_dir_all(&self.folder);
     }
@@ -409,25 +499,11 @@ pub fn hit(stop: &StopReport) -> Vec<BreakpointId> {
     stop.reasons.iter().filter_map(id).collect()
 }
 
-/// Checks that a process which was let go is as if nobody had been there: no
-/// tracer, the text of `debuggee` as on disk, and no mapping that was not there
-/// `before`.
+/// Checks that a process which was let go, and lives, is as if nobody had been
+/// there.
 #[track_caller]
-pub fn is_untouched(pid: Pid, debuggee: &Debuggee, before: &[leaks::Mapping]) {
-    assert_eq!(leaks::tracer(pid), None, "{pid} is still traced");
-    leaks::text_is_pristine(pid, &debuggee.image);
-    no_new_code(pid, before);
-}
-
-/// Checks that no executable mapping appeared since `before` was taken.
-#[track_caller]
-pub fn no_new_code(pid: Pid, before: &[leaks::Mapping]) {
-    let known: Vec<_> = before.iter().map(|mapping| mapping.range).collect();
-    let new: Vec<_> = leaks::mappings(pid)
-        .into_iter()
-        .filter(|mapping| mapping.is_executable() && !known.contains(&mapping.range))
-        .collect();
-    assert!(new.is_empty(), "new code in {pid}: {new:?}");
+pub fn is_untouched(pid: Pid, before: &[leaks::Mapping]) {
+    assert_eq!(leaks::is_untouched(pid, before), leaks::Looked::Clean, "{pid} is gone");
 }
 
 /// Starts a program that nobody debugs yet and waits until it says `ready`.
