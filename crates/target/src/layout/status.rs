@@ -5,12 +5,16 @@
 pub struct Status {
     /// The process that the thread belongs to.
     pub tgid: i32,
+    /// The process that it is a child of.
+    pub parent: i32,
     /// Who traces it; 0 for nobody.
     pub tracer: i32,
     /// Its state's letter: `R`, `S`, `D`, `T` (stopped), `t` (traced), `Z`, `X`.
     pub state: u8,
     /// Mode of its system call filter: 0 none, 1 strict, 2 filter.
     pub seccomp: u8,
+    /// The signals that it has handlers for, the first in the lowest bit.
+    pub caught: u64,
     /// Whether it has memory of its own; kernel threads and the dead have not.
     pub has_memory: bool,
 }
@@ -24,9 +28,11 @@ pub fn parse(text: &[u8]) -> Status {
         let value = value.trim();
         match key {
             "Tgid" => status.tgid = value.parse().unwrap_or_default(),
+            "PPid" => status.parent = value.parse().unwrap_or_default(),
             "TracerPid" => status.tracer = value.parse().unwrap_or_default(),
             "State" => status.state = value.bytes().next().unwrap_or_default(),
             "Seccomp" => status.seccomp = value.parse().unwrap_or_default(),
+            "SigCgt" => status.caught = u64::from_str_radix(value, 16).unwrap_or_default(),
             "VmSize" => status.has_memory = true,
             _ => {}
         }
@@ -40,8 +46,16 @@ mod tests {
 
     #[test]
     fn fields_are_found_by_name() {
-        let text = b"Name:\tTgid: 9\nState:\tT (stopped)\nTgid:\t12\nTracerPid:\t34\nVmSize:\t 10 kB\nSeccomp:\t2\n";
-        let expected = Status { tgid: 12, tracer: 34, state: b'T', seccomp: 2, has_memory: true };
+        let text = b"Name:\tTgid: 9\nState:\tT (stopped)\nTgid:\t12\nPPid:\t5\nTracerPid:\t34\nVmSize:\t 10 kB\nSeccomp:\t2\nSigCgt:\t0a\n";
+        let expected = Status {
+            tgid: 12,
+            parent: 5,
+            tracer: 34,
+            state: b'T',
+            seccomp: 2,
+            caught: 0b1010,
+            has_memory: true,
+        };
         assert_eq!(parse(text), expected);
         assert_eq!(parse(b"\xff: \n::\n"), Status::default());
     }

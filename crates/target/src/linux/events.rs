@@ -101,14 +101,15 @@ impl LinuxTarget {
     }
 
     /// Takes in the processes whose parent died before it could tell of them,
-    /// and forgets the dead.
+    /// and forgets the dead. A parent that lives is about to tell.
     fn adopt_orphans(&mut self) {
         let unknown = std::mem::take(&mut self.books.unknown);
         for (tid, status) in unknown {
             let pid = Pid::new(tid.get());
-            let leads = processes::thread_status(pid, tid).is_some_and(|s| s.tgid == tid.get());
+            let orphan = processes::thread_status(pid, tid)
+                .is_some_and(|says| says.tgid == tid.get() && !self.may_tell(says.parent));
             let stopped = matches!(wait::decode(status), Status::Stopped(_));
-            if stopped && leads {
+            if stopped && orphan {
                 self.add_process(pid, tid, false);
                 let born = State::Born { attached: false };
                 self.books.threads.insert(tid, Thread::new(pid, born));
@@ -117,6 +118,14 @@ impl LinuxTarget {
                 self.books.unknown.insert(tid, status);
             }
         }
+    }
+
+    /// Whether a process lives whose event tells of a child of `parent`. Our own
+    /// children come from programs that we launched: clone(2), `CLONE_PARENT`.
+    fn may_tell(&self, parent: i32) -> bool {
+        let launched = || self.books.processes.values().any(|process| process.ours);
+        self.books.processes.contains_key(&Pid::new(parent))
+            || (parent == sys::own_pid() && launched())
     }
 
     /// Handles the first stops of threads that have become known.
