@@ -224,7 +224,7 @@ impl Session {
         let Some(&original) = code.first() else {
             return Err(format!("Cannot access memory at address {addr}"));
         };
-        let detour = self.detour(id, pid, addr, code, map, slots);
+        let detour = self.detour(id, addr, code, map, slots);
         let trap = Trap { owners: Vec::new(), detour };
         Ok(Prepared { addr, original, trap })
     }
@@ -245,7 +245,6 @@ impl Session {
     fn detour(
         &mut self,
         id: SpaceId,
-        pid: Pid,
         addr: VirtAddr,
         code: &[u8],
         map: &[Region],
@@ -260,7 +259,7 @@ impl Session {
         if let Some(existing) = space.arena.existing(addr, code) {
             return Detour::Slot(existing);
         }
-        let at = match self.room(id, pid, addr, map) {
+        let at = match self.room(id, addr, map) {
             Ok(at) => at,
             Err(why) => return Detour::Lift(why),
         };
@@ -277,18 +276,12 @@ impl Session {
     }
 
     /// An address for a slot near `addr`, in a new chunk if need be.
-    fn room(
-        &mut self,
-        id: SpaceId,
-        pid: Pid,
-        addr: VirtAddr,
-        map: &[Region],
-    ) -> Result<VirtAddr, String> {
+    fn room(&mut self, id: SpaceId, addr: VirtAddr, map: &[Region]) -> Result<VirtAddr, String> {
         let space = self.spaces.get(&id).ok_or("the process is gone")?;
         if let Some(at) = space.arena.room_near(addr) {
             return Ok(at);
         }
-        let asked = who_can_be_asked(&self.processes, pid)
+        let asked = who_can_be_asked(&self.processes, id)
             .next()
             .ok_or("no thread of the process can be asked")?;
         if let Some(hazard) = self.target.allocation_hazard(asked) {
@@ -302,7 +295,7 @@ impl Session {
         let around = AddrRange::sized(VirtAddr::new(addr.get() & !(PAGE - 1)), PAGE);
         let gap = near::find_gap(&taken, around, CHUNK)
             .ok_or_else(|| format!("no free memory within reach of {addr}"))?;
-        let allocated = self.ask_a_thread(pid, |target, stopped| {
+        let allocated = self.ask_a_thread(id, |target, stopped| {
             target.allocate(stopped, gap, CHUNK, Protection::Code)
         });
         match allocated {
@@ -324,14 +317,20 @@ impl Session {
         why
     }
 
-    /// Asks one thread of a process after the other, since any of them may turn
+    /// Whether a thread waits in vfork: it will run on in this space.
+    fn outlives_its_child(&self, id: SpaceId) -> bool {
+        let here = self.processes.values().filter(|process| process.space == id);
+        here.flat_map(|process| process.threads.values()).any(|thread| thread.waits_for.is_some())
+    }
+
+    /// Asks one thread of a space after the other, since any of them may turn
     /// out to be dying.
     fn ask_a_thread(
         &mut self,
-        pid: Pid,
+        id: SpaceId,
         ask: impl Fn(&mut dyn Target, &Stopped) -> Result<(), TargetError>,
     ) -> Result<(), TargetError> {
-        for stopped in who_can_be_asked(&self.processes, pid) {
+        for stopped in who_can_be_asked(&self.processes, id) {
             let answer = ask(&mut *self.target, stopped);
             if answer != Err(TargetError::Gone) {
                 return answer;
@@ -413,12 +412,12 @@ impl Session {
         }
         self.arm_slots(id);
         self.leave_slots(id);
-        self.release_arena(id, pid);
+        self.release_arena(id);
     }
 
     /// Gives our memory back, unless something of the program's can still come
     /// to it.
-    fn release_arena(&mut self, id: SpaceId, pid: Pid) {
+    fn release_arena(&mut self, id: SpaceId) {
         if self.is_awaited_in_arena(id) {
             self.warn(
                 "out-of-line code stays mapped: a signal handler of the program will return to it",
@@ -428,11 +427,13 @@ impl Session {
         let Some(space) = self.spaces.get(&id) else { return };
         let chunks: Vec<AddrRange> = space.arena.chunks().collect();
         for chunk in chunks {
-            let released = self.ask_a_thread(pid, |target, stopped| target.release(stopped, chunk));
-            if let Err(error) = released
-                && error != TargetError::Gone
-            {
-                self.warn(format!("memory of ours at {chunk} stays mapped: {error}"));
+            let released = self.ask_a_thread(id, |target, stopped| target.release(stopped, chunk));
+            match released {
+                Ok(()) => {}
+                Err(TargetError::Gone) if !self.outlives_its_child(id) => {}
+                Err(error) => {
+                    self.warn(format!("memory of ours at {chunk} stays mapped: {error}"));
+                }
             }
         }
         if let Some(space) = self.spaces.get_mut(&id) {
@@ -465,14 +466,15 @@ impl Session {
     }
 }
 
-/// The threads that can be made to allocate for their process.
+/// The threads that can be made to allocate in their space: while a parent
+/// waits in vfork, only the child can.
 fn who_can_be_asked(
     processes: &BTreeMap<Pid, Process>,
-    pid: Pid,
+    id: SpaceId,
 ) -> impl Iterator<Item = &Stopped> {
     processes
-        .get(&pid)
-        .into_iter()
+        .values()
+        .filter(move |process| process.space == id)
         .flat_map(|process| process.threads.values())
         .filter(|thread| !thread.exiting && thread.waits_for.is_none())
         .filter_map(Thread::stopped)
