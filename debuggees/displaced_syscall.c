@@ -2,15 +2,21 @@
 // so that a trap can sit right on it: the displaced instruction then blocks
 // somewhere else while the debugger detaches or interrupts.
 // Labels: syscall_read, syscall_futex.
-// Usage: displaced_syscall [ROUNDS]   (0: print `ready`, block until input ends)
+// Usage: displaced_syscall [ROUNDS [thread] [sandbox]]   (0: print `ready`, block
+// until input ends, in a thread of its own with `thread`; `sandbox`: under a
+// seccomp filter, which lets everything pass)
 // Prints: reads=R wakes=R errors=0
 
 #define _GNU_SOURCE
+#include <linux/filter.h>
 #include <linux/futex.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -63,15 +69,34 @@ static void *feed(void *argument) {
     return NULL;
 }
 
+static long last;
+
+static void *read_to_the_end(void *unused) {
+    char byte;
+    while ((last = read_here(0, &byte, 1)) > 0)
+        reads++;
+    return unused;
+}
+
+static int enter_sandbox(void) {
+    struct sock_filter filter[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    struct sock_fprog program = {1, filter};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
 int main(int argc, char **argv) { // @mark main
     long rounds = argc > 1 ? atol(argv[1]) : 20;
     char byte;
+    if (argc > 2 && !strcmp(argv[argc - 1], "sandbox") && enter_sandbox())
+        return 4;
     if (rounds == 0) {
         puts("ready");
         fflush(stdout);
-        long last;
-        while ((last = read_here(0, &byte, 1)) > 0)
-            reads++;
+        pthread_t reader;
+        if (argc < 3 || strcmp(argv[2], "thread"))
+            read_to_the_end(NULL);
+        else if (pthread_create(&reader, NULL, read_to_the_end, NULL) || pthread_join(reader, NULL))
+            return 3;
         printf("reads=%ld last=%ld\n", reads, last);
         return 0;
     }

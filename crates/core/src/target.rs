@@ -303,6 +303,13 @@ pub trait Target {
         self.set_registers(thread, registers)
     }
 
+    /// Where the system call that a stop interrupted starts over once the
+    /// thread is resumed with `signal`; `None` when none was interrupted, or
+    /// when a handler of the program's decides.
+    fn starts_over_at(&mut self, _: &Stopped, _signal: Option<Signal>) -> Option<VirtAddr> {
+        None
+    }
+
     /// The SSE registers.
     fn vector_state(&mut self, thread: &Stopped) -> Result<VectorState>;
 

@@ -54,6 +54,10 @@ pub(crate) struct Thread {
     /// not yet executed. While its pc is still there, resuming passes over
     /// them without another hit.
     pub(crate) counted_at: Option<VirtAddr>,
+    /// The address of the instruction that it last began after being counted
+    /// at it, in its own place. A system call there that starts over because a
+    /// stop interrupted it is still the same pass.
+    pub(crate) begun: Option<VirtAddr>,
     /// The signal it stopped for and will be given when it goes on.
     pub(crate) signal: Option<Signal>,
     /// What the user has still to be told of it.
@@ -114,6 +118,7 @@ impl Thread {
             number,
             run: RunState::Running { interrupted: false },
             counted_at: None,
+            begun: None,
             signal: None,
             pending: Vec::new(),
             step: None,

@@ -152,6 +152,7 @@ impl Session {
             // The thread that called exec lives on under the leader's number.
             thread.number = number.unwrap_or(thread.number);
             thread.counted_at = None;
+            thread.begun = None;
             thread.step = None;
             thread.step_after_return = None;
             thread.pending.clear();

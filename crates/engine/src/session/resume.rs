@@ -53,8 +53,8 @@ impl Session {
         if thread.waits_for.is_some() || thread.is_running() || !thread.pending.is_empty() {
             return;
         }
-        let counted = thread.counted_at.take();
-        if let Some(at) = counted
+        if !self.begins_again(pid, tid)
+            && let Some(at) = self.thread_mut(pid, tid).and_then(|thread| thread.counted_at.take())
             && !self.pass_over(pid, tid, at)
         {
             return;
@@ -94,10 +94,41 @@ impl Session {
                 return false;
             }
             // Without a trap only a debug register can match here again.
-            None => registers.rflags |= flags::RF,
+            None => {
+                registers.rflags |= flags::RF;
+                if let Some(thread) = self.thread_mut(pid, tid) {
+                    thread.begun = Some(at);
+                }
+            }
         }
         self.put_registers(pid, tid, &registers);
         true
+    }
+
+    /// Whether a system call at which the thread was counted starts over at its
+    /// own instruction, because a stop interrupted it: that is no second pass
+    /// of what is there.
+    fn begins_again(&mut self, pid: Pid, tid: Tid) -> bool {
+        let Some(process) = self.processes.get_mut(&pid) else { return false };
+        let Some(thread) = process.threads.get_mut(&tid) else { return false };
+        let (Some(at), Some(stopped)) = (thread.begun, thread.stopped()) else { return false };
+        let Ok(mut registers) = self.target.registers(stopped) else { return false };
+        if registers.rip == at.get() {
+            return false;
+        }
+        let again = self.target.starts_over_at(stopped, thread.signal) == Some(at);
+        if again {
+            thread.counted_at = Some(at);
+            registers.rflags |= flags::RF;
+        } else if thread.signal.is_some() {
+            // Were it to start over before, a handler comes first and may end
+            // it: what follows the call is not to be passed over.
+            registers.rflags &= !flags::RF;
+        } else {
+            return false;
+        }
+        self.put_registers(pid, tid, &registers);
+        again
     }
 
     /// Decides where a signal finds its thread when the thread is in a slot;

@@ -255,7 +255,10 @@ impl Session {
         let Some(armed) = space.overlay.get(at) else { return };
         let (original, ours) = (armed.original.to_vec(), armed.ours.to_vec());
         match self.thread_mut(pid, tid) {
-            Some(thread) if thread.stopped().is_some() => thread.counted_at = None,
+            Some(thread) if thread.stopped().is_some() => {
+                thread.counted_at = None;
+                thread.begun = Some(at);
+            }
             _ => return,
         }
         if let Err(error) = self.target.write_memory(pid, at, &original) {

@@ -7,6 +7,7 @@
 //! at once, so a stop of ours would reach the program as an error that it
 //! never saw without a debugger.
 
+use trapline_core::VirtAddr;
 use trapline_core::x64::Registers;
 
 const EINTR: i64 = -4;
@@ -55,6 +56,21 @@ pub fn restarted_rax(registers: &Registers) -> Option<u64> {
     (interrupted && CALLS.contains(&registers.orig_rax)).then_some(ERESTARTNOHAND.cast_unsigned())
 }
 
+/// The kernel's internal codes for "start over", `ERESTARTSYS` to
+/// `ERESTART_RESTARTBLOCK`. Linux, include/linux/errno.h.
+const RESTART_CODES: [i64; 4] = [-512, -513, ERESTARTNOHAND, -516];
+
+/// Bytes of a `syscall` instruction.
+const SYSCALL_LEN: u64 = 2;
+
+/// The `syscall` instruction that a thread goes back to when it is resumed
+/// with no handler to run.
+pub fn starts_over_at(registers: &Registers) -> Option<VirtAddr> {
+    let in_call = registers.orig_rax.cast_signed() >= 0;
+    let starts_over = in_call && RESTART_CODES.contains(&registers.rax().cast_signed());
+    starts_over.then(|| VirtAddr::new(registers.rip.wrapping_sub(SYSCALL_LEN)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +79,20 @@ mod tests {
         let mut registers = Registers { orig_rax: orig_rax.cast_unsigned(), ..Default::default() };
         registers.general[0] = rax.cast_unsigned();
         assert_eq!(restarted_rax(&registers).map(u64::cast_signed), expected);
+    }
+
+    #[test]
+    fn a_call_starts_over_at_its_own_instruction() {
+        let place = |orig_rax: i64, rax: i64| {
+            let orig_rax = orig_rax.cast_unsigned();
+            let mut registers = Registers { orig_rax, rip: 0x1002, ..Default::default() };
+            registers.general[0] = rax.cast_unsigned();
+            starts_over_at(&registers)
+        };
+        assert_eq!(place(0, -512), Some(VirtAddr::new(0x1000)));
+        assert_eq!(place(35, -516), Some(VirtAddr::new(0x1000)));
+        assert_eq!(place(0, EINTR), None);
+        assert_eq!(place(-1, -512), None);
     }
 
     #[test]

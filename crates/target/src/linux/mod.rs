@@ -43,6 +43,7 @@ use trapline_core::{AddrRange, Pid, Tid, VirtAddr};
 pub use requests::Requests;
 pub use signals::block_signals;
 
+use crate::layout::restart;
 use signals::Sleeper;
 use sys::{Errno, Scheduling};
 use threads::Books;
@@ -169,6 +170,14 @@ impl Target for LinuxTarget {
 
     fn move_to_copy(&mut self, thread: &Stopped, registers: &Registers) -> Result<()> {
         self.keep_registers(thread, registers)
+    }
+
+    fn starts_over_at(&mut self, thread: &Stopped, signal: Option<Signal>) -> Option<VirtAddr> {
+        let handled = |signal| processes::handles(thread.pid(), thread.tid(), signal);
+        if signal.is_some_and(handled) {
+            return None;
+        }
+        restart::starts_over_at(&self.registers(thread).ok()?)
     }
 
     fn vector_state(&mut self, thread: &Stopped) -> Result<VectorState> {

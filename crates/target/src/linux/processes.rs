@@ -100,6 +100,12 @@ pub(super) fn thread_status(pid: Pid, tid: Tid) -> Option<Status> {
     fs::read(format!("/proc/{pid}/task/{tid}/status")).ok().map(|text| status::parse(&text))
 }
 
+/// Whether a handler of the program's runs for a signal.
+pub(super) fn handles(pid: Pid, tid: Tid, signal: Signal) -> bool {
+    let bit = u32::try_from(signal.0 - 1).ok().and_then(|bit| 1_u64.checked_shl(bit));
+    thread_status(pid, tid).is_some_and(|status| status.caught & bit.unwrap_or(0) != 0)
+}
+
 /// The name of a thread.
 pub(super) fn thread_name(pid: Pid, tid: Tid) -> Result<String> {
     let bytes = fs::read(format!("/proc/{pid}/task/{tid}/comm")).map_err(|_| TargetError::Gone)?;
