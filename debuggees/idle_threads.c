@@ -1,6 +1,7 @@
 // Many threads that sleep, or that are busy: attach, detach, stop and resume at
 // size.
-// Usage: idle_threads THREADS [busy [SECONDS]]
+// Usage: idle_threads THREADS [busy [SECONDS [leave]]]   (`leave`: the leader
+// ends once the others run)
 // Prints `ready` once all run, and when it ends: threads=N
 
 #include <pthread.h>
@@ -41,6 +42,8 @@ int main(int argc, char **argv) { // @mark main
         usleep(1000);
     puts("ready");
     fflush(stdout);
+    if (argc > 4 && !strcmp(argv[4], "leave"))
+        pthread_exit(NULL);
     sleep((unsigned)seconds);
     printf("threads=%d\n", threads); // @mark end
     return 0;

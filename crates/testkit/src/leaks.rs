@@ -79,11 +79,9 @@ impl Mapping {
 /// When the process is gone or may not be looked at.
 #[track_caller]
 pub fn mappings(pid: Pid) -> Vec<Mapping> {
-    let path = format!("/proc/{pid}/maps");
-    let text = fs::read_to_string(&path).unwrap_or_else(|why| panic!("{path}: {why}"));
-    text.lines()
-        .map(|line| Mapping::parse(line).unwrap_or_else(|| panic!("not a mapping: {line}")))
-        .collect()
+    let all = mappings_if_alive(pid);
+    assert!(!all.is_empty(), "{pid} is gone");
+    all
 }
 
 /// Whether a process could be looked at.
@@ -144,7 +142,7 @@ pub fn text_is_that_of_the_files(pid: Pid) -> Looked {
         let Some(live) = read_memory(pid, mapping.range) else {
             // The program ended, or unloaded it meanwhile.
             let here = mappings_if_alive(pid).contains(mapping);
-            assert!(!here || has_ended(pid), "{} is not readable", mapping.range);
+            assert!(!here, "{} is not readable", mapping.range);
             continue;
         };
         mapping.holds(&live, "in the process");
@@ -153,13 +151,29 @@ pub fn text_is_that_of_the_files(pid: Pid) -> Looked {
 }
 
 /// All mappings of a process; none when it is gone.
+#[track_caller]
 fn mappings_if_alive(pid: Pid) -> Vec<Mapping> {
-    let text = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
-    text.lines().filter_map(Mapping::parse).collect()
+    let text = read_of_any_thread(pid, "maps", |file| {
+        let mut text = String::new();
+        file.read_to_string(&mut text).ok()?;
+        Some(text).filter(|text| !text.is_empty())
+    });
+    text.unwrap_or_default()
+        .lines()
+        .map(|line| Mapping::parse(line).unwrap_or_else(|| panic!("not a mapping: {line}")))
+        .collect()
 }
 
-fn has_ended(pid: Pid) -> bool {
-    state(pid).is_none_or(|state| matches!(state, 'Z' | 'X')) || mappings_if_alive(pid).is_empty()
+/// Reads a file of a process by the first of its threads whose file says
+/// something: the leader may have ended before the others, and has no memory
+/// then.
+fn read_of_any_thread<T>(
+    pid: Pid,
+    name: &str,
+    mut read: impl FnMut(&mut File) -> Option<T>,
+) -> Option<T> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    threads.flatten().find_map(|thread| read(&mut File::open(thread.path().join(name)).ok()?))
 }
 
 /// A byte of memory that differs from the file: where, what the file says, what
@@ -167,11 +181,12 @@ fn has_ended(pid: Pid) -> bool {
 type Changed = (VirtAddr, u8, u8);
 
 fn read_memory(pid: Pid, range: AddrRange) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut file = File::open(format!("/proc/{pid}/mem")).ok()?;
-    file.seek(SeekFrom::Start(range.start.get())).ok()?;
-    file.take(range.len()).read_to_end(&mut bytes).ok()?;
-    (bytes.len() as u64 == range.len()).then_some(bytes)
+    read_of_any_thread(pid, "mem", |file| {
+        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(range.start.get())).ok()?;
+        file.take(range.len()).read_to_end(&mut bytes).ok()?;
+        (bytes.len() as u64 == range.len()).then_some(bytes)
+    })
 }
 
 /// The letter that proc(5) gives a process's state: `R`, `S`, `T` stopped, `t`
@@ -181,11 +196,14 @@ pub fn state(pid: Pid) -> Option<char> {
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
-/// The process that traces `pid`, if any.
+/// The process that traces a thread of `pid`, if any.
 pub fn tracer(pid: Pid) -> Option<Pid> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?;
-    line.trim().parse().ok().filter(|&raw| raw != 0).map(Pid::new)
+    read_of_any_thread(pid, "status", |file| {
+        let mut status = String::new();
+        file.read_to_string(&mut status).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?;
+        line.trim().parse().ok().filter(|&raw| raw != 0).map(Pid::new)
+    })
 }
 
 /// Live processes whose environment has `name=value`, zombies left out.

@@ -1,6 +1,8 @@
 //! The program as a user meets it: exit codes, the program's own output left
 //! alone, one clear line for bad input, and the demonstration.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 use std::process::{Command, Output};
 
 fn trapline(arguments: &[&str]) -> Output {
@@ -49,6 +51,15 @@ fn bad_input_gets_one_line_and_its_exit_code() {
     check(&["walk"], 2, "walk");
 }
 
+/// Passes, hits and stops of each breakpoint, from the JSON lines.
+fn tallies(said: &str) -> Vec<[u64; 3]> {
+    said.lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter(|line| line["event"] == "breakpoint")
+        .map(|line| [&line["passes"], &line["hits"], &line["stops"]].map(|n| n.as_u64().unwrap()))
+        .collect()
+}
+
 #[test]
 fn json_lines_end_with_the_breakpoints() {
     let program = trapline_testkit::Debuggee::build("demo_bank");
@@ -62,12 +73,27 @@ fn json_lines_end_with_the_breakpoints() {
     let count = |event: &str| lines.iter().filter(|line| line["event"] == event).count();
     assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
     assert_eq!([count("stopped"), count("log"), count("exited")], [1, 2, 1], "{said}");
-    let tallies: Vec<_> = lines
-        .iter()
-        .filter(|line| line["event"] == "breakpoint")
-        .map(|line| [&line["passes"], &line["hits"], &line["stops"]].map(|n| n.as_u64().unwrap()))
-        .collect();
-    assert_eq!(tallies, [[2000, 2000, 1], [2000, 2000, 0]], "{said}");
+    assert_eq!(tallies(said), [[2000, 2000, 1], [2000, 2000, 0]], "{said}");
+}
+
+/// Runs `forks`, which makes twenty children of ten passes each, and checks
+/// what the breakpoints saw.
+#[track_caller]
+fn check_forks(options: &[&str], expected: [[u64; 3]; 2]) {
+    let program = trapline_testkit::Debuggee::build("forks");
+    let path = program.path.to_str().unwrap();
+    let wishes = ["run", "--batch", "--auto-continue", "--json=-", "--stdout", "/dev/null"];
+    let in_child = program.mark("child").spec();
+    let specs = ["-b", "-hits '== 1000000' visit", "-b", &in_child, "--", path, "20", "10"];
+    let ran = trapline(&[&wishes[..], options, &specs[..]].concat());
+    assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
+    assert_eq!(tallies(text(&ran.stdout)), expected);
+}
+
+#[test]
+fn children_have_the_breakpoints_when_they_are_followed() {
+    check_forks(&["--follow-children"], [[220, 220, 0], [20, 20, 20]]);
+    check_forks(&[], [[20, 20, 0], [0, 0, 0]]);
 }
 
 #[test]

@@ -61,6 +61,7 @@ impl Target for Faulty {
         fn vector_state(&mut self, thread: &Stopped) -> Result<VectorState>;
         fn set_vector_state(&mut self, thread: &Stopped, state: &VectorState) -> Result<()>;
         fn set_debug_registers(&mut self, thread: &Stopped, to: &DebugRegisters) -> Result<()>;
+        fn starts_over_at(&mut self, thread: &Stopped, signal: Option<Signal>) -> Option<VirtAddr>;
         fn move_to_copy(&mut self, thread: &Stopped, registers: &Registers) -> Result<()>;
         fn take_debug_status(&mut self, thread: &Stopped) -> Result<DebugStatus>;
         fn defer_signal(&mut self, thread: &Stopped) -> Result<()>;

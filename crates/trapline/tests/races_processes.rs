@@ -8,10 +8,11 @@
 
 mod support;
 
-use support::{Driver, loops};
+use support::{Driver, eventually, hit, loops};
 use trapline::command::Setting;
-use trapline::{Command, Event, Signal};
-use trapline_testkit::Debuggee;
+use trapline::{Command, Event, ExitStatus, Signal};
+use trapline_testkit::run::MARKER;
+use trapline_testkit::{Debuggee, leaks};
 
 /// A count that no run reaches: hits are counted and nothing stops.
 const NEVER: &str = "-hits '== 1000000000'";
@@ -70,6 +71,45 @@ fn a_followed_vfork_child_runs_through_a_trap() {
     check_shared_memory("vfork_through_site", &[&rounds(), "exec"], true);
 }
 
+/// Lets go of a parent whose vfork child runs in its memory.
+#[track_caller]
+fn check_detach_in_vfork(follow: bool) {
+    let debuggee = Debuggee::build("vfork_through_site");
+    let mut looked = 0;
+    for turn in 0..loops(100) {
+        let mut driver = Driver::launching(&debuggee, &["10", "linger"]);
+        driver.set(Setting::FollowChildren(follow));
+        driver.break_at(&format!("-trap -log 'pass' {}", debuggee.mark("body").spec()));
+        driver.break_at(&format!("-hw {NEVER} visit"));
+        driver.run();
+        driver.go();
+        for _ in 0..=turn % 5 {
+            driver.wait_for(|event| matches!(event, Event::Log(_)).then_some(()));
+        }
+        if turn % 2 == 0 {
+            eventually("the child", || {
+                (leaks::carriers(MARKER, driver.marker()).len() == 2).then_some(())
+            });
+        }
+        looked += driver.detach();
+        eventually("its last line", || driver.output().contains("bad_exits=").then_some(()));
+        driver.output_is_as_undebugged();
+        eventually("its end", || leaks::carriers(MARKER, driver.marker()).is_empty().then_some(()));
+        driver.quit();
+    }
+    assert!(looked >= loops(100) as usize, "{looked} processes lived long enough");
+}
+
+#[test]
+fn detach_while_a_vfork_child_borrows_the_memory() {
+    check_detach_in_vfork(false);
+}
+
+#[test]
+fn detach_while_a_followed_vfork_child_borrows_the_memory() {
+    check_detach_in_vfork(true);
+}
+
 #[test]
 fn clone_with_shared_memory_and_odd_exit_signals() {
     let signals = [Signal(0), Signal(10), Signal(17), Signal(34), Signal(64)];
@@ -113,18 +153,41 @@ fn forks_that_are_followed_have_the_breakpoints() {
     driver.quit();
 }
 
+#[test]
+fn a_followed_child_stops_and_is_looked_at_by_itself() {
+    let debuggee = Debuggee::build("forks");
+    let mut driver = Driver::launching(&debuggee, &[&rounds(), "10"]);
+    driver.set(Setting::FollowChildren(true));
+    let child = driver.break_at(&debuggee.mark("child").spec());
+    let parent = driver.run();
+    let mut forks = 0;
+    let status = driver.go_to_end_through(|driver, stop| {
+        forks += 1;
+        assert_eq!(hit(stop), [child]);
+        assert_ne!(stop.pid, parent);
+        assert_eq!(driver.print("passes"), forks.to_string());
+        assert_eq!(driver.print("$_pid"), stop.pid.to_string());
+    });
+    assert_eq!(status, ExitStatus::Exited(0));
+    assert_eq!(forks, driver.said("children"));
+    assert_eq!(driver.tally(child).stops, forks);
+    driver.quit();
+}
+
 /// Eight threads fork children that fork again, all at the same time.
 #[track_caller]
 fn check_fork_storm(follow: bool, key: &str) {
     let debuggee = Debuggee::build("fork_storm");
-    let mut driver = Driver::launching(&debuggee, &["8", &(loops(100) / 4).max(1).to_string()]);
-    driver.set(Setting::FollowChildren(follow));
-    let trap = driver.break_at(&format!("{NEVER} visit"));
-    driver.run();
-    driver.go_to_end();
-    assert_eq!(driver.tally(trap).passes, driver.said(key));
-    driver.output_is_as_undebugged();
-    driver.quit();
+    for _ in 0..loops(100).div_ceil(10) {
+        let mut driver = Driver::launching(&debuggee, &["8", "10"]);
+        driver.set(Setting::FollowChildren(follow));
+        let trap = driver.break_at(&format!("{NEVER} visit"));
+        driver.run();
+        driver.go_to_end();
+        assert_eq!(driver.tally(trap).passes, driver.said(key));
+        driver.output_is_as_undebugged();
+        driver.quit();
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@
 mod support;
 
 use support::bystander::Bystander;
-use support::{Driver, eventually, loops, number_in, running, send};
+use support::{Driver, eventually, hit, loops, number_in, running, send};
 use trapline::command::{CodeRange, Reply, Setting};
 use trapline::{Command, Event, ExitStatus, Signal};
 use trapline_testkit::run::MARKER;
@@ -101,6 +101,72 @@ fn detach_while_a_thread_blocks_in_a_displaced_system_call() {
     let (status, output) = reader.finish();
     assert!(status.success(), "{status}: {output}");
     assert_eq!(number_in(&output, "reads"), u64::from(loops(100)));
+}
+
+/// A thread that blocks in a system call is stopped and goes on, again and
+/// again: the call that the kernel starts over is the same pass.
+#[track_caller]
+fn check_one_pass(place: &str, args: &[&str]) {
+    let debuggee = Debuggee::build("displaced_syscall");
+    let mut reader = Bystander::start(&debuggee, args);
+    reader.wait_for("ready");
+    reader.is_blocked();
+    let mut driver = Driver::attached(reader.pid());
+    let trap = driver.break_at(&format!("{NEVER} {place}"));
+    driver.go();
+    // The call that was under way starts over, and is the first pass.
+    for passes in 1..=4 {
+        let arrived = || driver.tally(trap).passes == passes;
+        eventually("the call", || arrived().then_some(()));
+        for _ in 0..loops(100).div_ceil(4) {
+            reader.is_blocked();
+            driver.ask(Command::Interrupt);
+            driver.next_stop();
+            driver.go();
+        }
+        assert_eq!(driver.tally(trap).passes, passes);
+        reader.feed();
+    }
+    driver.detach();
+    driver.quit();
+    let (status, output) = reader.finish();
+    assert!(status.success(), "{status}: {output}");
+    assert_eq!(number_in(&output, "reads"), 4);
+}
+
+#[test]
+fn a_system_call_that_starts_over_is_one_pass_of_a_debug_register() {
+    check_one_pass("-hw *&syscall_read", &["0"]);
+    check_one_pass("-hw *&syscall_read", &["0", "thread"]);
+}
+
+#[test]
+fn a_system_call_that_starts_over_is_one_pass_of_a_lifted_trap() {
+    check_one_pass("-trap *&syscall_read", &["0", "sandbox"]);
+    check_one_pass("-trap *&syscall_read", &["0", "thread", "sandbox"]);
+}
+
+#[test]
+fn a_system_call_that_starts_over_is_one_pass_of_a_displaced_one() {
+    check_one_pass("-trap *&syscall_read", &["0"]);
+}
+
+#[test]
+fn attach_after_the_leader_has_ended() {
+    let debuggee = Debuggee::build("idle_threads");
+    let program = running(&debuggee, &["4", "busy", "0", "leave"]);
+    eventually("the leader's end", || (leaks::state(program.pid()) == Some('Z')).then_some(()));
+    let mut driver = Driver::new();
+    for _ in 0..loops(100) {
+        driver.attach(program.pid());
+        assert_eq!(driver.threads().len(), 4);
+        let once = driver.break_at(&format!("-once {}", debuggee.mark("busy").spec()));
+        driver.break_at(&format!("-hw {NEVER} {}", debuggee.mark("busy").spec()));
+        assert_eq!(hit(&driver.go_to_stop()), [once]);
+        assert_eq!(driver.detach(), 1);
+        driver.ask(Command::Delete(trapline::command::Selection::All));
+    }
+    driver.quit();
 }
 
 #[test]
