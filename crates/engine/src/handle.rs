@@ -8,8 +8,8 @@ use std::thread;
 use trapline_core::target::{Target, TargetError, Waker};
 
 use crate::command::{Command, CommandError, Reply};
-use crate::event::Event;
 use crate::session::Session;
+use crate::stream::{Events, stream};
 
 /// A request on its way to the tracer thread.
 pub(crate) struct Envelope {
@@ -80,9 +80,9 @@ fn serve_to_the_end(session: &mut Session, requests: &mpsc::Receiver<Envelope>) 
 /// Why the target could not be made, or the thread not started.
 pub fn spawn(
     make_target: impl FnOnce() -> Result<Box<dyn Target>, TargetError> + Send + 'static,
-) -> Result<(SessionHandle, mpsc::Receiver<Event>), CommandError> {
+) -> Result<(SessionHandle, Events), CommandError> {
     let (request_sender, requests) = mpsc::channel();
-    let (event_sender, events) = mpsc::channel();
+    let (event_sender, events) = stream();
     let (ready_sender, ready) = mpsc::channel();
     let tracer = thread::Builder::new()
         .name("tracer".to_owned())

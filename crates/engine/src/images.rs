@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use trapline_core::ModuleId;
 use trapline_symbols::{Image, LoadError, LoadOptions, Progress, ProgressFn};
 
 use crate::event::Event;
+use crate::stream::EventSender;
 
 /// Which file, in which version: the path without links, so that a program
 /// started by a link is the file that is mapped; size and time of change tell
@@ -23,12 +24,12 @@ struct FileKey {
 pub(crate) struct Images {
     loaded: HashMap<FileKey, Arc<Image>>,
     last: u32,
-    events: mpsc::Sender<Event>,
+    events: EventSender,
 }
 
 impl Images {
     /// An empty cache that tells the front ends how far reading symbols is.
-    pub(crate) fn reporting_to(events: mpsc::Sender<Event>) -> Self {
+    pub(crate) fn reporting_to(events: EventSender) -> Self {
         Self { loaded: HashMap::new(), last: 0, events }
     }
 
@@ -36,8 +37,7 @@ impl Images {
         let events = self.events.clone();
         let what = path.display().to_string();
         Arc::new(move |progress: Progress| {
-            // With no front end left there is nobody to tell.
-            let _ = events.send(Event::Progress {
+            events.send(Event::Progress {
                 what: what.clone(),
                 done: progress.done as u64,
                 total: progress.total as u64,

@@ -19,8 +19,10 @@ mod process;
 mod session;
 mod signals;
 mod space;
+mod stream;
 mod tls;
 
 pub use command::{Command, CommandError, Reply};
 pub use event::Event;
 pub use handle::{SessionHandle, spawn};
+pub use stream::Events;

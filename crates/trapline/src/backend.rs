@@ -2,12 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::mpsc::Receiver;
 use std::{fs, io};
 
 use trapline_core::Pid;
 use trapline_core::target::Target;
-use trapline_engine::{Command, CommandError, Event, Reply, SessionHandle};
+use trapline_engine::{Command, CommandError, Events, Reply, SessionHandle};
 pub(crate) use trapline_target::linux::Requests;
 use trapline_target::linux::{self, LinuxTarget, terminal};
 
@@ -23,7 +22,7 @@ pub fn prepare_process() {
 ///
 /// # Errors
 /// When the thread that owns the debuggees cannot be started.
-pub fn local_session() -> Result<(SessionHandle, Receiver<Event>), CommandError> {
+pub fn local_session() -> Result<(SessionHandle, Events), CommandError> {
     trapline_engine::spawn(|| {
         let target: Box<dyn Target> = Box::new(LinuxTarget::new()?);
         Ok(target)

@@ -76,7 +76,9 @@ pub use trapline_core::stop::{ExitStatus, Signal, SignalInfo};
 pub use trapline_core::target::LaunchSpec;
 pub use trapline_core::x64::debug::Access;
 pub use trapline_core::{AddrRange, BreakpointId, LocationId, Pid, Tid, VirtAddr};
-pub use trapline_engine::{Command, CommandError, Event, Reply, SessionHandle, command, event};
+pub use trapline_engine::{
+    Command, CommandError, Event, Events, Reply, SessionHandle, command, event,
+};
 
 /// Breakpoints as text: what `break` and `watch` take.
 pub mod spec {

@@ -334,3 +334,20 @@ fn words_that_cannot_be_read_are_refused_with_the_reason() {
     assert_eq!(none, []);
     driver.quit();
 }
+
+#[test]
+fn a_front_end_that_does_not_read_slows_the_program_and_loses_nothing() {
+    const PASSES: u64 = 30_000;
+    let debuggee = Debuggee::build("tight_loop");
+    let mut driver = Driver::launching(&debuggee, &[&PASSES.to_string()]);
+    let id = driver.break_at("-log 'i={i}' body");
+    driver.run();
+    driver.go();
+    // Long enough for every pass, if nobody waited for us.
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    let behind = driver.tally(id).passes;
+    assert!((10_000..12_000).contains(&behind), "{behind}");
+    assert_eq!(driver.stop_or_end().unwrap_err(), trapline::ExitStatus::Exited(0));
+    assert_eq!(driver.logs.len() as u64, PASSES);
+    driver.quit();
+}

@@ -2,6 +2,8 @@
 //! program stops if and only if one of them says so. A false condition of one
 //! never hides another's stop.
 
+use std::time::{Duration, Instant};
+
 use trapline_core::breakpoint::{BreakpointSpec, Mechanism, Tally};
 use trapline_core::plan::Owner;
 use trapline_core::stop::SignalInfo;
@@ -10,9 +12,9 @@ use trapline_core::x64::Registers;
 use trapline_core::{LocationId, Pid, Tid, VirtAddr};
 use trapline_expr::{Program, condition, evaluate};
 
-use super::Session;
 use super::machine::ThreadMachine;
 use super::run::Verdict;
+use super::{Motion, Session};
 use crate::breakpoints::{Breakpoints, Location};
 use crate::event::{Event, LogRecord, StopReason};
 use crate::process::{Process, Thread};
@@ -198,6 +200,23 @@ impl Session {
             message,
             tick_millis,
         }));
+        self.let_readers_catch_up();
+    }
+
+    /// Has the program wait when the front end reads more slowly than it logs.
+    /// Not for ever: a front end that asks us something meanwhile reads
+    /// nothing.
+    fn let_readers_catch_up(&self) {
+        const PATIENCE: Duration = Duration::from_millis(20);
+        const PAUSE: Duration = Duration::from_micros(200);
+        if self.motion != Motion::Running {
+            // Somebody waits for the hold.
+            return;
+        }
+        let began = Instant::now();
+        while self.events.is_far_ahead() && began.elapsed() < PATIENCE {
+            std::thread::sleep(PAUSE);
+        }
     }
 
     pub(super) fn tick_millis(&self) -> u64 {

@@ -75,18 +75,14 @@ impl Session {
                 space.linker_trap = None;
             }
             space.internal.retain(|internal| !module.range.contains(internal.addr));
-            self.events
-                .send(Event::LibraryUnloaded { pid, path: module.path.clone() })
-                .unwrap_or_default();
+            self.events.send(Event::LibraryUnloaded { pid, path: module.path.clone() });
             let changed = self.breakpoints.unbind_range(id, module.range);
             for breakpoint in changed {
-                self.events
-                    .send(Event::BreakpointChanged {
-                        id: breakpoint,
-                        what: format!("{} was unloaded", module.path.display()),
-                        deleted: false,
-                    })
-                    .unwrap_or_default();
+                self.events.send(Event::BreakpointChanged {
+                    id: breakpoint,
+                    what: format!("{} was unloaded", module.path.display()),
+                    deleted: false,
+                });
             }
         }
     }

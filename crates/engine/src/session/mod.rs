@@ -42,11 +42,12 @@ use crate::images::{Images, SourceAges};
 use crate::process::{Process, Thread};
 use crate::signals::SignalTable;
 use crate::space::{Space, SpaceId};
+use crate::stream::EventSender;
 
 /// Everything the tracer thread owns.
 pub(crate) struct Session {
     target: Box<dyn Target>,
-    events: mpsc::Sender<Event>,
+    events: EventSender,
     processes: BTreeMap<Pid, Process>,
     spaces: BTreeMap<SpaceId, Space>,
     images: Images,
@@ -117,7 +118,7 @@ impl Settings {
 }
 
 impl Session {
-    pub(crate) fn new(target: Box<dyn Target>, events: mpsc::Sender<Event>) -> Self {
+    pub(crate) fn new(target: Box<dyn Target>, events: EventSender) -> Self {
         let images = Images::reporting_to(events.clone());
         Self {
             target,
@@ -221,7 +222,7 @@ impl Session {
 
     /// Tells the front ends; with none left there is nobody to tell.
     fn emit(&self, event: Event) {
-        let _ = self.events.send(event);
+        self.events.send(event);
     }
 
     fn warn(&self, message: impl Into<String>) {

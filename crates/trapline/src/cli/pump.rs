@@ -11,13 +11,17 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use trapline_core::stop::Signal;
-use trapline_engine::{Command, Event, SessionHandle};
+use trapline_engine::{Command, Event, Events, SessionHandle};
 
 use super::batch::Ending;
 use crate::backend::Requests;
 
 /// Loading that takes longer is shown.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Events that are taken from the session before the console has shown them:
+/// the session is to know how far behind we are.
+const IN_HAND: usize = 256;
 
 /// How long the console may take to end in order before we end without it.
 const GRACE: Duration = Duration::from_secs(2);
@@ -30,9 +34,9 @@ pub(crate) struct Pump {
 
 impl Pump {
     /// Carries events from the session to the receiver that it returns.
-    pub(crate) fn start(events: Receiver<Event>) -> (Self, Receiver<Event>) {
+    pub(crate) fn start(events: Events) -> (Self, Receiver<Event>) {
         let pump = Self::default();
-        let (sender, receiver) = mpsc::channel();
+        let (sender, receiver) = mpsc::sync_channel(IN_HAND);
         let mine = pump.clone();
         thread::spawn(move || {
             let mut progress = Progress::default();

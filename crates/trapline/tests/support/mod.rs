@@ -14,14 +14,13 @@ use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use trapline::breakpoint::{Mechanism, Tally};
 use trapline::command::{BreakpointInfo, Reply, Selection, Setting, ThreadInfo};
 use trapline::event::{LogRecord, StopReason, StopReport};
 use trapline::{
-    Access, BreakpointId, Command, Event, ExitStatus, LaunchSpec, Pid, SessionHandle, spec,
+    Access, BreakpointId, Command, Event, Events, ExitStatus, LaunchSpec, Pid, SessionHandle, spec,
 };
 use trapline_testkit::run::MARKER;
 use trapline_testkit::{Debuggee, leaks, run};
@@ -55,7 +54,7 @@ struct Found {
 /// One session and what it told.
 pub struct Driver {
     session: Option<SessionHandle>,
-    events: Receiver<Event>,
+    events: Events,
     folder: PathBuf,
     marker: String,
     launched: Option<(Debuggee, Vec<String>)>,
