@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use trapline_core::memory::{ReadMemory, Unreadable};
 use trapline_core::x64::Registers;
 use trapline_core::{AddrRange, VirtAddr};
-use trapline_patch::insn::InsnKind;
+use trapline_patch::insn::{InsnKind, decode};
 use trapline_patch::relocate::{Boundary, Slot};
 
 /// Bytes of one chunk; a multiple of the page size.
@@ -30,7 +30,7 @@ pub(crate) struct Arena {
     /// The slot of each instruction that ever had one.
     by_site: BTreeMap<VirtAddr, VirtAddr>,
     /// Whether a signal was ever delivered to a thread in a displaced system
-    /// call.
+    /// call or repeated string instruction.
     interrupted_calls: bool,
 }
 
@@ -59,6 +59,11 @@ impl InSlot<'_> {
     /// Whether the displaced instruction has not run yet.
     pub(crate) fn is_before(&self) -> bool {
         self.boundary.original == self.slot.at
+    }
+
+    /// Whether the slot holds a string instruction that may run many times.
+    pub(crate) fn is_repeated(&self) -> bool {
+        decode(&self.slot.bytes, self.slot.to).is_some_and(|copy| copy.is_repeated())
     }
 
     /// Whether the thread stands right after a displaced system call. If a

@@ -153,6 +153,23 @@ fn a_program_in_a_sandbox_is_stepped_past_its_sites() {
     }
 }
 
+/// Stepping in place leaves no trace of itself in the program's flags.
+#[test]
+fn what_is_stepped_in_a_sandbox_sees_no_trap_flag() {
+    let debuggee = Debuggee::build("sandboxed_flags");
+    let mut driver = Driver::started(&debuggee, &["20"]);
+    let ready = driver.break_at("-once -hw ready");
+    assert_eq!(hit(&driver.go_to_stop()), [ready]);
+    let sites =
+        ["flags_pushed", "call_made"].map(|at| driver.break_at(&format!("-trap {NEVER} {at}")));
+    driver.go_to_end();
+    for site in sites {
+        assert_eq!(driver.tally(site).passes, 20);
+    }
+    assert_eq!(driver.output(), "times=20 pushed=0 left=0\n");
+    driver.quit();
+}
+
 #[test]
 fn a_filter_that_kills_is_told_as_the_signal_it_sends() {
     let debuggee = Debuggee::build("seccomp_kill");

@@ -87,3 +87,18 @@ fn detach_in_a_storm_of_signals() {
     }
     assert!(looked > 0, "it always ended too early to be looked at");
 }
+
+#[test]
+fn a_handler_finds_the_place_of_the_program_and_a_long_fill_does_not_wait() {
+    let debuggee = Debuggee::build("interrupted_places");
+    let mut driver = Driver::launching(&debuggee, &["200", "512"]);
+    pass_all(&driver);
+    let turn = driver.break_at(&format!("-trap {NEVER} {}", debuggee.mark("turn").spec()));
+    let fill = driver.break_at(&format!("-trap {NEVER} filled"));
+    driver.run();
+    driver.go_to_end();
+    assert!(driver.tally(turn).passes > 0);
+    assert_eq!(driver.tally(fill).passes, 1);
+    assert_eq!(driver.output(), "elsewhere=0 filled=1\n");
+    driver.quit();
+}

@@ -135,30 +135,38 @@ impl Session {
     /// `true` when it has to wait.
     ///
     /// A handler sees the interrupted pc. An instruction that raised the
-    /// signal itself is reported at its own place. Any other signal waits
-    /// until the displaced instruction is done, so that returning from the
-    /// handler does not run into the trap a second time. A displaced system
-    /// call that the signal interrupted stays where it is: the kernel restarts
-    /// it there.
+    /// signal itself is reported at its own place, and one that is done at the
+    /// place after it. Any other signal waits until the displaced instruction
+    /// is done, so that returning from the handler does not run into the trap a
+    /// second time. What may take long does not let it wait: a displaced system
+    /// call that the signal interrupted, and a repeated string instruction,
+    /// stay where they are and go on there.
     pub(super) fn wait_outside_slot(&mut self, pid: Pid, tid: Tid, info: SignalInfo) -> bool {
         let Some(raw) = self.raw_registers(pid, tid) else { return false };
         let Some(space) = self.space_of(pid) else { return false };
         let Some(at) = space.arena.locate(VirtAddr::new(raw.rip)) else { return false };
+        let stays = at.is_after_system_call() || (at.is_before() && at.is_repeated());
         let before = at.is_before();
         if is_synchronous(&info) {
-            if let Some(registers) = self.program_registers(pid, tid) {
-                self.put_registers(pid, tid, &registers);
+            self.leave_slot(pid, tid);
+            return false;
+        }
+        if stays {
+            if let Some(space) = self.space_of_mut(pid) {
+                space.arena.note_interrupted_call();
             }
             return false;
         }
-        if !before && let Some(space) = self.space_of_mut(pid) {
-            space.arena.note_interrupted_call();
+        if before {
+            return self.defer_signal(pid, tid);
         }
-        before && self.defer_signal(pid, tid)
+        self.leave_slot(pid, tid);
+        false
     }
 
     /// Has the target bring the signal again once the thread has left its slot.
     fn defer_signal(&mut self, pid: Pid, tid: Tid) -> bool {
+        self.expect_residue(pid, tid);
         let Some(process) = self.processes.get_mut(&pid) else { return false };
         let Some(thread) = process.threads.get_mut(&tid) else { return false };
         let Some(stopped) = thread.stopped() else { return false };

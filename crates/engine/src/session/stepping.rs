@@ -66,6 +66,18 @@ impl Session {
         }
     }
 
+    /// Notes what stepping the instruction at which a thread stands, on our own
+    /// account, would leave in the program's state.
+    pub(super) fn expect_residue(&mut self, pid: Pid, tid: Tid) {
+        let Some(registers) = self.program_registers(pid, tid) else { return };
+        let Some(instruction) = self.instruction_at(pid, VirtAddr::new(registers.rip)) else {
+            return;
+        };
+        if let Some(thread) = self.thread_mut(pid, tid) {
+            thread.trap_flag_residue = residue(instruction.kind(), &registers);
+        }
+    }
+
     fn instruction_at(&self, pid: Pid, pc: VirtAddr) -> Option<Insn> {
         let mut bytes = [0; MAX_INSTRUCTION];
         let read = self.memory(pid)?.read_some(pc, &mut bytes);
@@ -175,8 +187,9 @@ impl Session {
         }
     }
 
-    /// The displaced instruction is done: the thread goes on in the program.
-    fn leave_slot(&mut self, pid: Pid, tid: Tid) {
+    /// Moves a thread that is in a slot to the place in the program that it
+    /// stands for.
+    pub(super) fn leave_slot(&mut self, pid: Pid, tid: Tid) {
         let raw = self.raw_registers(pid, tid);
         let registers = self.program_registers(pid, tid);
         if let (Some(raw), Some(registers)) = (raw, registers)
@@ -266,6 +279,7 @@ impl Session {
             return;
         }
         self.pass_debug_registers(pid, tid);
+        self.expect_residue(pid, tid);
         self.resume_raw(pid, tid, Resume::STEP);
         let came_back = self.wait_patiently(pid, tid);
         let there = self.raw_registers(pid, tid).is_some_and(|now| now.rip == at.get());
