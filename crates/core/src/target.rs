@@ -178,6 +178,9 @@ pub struct ProcessInfo {
     pub directory: Option<PathBuf>,
     /// The auxiliary vector as (type, value) pairs. getauxval(3).
     pub auxv: Vec<(u64, u64)>,
+    /// Where its heap begins, though it may have none yet; `None` when that is
+    /// not known. brk(2).
+    pub heap_start: Option<VirtAddr>,
 }
 
 /// Why a target did not do it, by what the caller can do next.

@@ -247,6 +247,28 @@ fn a_separate_debug_file_is_found_by_its_link() {
 }
 
 #[test]
+fn a_functions_arguments_are_its_own_whatever_hides_their_names() {
+    for flag in ["-O0", "-O2"] {
+        let debuggee = Build::new("hidden_arguments").flag(flag).build();
+        let mut driver = Driver::launching(&debuggee, &[]);
+        let block = debuggee.mark("block").spec();
+        let call = driver.break_at("hidden_by_a_call if value == 1");
+        driver.break_at(&format!("-once {block}"));
+        driver.run();
+        let mut told = Vec::new();
+        driver.go_to_end_through(|driver, _| {
+            let request = Command::Backtrace { limit: 1 };
+            let Reply::Backtrace { frames, .. } = driver.ask(request) else { panic!() };
+            told.push((frames[0].arguments[0].1.clone(), driver.print("value")));
+        });
+        let expected = [("1", "1"), ("3", "50")].map(|(a, b)| (a.into(), b.into()));
+        assert_eq!(told, expected, "{flag}");
+        assert_eq!(driver.tally(call).hits, 1);
+        driver.quit();
+    }
+}
+
+#[test]
 fn several_files_of_one_name_are_told_apart_by_their_path() {
     let folder = scratch("same-names");
     let side = |name: &str, calls: u32| {

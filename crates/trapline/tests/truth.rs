@@ -321,6 +321,23 @@ fn a_place_without_code_that_was_asked_for_before_the_run_is_told_about() {
 }
 
 #[test]
+fn the_heap_grows_as_if_we_had_no_memory_there() {
+    for linkage in Linkage::RUNNABLE {
+        let debuggee = Build::new("grows_heap").linkage(linkage).build();
+        let mut driver = Driver::launching(&debuggee, &["200"]);
+        // Slots are wanted before the program has any heap.
+        for place in ["-hits '== 1000' main", "-hits '== 1000' grow"] {
+            driver.break_at(place);
+        }
+        driver.run();
+        driver.go_to_end_through(|_, _| {});
+        assert_eq!(driver.said("grown"), 200, "{linkage:?}");
+        driver.output_is_as_undebugged();
+        driver.quit();
+    }
+}
+
+#[test]
 fn sites_of_every_kind_leave_nothing_behind() {
     for linkage in Linkage::RUNNABLE {
         let debuggee = Build::new("self_reading").linkage(linkage).build();

@@ -287,11 +287,8 @@ impl Session {
         if let Some(hazard) = self.target.allocation_hazard(asked) {
             return Err(self.give_up_arena(id, hazard));
         }
-        let mut taken: Vec<Taken> = map.iter().map(taken).collect();
-        let ours = space.arena.chunks().map(|range| Taken { range, growth: Growth::Fixed });
-        taken.extend(ours);
-        taken.sort_unstable_by_key(|taken| taken.range);
-        taken.dedup_by_key(|taken| taken.range);
+        let heap_start = self.target.process_info(pid).ok().and_then(|info| info.heap_start);
+        let taken = all_taken(map, heap_start, space.arena.chunks());
         let around = AddrRange::sized(VirtAddr::new(addr.get() & !(PAGE - 1)), PAGE);
         let gap = near::find_gap(&taken, around, CHUNK)
             .ok_or_else(|| format!("no free memory within reach of {addr}"))?;
@@ -572,6 +569,22 @@ fn executable(map: &[Region], addr: VirtAddr) -> Result<(), String> {
         )),
         Some(_) => Ok(()),
     }
+}
+
+/// What is taken of a space, or will be: a heap that has not begun too.
+fn all_taken(
+    map: &[Region],
+    heap_start: Option<VirtAddr>,
+    ours: impl Iterator<Item = AddrRange>,
+) -> Vec<Taken> {
+    let mut all: Vec<Taken> = map.iter().map(taken).collect();
+    all.extend(ours.map(|range| Taken { range, growth: Growth::Fixed }));
+    if let Some(start) = heap_start.filter(|_| all.iter().all(|it| it.growth != Growth::Up)) {
+        all.push(Taken { range: AddrRange::sized(start, 0), growth: Growth::Up });
+    }
+    all.sort_unstable_by_key(|taken| taken.range);
+    all.dedup_by_key(|taken| taken.range);
+    all
 }
 
 /// A mapping, with what it will want around it. A stack may grow to the

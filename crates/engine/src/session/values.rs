@@ -10,6 +10,7 @@ use trapline_core::x64::{Reg, RegView};
 use trapline_core::{AddrRange, Pid, VirtAddr};
 use trapline_expr::format::{FormatOptions, Letter, format_value};
 use trapline_expr::{Binding, EvalError, Path, Program, Purpose, Scope, Value, ValuePlace};
+use trapline_symbols::{Variable, VariableKind};
 
 use super::frames::{RawFrame, function_and_offset, function_start};
 use super::machine::ThreadMachine;
@@ -49,8 +50,19 @@ pub(crate) struct CodeScope<'a> {
     /// only.
     pc: Option<VirtAddr>,
     values: &'a ValueHistory,
+    /// Which of the function's variables are seen.
+    locals: Locals,
     /// Whether a name was found that lives and dies with its frame.
     used_frame: Cell<bool>,
+}
+
+/// Which variables of a function a scope sees.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Locals {
+    /// All, the innermost of a name first.
+    All,
+    /// The function's own arguments, whatever hides their names.
+    Arguments,
 }
 
 impl<'a> CodeScope<'a> {
@@ -65,7 +77,7 @@ impl<'a> CodeScope<'a> {
         pc: Option<VirtAddr>,
         values: &'a ValueHistory,
     ) -> Self {
-        Self { modules, pc, values, used_frame: Cell::new(false) }
+        Self { modules, pc, values, locals: Locals::All, used_frame: Cell::new(false) }
     }
 
     fn here(&self) -> Option<(&'a Module, VirtAddr)> {
@@ -85,8 +97,11 @@ impl<'a> CodeScope<'a> {
         let (Some(name), Some((module, pc))) = (path.as_simple(), self.here()) else {
             return Ok(None);
         };
-        let variables = module.image.variables_named_at(module.to_image(pc), name);
-        let Some(variable) = variables.into_iter().next() else { return Ok(None) };
+        let mut variables = module.image.variables_named_at(module.to_image(pc), name).into_iter();
+        let own = |it: &Variable| it.kind == VariableKind::Argument && it.inline_depth == 0;
+        let Some(variable) = variables.find(|it| self.locals == Locals::All || own(it)) else {
+            return Ok(None);
+        };
         if !is_static(&variable.place) {
             self.used_frame.set(true);
         }
@@ -528,10 +543,12 @@ impl Session {
     }
 
     fn argument_text(&mut self, selected: Selected, frame: &RawFrame, name: &str) -> String {
-        let compiled = self.compile_in(selected.pid, frame.lookup(), name, Purpose::Value);
-        let program = match compiled {
-            Ok((program, _)) => program,
-            Err(error) => return format!("<{}>", error.message),
+        let Some(space) = self.space_of(selected.pid) else { return String::new() };
+        let mut scope = CodeScope::at(&space.modules, frame.lookup(), &self.values);
+        scope.locals = Locals::Arguments;
+        let program = match trapline_expr::compile(name, &scope, Purpose::Value) {
+            Ok(program) => program,
+            Err(error) => return format!("<{}>", expression_error(name, &error).message),
         };
         match self.evaluate_in(selected, frame, &program) {
             Ok(value) if is_aggregate(self, selected.pid, &value.ty) => "...".to_owned(),

@@ -20,6 +20,10 @@ impl Image {
     /// source order within each; scopes of inlined calls are included, up to
     /// the function that the code was compiled into.
     ///
+    /// Where a breakpoint on the function itself stops, nothing within it has
+    /// been entered: the variables of an inlined call that begins just there
+    /// come last.
+    ///
     /// For a frame that made a call, `pc` is within the call instruction
     /// ([`PcKind::lookup`](crate::PcKind::lookup)).
     pub fn variables_at(&self, pc: ImageAddr) -> Vec<Variable> {
@@ -53,9 +57,11 @@ impl Image {
         let base =
             location::frame_base(self.units(), function.at, &function.entry, pc.get(), scene);
         scene.frame_base = base.as_ref();
-        let mut walk = Walk { pc: pc.get(), scene, wanted, scopes: Vec::new() };
-        walk.scope(&function, 0, 0);
-        walk.scopes.into_iter().rev().flatten().collect()
+        let (scopes, not_entered) = (Vec::new(), Vec::new());
+        let at_start = self.function_at(pc).is_some_and(|it| it.prologue_end == pc);
+        let mut walk = Walk { pc: pc.get(), at_start, scene, wanted, scopes, not_entered };
+        walk.scope(&function, At::default());
+        walk.scopes.into_iter().rev().chain(walk.not_entered).flatten().collect()
     }
 
     /// The type that the function around `pc` returns, `void` included; `None`
@@ -85,34 +91,51 @@ type Wanted<'a> = &'a dyn Fn(VariableKind, &str) -> bool;
 
 struct Walk<'a> {
     pc: u64,
+    /// Whether `pc` is where a breakpoint on the function stops.
+    at_start: bool,
     scene: Scene<'a>,
     wanted: Wanted<'a>,
     /// The variables of each scope, outermost first.
     scopes: Vec<Vec<Variable>>,
+    /// Those of inlined calls that are not entered yet, outermost first.
+    not_entered: Vec<Vec<Variable>>,
+}
+
+/// How deep a scope lies.
+#[derive(Clone, Copy, Default)]
+struct At {
+    depth: u32,
+    inlined: u32,
+    /// Whether it is, or is within, an inlined call not entered yet.
+    not_entered: bool,
 }
 
 impl Walk<'_> {
-    fn scope(&mut self, die: &Die<'_>, depth: u32, inline_depth: u32) {
+    fn scope(&mut self, die: &Die<'_>, at: At) {
         let ranges = dies::ranges(die.unit, &die.entry);
         let range = |(start, end)| (ImageAddr::new(start), ImageAddr::new(end));
         let scope: Vec<_> = ranges.into_iter().map(range).collect();
         let children = die.children();
         let variables = children.iter().filter_map(|child| self.variable(child));
         let variables = variables.map(|variable| Variable {
-            scope_depth: depth,
-            inline_depth,
+            scope_depth: at.depth,
+            inline_depth: at.inlined,
             scope: scope.clone(),
             ..variable
         });
         let variables = variables.collect();
-        self.scopes.push(variables);
-        if depth >= MAX_DEPTH {
+        let scopes = if at.not_entered { &mut self.not_entered } else { &mut self.scopes };
+        scopes.push(variables);
+        if at.depth >= MAX_DEPTH {
             return;
         }
         let pc = self.pc;
         for child in children.iter().filter(|child| is_inside(child, pc)) {
-            let inlined = u32::from(child.tag() == dw::DW_TAG_inlined_subroutine);
-            self.scope(child, depth + 1, inline_depth + inlined);
+            let call = child.tag() == dw::DW_TAG_inlined_subroutine;
+            let depth = at.depth + 1;
+            let inlined = at.inlined + u32::from(call);
+            let not_entered = at.not_entered || self.at_start && call && begins_at(child, pc);
+            self.scope(child, At { depth, inlined, not_entered });
         }
     }
 
@@ -142,6 +165,11 @@ impl Walk<'_> {
             artificial: die.inherited(|die| die.flag(dw::DW_AT_artificial).then_some(())).is_some(),
         })
     }
+}
+
+/// Whether `pc` is where an inlined call is entered.
+fn begins_at(die: &Die<'_>, pc: u64) -> bool {
+    dies::entry_pc(die.unit, &die.entry, &dies::ranges(die.unit, &die.entry)) == Some(pc)
 }
 
 /// Whether a block's code holds `pc`.

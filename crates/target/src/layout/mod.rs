@@ -8,4 +8,5 @@ pub mod maps;
 pub mod registers;
 pub mod restart;
 pub mod siginfo;
+pub mod stat;
 pub mod status;

@@ -14,8 +14,8 @@ use trapline_core::{Pid, Tid};
 use super::LinuxTarget;
 use super::sys;
 use super::threads::State;
-use crate::layout::auxv;
 use crate::layout::status::{self, Status};
+use crate::layout::{auxv, stat};
 
 /// How long killed programs may take to end when the target goes away. One
 /// that sleeps in the kernel beyond that is left to its own.
@@ -48,6 +48,7 @@ impl LinuxTarget {
             args: if arguments.is_empty() { Vec::new() } else { split().collect() },
             directory: fs::read_link(directory.join("cwd")).ok(),
             auxv: auxv::parse(&self.read_process_file(pid, "auxv")?),
+            heap_start: stat::heap_start(&self.read_process_file(pid, "stat")?),
         })
     }
 
