@@ -8,6 +8,7 @@ mod bench;
 mod corpus;
 mod fuzz;
 mod packages;
+mod scenarios;
 mod steps;
 mod test;
 mod tidy;
@@ -21,6 +22,7 @@ cargo xtask COMMAND
   tidy                        the house rules that no compiler knows
   corpus [--only NAME] [--list]
                               build the real programs that are measured on
+  scenarios                   debug git and redis at work; builds them first
   fuzz NAME SECONDS           run one fuzz target
   bench [--only NAME] [--runs N] [--json FILE] [--list]
                               measure, beside the peers
@@ -47,6 +49,7 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["test", "--quick"] => test::run(test::Extent::Quick),
         ["tidy"] => tidy::run(),
         ["corpus", rest @ ..] => corpus::run(rest),
+        ["scenarios"] => scenarios::run(),
         ["fuzz", name, seconds] => fuzz::run(name, seconds),
         ["bench", rest @ ..] => bench::run(rest),
         [] | ["help" | "--help" | "-h"] => {

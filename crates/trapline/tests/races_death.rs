@@ -27,6 +27,22 @@ fn wait_for_logs(driver: &mut Driver) {
     }
 }
 
+#[test]
+fn an_interruption_before_the_program_runs_ends_a_batch_run_too() {
+    let (debuggee, program) = busy();
+    let before = leaks::mappings(program.pid());
+    let pid = program.pid().to_string();
+    for round in 0..loops(20) {
+        let mut command = Process::new(env!("CARGO_BIN_EXE_trapline"));
+        command.args(["attach", "--batch", "--auto-continue", "-b", LOG, &pid]);
+        let debugger = Background::spawn(&mut command);
+        std::thread::sleep(std::time::Duration::from_millis(u64::from(round) * 3));
+        send("-INT", debugger.pid());
+        debugger.finish(PATIENCE);
+        is_untouched(program.pid(), &debuggee, &before);
+    }
+}
+
 /// Attaches and ends the session while threads run into the trap.
 #[track_caller]
 fn check_session_of_an_attached_program(end: impl Fn(Driver)) {

@@ -1,184 +1,22 @@
 //! Programs that nobody here wrote, debugged by the command line as their users
 //! would: what each prints stays as it is with nobody watching, and what each
 //! breakpoint counts is what gdb counts at the same place.
-//!
-//! Addresses, hash seeds and the environment are the same in every run, so that
-//! an interpreter does the same work each time.
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
-use std::collections::BTreeMap;
+mod support;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::path::Path;
 
-use serde_json::Value;
-use trapline_testkit::{Debuggee, Finished, corpus, run};
-
-/// gdb stops at each pass of a conditional breakpoint and is slow at it.
-const PATIENCE: Duration = Duration::from_secs(240);
-
-/// A program, how it is run, and where.
-struct Subject {
-    path: PathBuf,
-    args: Vec<String>,
-    stdin: PathBuf,
-}
-
-/// A place, as `break` or `watch` takes it.
-struct Point {
-    flag: &'static str,
-    /// Flags that gdb does not have.
-    ours: &'static str,
-    place: String,
-}
-
-fn code(place: impl Into<String>) -> Point {
-    Point { flag: "-b", ours: "", place: place.into() }
-}
-
-fn log(template: &'static str, place: impl Into<String>) -> Point {
-    Point { flag: "-b", ours: template, place: place.into() }
-}
-
-fn watch(place: impl Into<String>) -> Point {
-    Point { flag: "-w", ours: "", place: place.into() }
-}
-
-/// What one run under Trapline told.
-struct Told {
-    finished: Finished,
-    lines: Vec<Value>,
-}
-
-impl Told {
-    fn number(line: &Value, key: &str) -> u64 {
-        line[key].as_u64().unwrap_or_else(|| panic!("no {key} in {line}"))
-    }
-
-    fn events(&self, event: &str) -> Vec<&Value> {
-        self.lines.iter().filter(|line| line["event"] == event).collect()
-    }
-
-    /// The closing line of a breakpoint, by its place on the command line.
-    fn closing(&self, index: usize) -> &Value {
-        let all = self.events("breakpoint");
-        all.into_iter().find(|line| line["id"] == index + 1).expect("each breakpoint has its line")
-    }
-
-    fn hits(&self, index: usize) -> u64 {
-        Self::number(self.closing(index), "hits")
-    }
-
-    fn passes(&self, index: usize) -> u64 {
-        Self::number(self.closing(index), "passes")
-    }
-
-    fn messages(&self) -> Vec<&str> {
-        self.events("log").iter().map(|line| line["message"].as_str().unwrap()).collect()
-    }
-}
-
-fn scratch(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("real_programs");
-    fs::create_dir_all(&folder).unwrap();
-    folder.join(name)
-}
-
-/// Nothing of ours, and what makes an interpreter do the same twice.
-fn settled(command: &mut Command) -> &mut Command {
-    command.env_clear().envs([("PATH", "/usr/bin:/bin"), ("PYTHONHASHSEED", "0"), ("LC_ALL", "C")])
-}
-
-impl Subject {
-    fn alone(&self) -> Finished {
-        let mut command = Command::new("sh");
-        command.args(["-c", "exec \"$@\" < \"$0\""]).arg(&self.stdin).arg(&self.path);
-        run(settled(&mut command).args(&self.args), PATIENCE)
-    }
-
-    /// Goes through every stop to the end.
-    fn debugged(&self, name: &str, points: &[Point]) -> Told {
-        let json = scratch(&format!("{name}.json"));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_trapline"));
-        command.args(["run", "--batch", "--auto-continue"]);
-        command.arg(format!("--json={}", json.display())).arg("--stdin").arg(&self.stdin);
-        for point in points {
-            command.arg(point.flag).arg(format!("{} {}", point.ours, point.place));
-        }
-        let finished =
-            run(settled(&mut command).arg("--").arg(&self.path).args(&self.args), PATIENCE);
-        let text = fs::read_to_string(json).unwrap();
-        let lines = text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
-        Told { finished, lines }
-    }
-
-    /// How often gdb finds each place hit, by its number.
-    fn counted_by_gdb(&self, points: &[Point]) -> BTreeMap<usize, u64> {
-        let mut command = Command::new("gdb");
-        command.args(["-nx", "--batch"]);
-        let mut say = |line: String| {
-            command.arg("-ex").arg(line);
-        };
-        for line in ["pagination off", "width 0", "startup-with-shell on", "confirm off"] {
-            say(format!("set {line}"));
-        }
-        say("unset environment LINES".to_owned());
-        say("unset environment COLUMNS".to_owned());
-        for (point, number) in points.iter().zip(1..) {
-            let verb = if point.flag == "-w" { "watch" } else { "break" };
-            say(format!("{verb} {}", point.place));
-            say(format!("ignore {number} 1000000000"));
-        }
-        say(format!("run < {} > /dev/null", self.stdin.display()));
-        say("info breakpoints".to_owned());
-        // gdb's `run` with a redirection drops arguments given elsewhere.
-        assert!(self.args.is_empty(), "write the program's input to its standard input");
-        command.arg(&self.path);
-        let told = run(settled(&mut command), PATIENCE).expect_success();
-        hit_counts(&told.stdout)
-    }
-}
-
-/// Reads `info breakpoints`: a row by number, and below it its count.
-fn hit_counts(text: &str) -> BTreeMap<usize, u64> {
-    let mut counts = BTreeMap::new();
-    let mut current = None;
-    for line in text.lines() {
-        let first = line.split_whitespace().next().unwrap_or_default();
-        if let (Ok(number), true) = (first.parse::<usize>(), line.contains("keep")) {
-            counts.insert(number, 0);
-            current = Some(number);
-        }
-        let already = line.trim().strip_prefix("breakpoint already hit ");
-        if let (Some(rest), Some(number)) = (already, current) {
-            let count = rest.split_whitespace().next().and_then(|word| word.parse().ok());
-            counts.insert(number, count.expect("gdb counts in numbers"));
-        }
-    }
-    counts
-}
-
-/// Runs a program with and without us and compares all there is to compare.
-#[track_caller]
-fn check(name: &str, subject: &Subject, points: &[Point]) -> Told {
-    let alone = subject.alone().expect_success();
-    let told = subject.debugged(name, points);
-    assert_eq!(told.finished.stdout, alone.stdout, "{}", told.finished.stderr);
-    assert_eq!(told.finished.status.code(), alone.status.code());
-    assert!(told.events("error").is_empty(), "{:?}", told.events("error"));
-    let expected = subject.counted_by_gdb(points);
-    let ours = (0..points.len()).map(|index| (index + 1, told.hits(index))).collect();
-    assert_eq!(expected, ours, "gdb's hits and ours");
-    told
-}
+use support::beside::{Point, Subject, check, code, log, scratch, watch};
+use trapline_testkit::{Debuggee, corpus};
 
 #[test]
 fn python_counts_as_gdb_does() {
     let script = scratch("sum.py");
     fs::write(&script, "print(sum(len(str(i)) for i in range(700, 900)))\n").unwrap();
     let path = fs::canonicalize("/usr/bin/python3.11-dbg").unwrap();
-    let subject = Subject { path, args: vec![], stdin: script };
+    let subject = Subject { stdin: script, ..Subject::of(path) };
     let told = check(
         "python",
         &subject,
@@ -212,7 +50,7 @@ fn sqlite_counts_as_gdb_does_and_as_its_own_rows() {
     fs::write(&script, statements.join("\n") + "\n").unwrap();
     let path = corpus::program("sqlite3");
     let row = line_of(&path.with_file_name("sqlite3.c"), "case OP_ResultRow: {");
-    let subject = Subject { path, args: vec![], stdin: script };
+    let subject = Subject { stdin: script, ..Subject::of(path) };
     let told = check(
         "sqlite",
         &subject,
@@ -248,11 +86,7 @@ fn line_of(file: &Path, text: &str) -> usize {
 fn a_rust_program_with_threads_counts_as_it_says_itself() {
     let program = Debuggee::build("rust_threads");
     let record = program.mark("record").spec();
-    let subject = Subject {
-        path: program.path.clone(),
-        args: vec!["4".to_owned(), "250".to_owned()],
-        stdin: "/dev/null".into(),
-    };
+    let subject = Subject::of(&program.path).with(&["4", "250"]);
     let alone = subject.alone().expect_success();
     let told = subject.debugged(
         "rust",
@@ -280,11 +114,7 @@ fn a_rust_program_with_threads_counts_as_it_says_itself() {
 
 #[test]
 fn trapline_can_debug_trapline() {
-    let subject = Subject {
-        path: env!("CARGO_BIN_EXE_trapline").into(),
-        args: vec!["completions".to_owned(), "bash".to_owned()],
-        stdin: "/dev/null".into(),
-    };
+    let subject = Subject::of(env!("CARGO_BIN_EXE_trapline")).with(&["completions", "bash"]);
     let alone = subject.alone().expect_success();
     let told = subject.debugged("ourselves", &[code("trapline::main"), code("cli::main")]);
     assert_eq!(told.finished.stdout, alone.stdout, "{}", told.finished.stderr);

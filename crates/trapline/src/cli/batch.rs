@@ -6,10 +6,11 @@
 //! every stop is to be gone through, or when it never ran. Then a launched
 //! program is killed and an attached one let go.
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use trapline_core::Pid;
 use trapline_core::breakpoint::BreakpointSpec;
+use trapline_core::stop::Signal;
 use trapline_core::x64::debug::Access;
 use trapline_engine::command::Setting;
 use trapline_engine::event::StopReason;
@@ -23,19 +24,38 @@ use super::script::{Script, Step};
 use super::table::Needs;
 use super::{exit_code, json, spec};
 
-/// The number of the signal that asked us to end; 0 while none did.
+/// What signals asked of us.
 #[derive(Default, Debug)]
-pub(crate) struct Ending(AtomicI32);
+pub(crate) struct Ending {
+    /// The number of the one that asked us to end; 0 while none did.
+    signal: AtomicI32,
+    /// Whether Ctrl-C was ever pressed.
+    interrupted: AtomicBool,
+}
 
 impl Ending {
     /// Asks for the end.
     pub(crate) fn ask(&self, signal: i32) {
-        self.0.store(signal, Ordering::Release);
+        self.signal.store(signal, Ordering::Release);
     }
 
     /// The signal that asked.
     pub(crate) fn asked(&self) -> Option<i32> {
-        Some(self.0.load(Ordering::Acquire)).filter(|&signal| signal != 0)
+        Some(self.signal.load(Ordering::Acquire)).filter(|&signal| signal != 0)
+    }
+
+    /// Ctrl-C was pressed, which ends a batch run: there is no prompt to come
+    /// back to.
+    pub(crate) fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::Release);
+    }
+
+    /// Whether a batch run is to end.
+    fn ends_batch(&self) -> bool {
+        if self.interrupted.load(Ordering::Acquire) && self.asked().is_none() {
+            self.ask(Signal::INT.0);
+        }
+        self.asked().is_some()
     }
 }
 
@@ -206,8 +226,12 @@ fn to_the_end<S: Session>(
     if console.known.running {
         console.wait()?;
     }
-    while go && !console.known.pids.is_empty() && ending.asked().is_none() {
+    while go && !console.known.pids.is_empty() && !ending.ends_batch() {
         console.resume(Command::Continue)?;
+        if ending.ends_batch() {
+            // It came just before, when there was nothing to interrupt.
+            console.session.request(Command::Interrupt)?;
+        }
         console.wait()?;
         go = plan.auto_continue && !was_interrupted(console, ending);
     }
@@ -217,11 +241,10 @@ fn to_the_end<S: Session>(
 fn was_interrupted<S: Session>(console: &Console<S>, ending: &Ending) -> bool {
     let by_user = |reason: &StopReason| *reason == StopReason::Interrupted;
     let stop = console.known.stop.as_ref();
-    let interrupted = stop.is_some_and(|stop| stop.reasons.iter().any(by_user));
-    if interrupted && ending.asked().is_none() {
-        ending.ask(trapline_core::stop::Signal::INT.0);
+    if stop.is_some_and(|stop| stop.reasons.iter().any(by_user)) {
+        ending.interrupt();
     }
-    interrupted || console.known.over
+    ending.ends_batch() || console.known.over
 }
 
 /// Tells what became of the breakpoints and ends the session.

@@ -110,7 +110,9 @@ pub(crate) fn obey_signals(
 ) {
     thread::spawn(move || {
         for signal in requests.wait() {
-            if signal != Signal::INT {
+            if signal == Signal::INT {
+                ending.interrupt();
+            } else {
                 ending.ask(signal.0);
                 pump.ring();
                 end_soon(session.clone(), signal);

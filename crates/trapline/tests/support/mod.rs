@@ -25,6 +25,7 @@ use trapline::{
 use trapline_testkit::run::MARKER;
 use trapline_testkit::{Debuggee, leaks, run};
 
+pub mod beside;
 pub mod bystander;
 
 use bystander::Bystander;
