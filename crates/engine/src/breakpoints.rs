@@ -113,6 +113,20 @@ pub(crate) struct Watch {
     pub(crate) paired: Vec<PairedWrite>,
 }
 
+impl Watch {
+    /// The same watch in another memory, with no slots there yet.
+    fn copy(&self) -> Self {
+        Self {
+            range: self.range,
+            access: self.access,
+            ty: self.ty.clone(),
+            last: self.last.clone(),
+            scope: self.scope,
+            paired: Vec::new(),
+        }
+    }
+}
+
 /// The frame that a watched local lives in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct WatchScope {
@@ -311,7 +325,7 @@ impl Breakpoints {
             let copies: Vec<Location> = breakpoint
                 .locations
                 .iter()
-                .filter(|location| location.space == Some(from) && location.watch.is_none())
+                .filter(|location| location.space == Some(from) && location.outlives_frames())
                 .map(|location| location.copy_for(to))
                 .collect();
             for mut copy in copies {
@@ -347,6 +361,22 @@ impl Breakpoint {
     /// Whether it is about data rather than code.
     pub(crate) fn is_watch(&self) -> bool {
         matches!(self.spec.subject, Subject::Data { .. })
+    }
+
+    /// A location for the memory `space` of what is watched at `anchor`: the
+    /// one of a memory that is gone, else one beside the others. `None` when
+    /// there is one already.
+    pub(crate) fn watch_to_rebind(&mut self, anchor: Anchor, space: SpaceId) -> Option<Location> {
+        let same = || self.locations.iter().filter(|location| location.anchor == anchor);
+        if same().any(|location| location.space == Some(space)) {
+            return None;
+        }
+        if let Some(homeless) = same().find(|location| location.space.is_none()) {
+            return Some(Location { enabled: homeless.enabled, ..homeless.copy_for(space) });
+        }
+        let mut location = same().next()?.copy_for(space);
+        location.id = self.next_location();
+        Some(location)
     }
 
     /// Whether it has been looked up in an image at least so far.
@@ -395,9 +425,15 @@ impl Location {
             line: self.line,
             enabled: self.enabled,
             say: self.say.copy(),
-            watch: None,
+            watch: self.watch.as_ref().map(Watch::copy),
             service: self.service.clone(),
         }
+    }
+
+    /// Whether it means something in another process: a watch on a local ends
+    /// with a frame of its own thread.
+    pub(crate) fn outlives_frames(&self) -> bool {
+        self.watch.as_ref().is_none_or(|watch| watch.scope.is_none())
     }
 
     fn want(&self, spec: &BreakpointSpec) -> Want {

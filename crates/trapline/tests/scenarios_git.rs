@@ -129,12 +129,9 @@ fn git_commit_leaves_what_it_leaves_undebugged() {
         told.is_as(&alone);
         told
     };
-    let written = [
-        code("write_loose_object if len > 500"),
-        log("-log '{len} {*oid}'", "write_loose_object"),
-        watch("the_repo.index->cache_changed"),
-    ];
-    let told = run(&["add", "--all"], &written[..2]);
+    let written =
+        [code("write_loose_object if len > 500"), log("-log '{len} {*oid}'", "write_loose_object")];
+    let told = run(&["add", "--all"], &written);
     assert_eq!(told.passes(1), u64::from(FILES));
     assert!(told.hits(0) > 0 && told.hits(0) < told.passes(0), "{}", told.hits(0));
     let words = ["commit", "-m", "one more"];
@@ -156,6 +153,7 @@ fn git_repack_finds_its_differences_in_threads_and_children() {
         code(line_of("builtin/pack-objects.c", "written_list[nr_written++] = &e->idx;")),
         log("-log '$PID {*f}' -hits '% 10'", "write_one"),
         code("cmd_repack"),
+        watch("nr_written"),
     ];
     let mut git = followed.with(&words);
     git.flags = vec!["--follow-children"];
@@ -163,6 +161,7 @@ fn git_repack_finds_its_differences_in_threads_and_children() {
     told.is_as(&alone);
     let counts: Vec<u64> = (0..3).map(|index| told.hits(index)).collect();
     assert_eq!((counts, told.hits(4)), (vec![4, OBJECTS, OBJECTS], 1));
+    assert_eq!(told.hits(5), OBJECTS, "each object written is counted");
     let told = left_alone.with(&words).debugged("git-repack-alone", &points);
     told.is_as(&alone);
     assert_eq!((told.passes(0), told.passes(1), told.hits(4)), (0, 0, 1));

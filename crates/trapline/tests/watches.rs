@@ -332,3 +332,17 @@ fn a_watch_stops_where_gdbs_does() {
     check("watched_shapes", &["bytes"], "bytes[7]", 1);
     check("watched_shapes", &["frames", "3"], "writes", 6);
 }
+
+#[test]
+fn followed_children_are_watched_before_and_after_they_execute() {
+    let debuggee = Debuggee::build("executes_itself");
+    let mut driver = Driver::launching(&debuggee, &["3"]);
+    driver.set(Setting::FollowChildren(true));
+    driver.run();
+    let id = driver.watch("steps[5000]", Access::Write);
+    driver.go_to_end_through(|_, _| {});
+    // In the parent, in its child, and in what the child becomes.
+    assert_eq!(driver.tally(id).hits, 3 * 3);
+    driver.output_is_as_undebugged();
+    driver.quit();
+}

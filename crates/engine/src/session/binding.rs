@@ -53,6 +53,11 @@ impl Among {
             Self::These(ids) => ids.contains(&module),
         }
     }
+
+    /// Whether something tied to such a place is in them.
+    pub(super) fn covers(&self, anchor: Anchor) -> bool {
+        matches!(anchor, Anchor::Image(module, _) if self.has(module))
+    }
 }
 
 /// Where to look, and how far to go while nothing is found.
@@ -147,7 +152,7 @@ impl Session {
         for id in self.breakpoints.ids() {
             let Some(breakpoint) = self.breakpoints.get(id) else { continue };
             if breakpoint.is_watch() {
-                self.rebind_watch(id, pid);
+                self.rebind_watch(id, pid, among);
                 continue;
             }
             let spec = breakpoint.spec.clone();

@@ -41,6 +41,9 @@ impl Session {
         if followed {
             self.announce_child(parent, child);
             self.breakpoints.copy_locations(parent_space, space);
+            if let Some(space) = self.spaces.get_mut(&space) {
+                space.stale = true;
+            }
         }
         if vfork && shares_memory {
             if let Some(thread) = self.thread_mut(parent, tid) {

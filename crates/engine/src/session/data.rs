@@ -7,6 +7,8 @@
 //! writes on its behalf (a `read` into the watched bytes) they do not see, and
 //! such a change is told as coming from outside when it is found.
 
+use std::collections::BTreeSet;
+
 use trapline_core::breakpoint::{BreakpointSpec, DataTrigger, Mechanism, Subject};
 use trapline_core::memory::ReadMemory;
 use trapline_core::plan::Owner;
@@ -15,7 +17,7 @@ use trapline_core::x64::{MAX_INSTRUCTION, Registers};
 use trapline_core::{AddrRange, BreakpointId, LocationId, Pid, Tid, VirtAddr};
 use trapline_patch::insn::{self, MemoryAccess};
 
-use super::binding::compile_say;
+use super::binding::{Among, compile_say};
 use super::frames::{frame_registers, function_start, walk};
 use super::hits::{Answer, consider};
 use super::truth::SpaceMemory;
@@ -24,7 +26,7 @@ use super::{Selected, Session};
 use crate::breakpoints::{Anchor, Location, Watch, WatchScope};
 use crate::command::CommandError;
 use crate::event::{Event, StopReason};
-use crate::space::Purpose;
+use crate::space::{Purpose, SpaceId};
 
 /// Longest value shown as old and new.
 const MAX_WATCHED: u64 = 1 << 16;
@@ -134,28 +136,51 @@ impl Session {
     }
 
     /// Finds what a watch is about in a process that came after the one it was
-    /// set in, or once the library that holds it is loaded: the same place of
-    /// the same image. Other addresses mean nothing there.
-    pub(super) fn rebind_watch(&mut self, id: BreakpointId, pid: Pid) {
-        let Some(process) = self.processes.get(&pid) else { return };
-        let Some(space) = self.spaces.get_mut(&process.space) else { return };
-        let memory = SpaceMemory { target: &*self.target, pid, overlay: &space.overlay };
-        let Some(breakpoint) = self.breakpoints.get_mut(id) else { return };
-        for location in breakpoint.locations.iter_mut().filter(|l| l.space.is_none()) {
-            let (Anchor::Image(module, place), Some(watch)) =
-                (location.anchor, &mut location.watch)
-            else {
-                continue;
-            };
-            let Some(module) = space.modules.by_id(module) else { continue };
-            let range = AddrRange::sized(module.bias.to_virt(place), watch.range.len());
-            if memory.read_exact(range.start, &mut watch.last).is_ok() {
-                watch.range = range;
-                location.addr = range.start;
-                location.space = Some(process.space);
-                space.stale = true;
+    /// set in or became another program, or once the library that holds it is
+    /// loaded: the same place of the same image. Other addresses mean nothing
+    /// there.
+    pub(super) fn rebind_watch(&mut self, id: BreakpointId, pid: Pid, among: &Among) {
+        let Some(here) = self.processes.get(&pid).map(|process| process.space) else { return };
+        let Some(breakpoint) = self.breakpoints.get(id) else { return };
+        let anchors: BTreeSet<Anchor> = breakpoint
+            .locations
+            .iter()
+            .filter(|location| location.outlives_frames())
+            .filter(|location| location.space.is_none() || among.covers(location.anchor))
+            .map(|location| location.anchor)
+            .collect();
+        for anchor in anchors {
+            if let Err(error) = self.rebind_watch_at(id, anchor, pid, here) {
+                self.warn(format!("watch {id}: {error}"));
             }
         }
+    }
+
+    /// Takes the location of a process that is gone, else makes one.
+    fn rebind_watch_at(
+        &mut self,
+        id: BreakpointId,
+        anchor: Anchor,
+        pid: Pid,
+        here: SpaceId,
+    ) -> Result<(), CommandError> {
+        let Some(space) = self.spaces.get_mut(&here) else { return Ok(()) };
+        let Some(breakpoint) = self.breakpoints.get_mut(id) else { return Ok(()) };
+        let Anchor::Image(module, place) = anchor else { return Ok(()) };
+        let Some(module) = space.modules.by_id(module) else { return Ok(()) };
+        let Some(mut location) = breakpoint.watch_to_rebind(anchor, here) else { return Ok(()) };
+        let scope = CodeScope::at_pc_of(&space.modules, None, &self.values);
+        location.say = compile_say(&breakpoint.spec, &scope, self.settings)?;
+        let Some(watch) = &mut location.watch else { return Ok(()) };
+        watch.range = AddrRange::sized(module.bias.to_virt(place), watch.range.len());
+        location.addr = watch.range.start;
+        let memory = SpaceMemory { target: &*self.target, pid, overlay: &space.overlay };
+        if memory.read_exact(watch.range.start, &mut watch.last).is_ok() {
+            breakpoint.locations.retain(|it| it.id != location.id);
+            breakpoint.locations.push(location);
+            space.stale = true;
+        }
+        Ok(())
     }
 
     /// Data slots matched. One report per watch that has something to say.

@@ -100,7 +100,10 @@ impl Session {
         };
         let bias = bias_of(&image, file)?;
         let id = image.module();
-        self.add_module(pid, image, bias, file.range, file.name.clone());
+        // What starts as zero lies behind the mappings of the file.
+        let end = bias.to_virt(image.image_range().1).max(file.range.end);
+        let range = AddrRange::between(file.range.start, end);
+        self.add_module(pid, image, bias, range, file.name.clone());
         self.emit(Event::LibraryLoaded { pid, path: file.name.clone(), address: file.range.start });
         Some(id)
     }
