@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use support::beside::{Subject, code, log, watch};
-use support::{PATIENCE, loops, no_new_code};
+use support::{PATIENCE, is_untouched, loops};
 use trapline_testkit::{Background, corpus, leaks};
 
 const CLIENTS: u64 = 6;
@@ -172,9 +172,7 @@ fn redis_goes_on_untouched_however_often_it_is_attached_to_and_let_go() {
         let clients = scope.spawn(|| load(&server, u64::MAX, &enough));
         for round in 0..loops(24) {
             attach_for_a_moment(pid, round);
-            assert_eq!(leaks::tracer(pid), None, "round {round}");
-            leaks::text_is_pristine(pid, &server.path);
-            no_new_code(pid, &before);
+            is_untouched(pid, &before);
             assert_eq!(server.client().ask(&["PING"]), "+PONG", "round {round}");
         }
         enough.store(true, Ordering::Relaxed);

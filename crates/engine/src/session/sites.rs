@@ -287,7 +287,8 @@ impl Session {
         if let Some(hazard) = self.target.allocation_hazard(asked) {
             return Err(self.give_up_arena(id, hazard));
         }
-        let heap_start = self.target.process_info(pid).ok().and_then(|info| info.heap_start);
+        let heap_start =
+            self.target.process_info(asked.pid()).ok().and_then(|info| info.heap_start);
         let taken = all_taken(map, heap_start, space.arena.chunks());
         let around = AddrRange::sized(VirtAddr::new(addr.get() & !(PAGE - 1)), PAGE);
         let gap = near::find_gap(&taken, around, CHUNK)
