@@ -27,6 +27,20 @@ fn a_batch_run_exits_as_the_program_does_and_leaves_its_output_alone() {
     check("echo \"$0\" err >&2", 0, "");
 }
 
+/// What a program may ask about how it was started. Signals 32 and 33 belong to
+/// the C library, which takes them in whoever has threads.
+const SURROUNDINGS: &str = "cat /proc/self/timerslack_ns /proc/self/oom_score_adj; nice; umask; \
+    ulimit -a; grep -E '^(SigBlk|SigCgt|Cap|NoNew|Seccomp)' /proc/self/status; \
+    sed -n 's/^SigIgn.*\\(.......\\)$/ignored \\1/p' /proc/self/status; \
+    cut -d' ' -f18,19,40,41 /proc/self/stat; ls /proc/self/fd; pwd; env | cksum";
+
+#[test]
+fn a_launched_program_finds_what_it_would_have_found() {
+    let alone = Command::new("/bin/sh").args(["-c", SURROUNDINGS]).output().unwrap();
+    let debugged = trapline(&["run", "--batch", "--", "/bin/sh", "-c", SURROUNDINGS]);
+    assert_eq!(text(&debugged.stdout), text(&alone.stdout));
+}
+
 #[test]
 fn bad_input_gets_one_line_and_its_exit_code() {
     let check = |arguments: &[&str], code: i32, expected: &str| {

@@ -4,7 +4,7 @@
 //! No policy and no state: what to call when is the other modules' matter.
 #![expect(clippy::disallowed_methods, reason = "this is the file where they belong")]
 
-use std::ffi::{CStr, CString, c_int, c_long, c_void};
+use std::ffi::{CStr, CString, c_int, c_long, c_ulong, c_void};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::{fmt, io, mem, ptr};
@@ -387,17 +387,29 @@ pub(super) struct Scheduling {
     pub(super) policy: c_int,
     pub(super) priority: c_int,
     pub(super) nice: c_int,
+    /// How late, in nanoseconds, timers may be to save wake-ups. The kernel
+    /// makes it 0 with a real-time policy and lets children have that. prctl(2),
+    /// `PR_SET_TIMERSLACK`.
+    pub(super) timer_slack: Option<c_ulong>,
 }
 
 impl Scheduling {
     /// First in, first out, at the lowest real-time priority; children start
     /// with ordinary scheduling.
-    pub(super) const REAL_TIME: Self =
-        Self { policy: libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, priority: 1, nice: 0 };
+    pub(super) const REAL_TIME: Self = Self {
+        policy: libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK,
+        priority: 1,
+        nice: 0,
+        timer_slack: None,
+    };
 
     /// Ordinary scheduling, ahead of everything ordinary.
-    pub(super) const AHEAD: Self =
-        Self { policy: libc::SCHED_OTHER | libc::SCHED_RESET_ON_FORK, priority: 0, nice: -20 };
+    pub(super) const AHEAD: Self = Self {
+        policy: libc::SCHED_OTHER | libc::SCHED_RESET_ON_FORK,
+        priority: 0,
+        nice: -20,
+        timer_slack: None,
+    };
 
     /// The calling thread's.
     pub(super) fn current() -> Self {
@@ -408,7 +420,10 @@ impl Scheduling {
         unsafe { libc::sched_getparam(0, &raw mut param) };
         // SAFETY: takes plain numbers.
         let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
-        Self { policy: policy.max(0), priority: param.sched_priority, nice }
+        // SAFETY: takes plain numbers.
+        let timer_slack = unsafe { libc::prctl(libc::PR_GET_TIMERSLACK, 0, 0, 0, 0) };
+        let timer_slack = c_ulong::try_from(timer_slack).ok();
+        Self { policy: policy.max(0), priority: param.sched_priority, nice, timer_slack }
     }
 
     /// Makes it the calling thread's; whether the system allowed it.
@@ -416,6 +431,10 @@ impl Scheduling {
         let param = libc::sched_param { sched_priority: self.priority };
         // SAFETY: `param` is valid; 0 is the calling thread.
         let done = unsafe { libc::sched_setscheduler(0, self.policy, &raw const param) } == 0;
+        if let Some(nanos) = self.timer_slack {
+            // SAFETY: takes plain numbers.
+            unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, nanos, 0, 0, 0) };
+        }
         done && set_own_nice(self.nice)
     }
 }
