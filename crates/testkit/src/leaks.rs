@@ -221,6 +221,13 @@ pub fn carriers(name: &str, value: &str) -> Vec<Pid> {
         .collect()
 }
 
+/// The children of a process's leader that are there at this moment. proc(5),
+/// `/proc/PID/task/TID/children`.
+pub fn children(pid: Pid) -> Vec<Pid> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|number| number.parse().ok()).map(Pid::new).collect()
+}
+
 /// Fails when a process that carries the marker of a finished run still lives.
 ///
 /// # Panics
