@@ -2,7 +2,7 @@
 //! of it. Finding places is left to `session::binding`, deciding at a pass to
 //! `session::hits`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -40,6 +40,8 @@ pub(crate) struct Breakpoint {
     pub(crate) searched: Vec<(ModuleId, Effort)>,
     /// Whether the user has been told that its condition fails.
     pub(crate) error_told: bool,
+    /// Whether the user has been told that it does not follow into children.
+    pub(crate) left_behind_told: bool,
 }
 
 /// One place of a breakpoint.
@@ -149,6 +151,7 @@ impl Breakpoints {
             notes: Vec::new(),
             searched: Vec::new(),
             error_told: false,
+            left_behind_told: false,
         };
         self.table.insert(id, breakpoint);
         id
@@ -307,32 +310,43 @@ impl Breakpoints {
             for location in &mut breakpoint.locations {
                 if location.space == Some(space) {
                     location.space = None;
+                    // Refused again, it is told again.
+                    location.service = location.service.clone().or_else(|_| idle());
                 }
             }
-            let mut seen = std::collections::BTreeSet::new();
+            let bound = breakpoint.locations.iter().filter(|location| location.space.is_some());
+            let mut seen: BTreeSet<Anchor> = bound.map(|location| location.anchor).collect();
             breakpoint
                 .locations
                 .retain(|location| location.space.is_some() || seen.insert(location.anchor));
         }
     }
 
-    /// Gives a followed child's memory the same locations as its parent's.
-    pub(crate) fn copy_locations(&mut self, from: SpaceId, to: SpaceId) {
-        if from == to {
-            return;
-        }
+    /// Gives a followed child's memory the same locations as its parent's, but
+    /// for watches on frames: those are the answer, where it is news.
+    pub(crate) fn copy_locations(
+        &mut self,
+        from: SpaceId,
+        to: SpaceId,
+    ) -> Vec<(BreakpointId, String)> {
+        let mut left = Vec::new();
         for breakpoint in self.table.values_mut() {
-            let copies: Vec<Location> = breakpoint
-                .locations
-                .iter()
-                .filter(|location| location.space == Some(from) && location.outlives_frames())
-                .map(|location| location.copy_for(to))
-                .collect();
+            let here = |location: &&Location| location.space == Some(from);
+            let (free, framed): (Vec<&Location>, Vec<&Location>) =
+                breakpoint.locations.iter().filter(here).partition(|it| it.outlives_frames());
+            if let (Subject::Data { expression, .. }, false, false) =
+                (&breakpoint.spec.subject, framed.is_empty(), breakpoint.left_behind_told)
+            {
+                left.push((breakpoint.id, expression.clone()));
+            }
+            let copies: Vec<Location> = free.into_iter().map(|it| it.copy_for(to)).collect();
+            breakpoint.left_behind_told |= !framed.is_empty();
             for mut copy in copies {
                 copy.id = breakpoint.next_location();
                 breakpoint.locations.push(copy);
             }
         }
+        left
     }
 
     /// Whether a report is still about something that exists.
@@ -353,6 +367,7 @@ impl Breakpoints {
             tally: breakpoint.tally,
             locations: breakpoint.locations.iter().map(|l| l.info(&breakpoint.spec)).collect(),
             notes: breakpoint.notes.clone(),
+            was_bound: breakpoint.last_index > 0,
         })
     }
 }
@@ -406,10 +421,38 @@ impl Breakpoint {
         dropped
     }
 
+    /// The place that an address meant when it was first known, for processes
+    /// that come later: registers and pointers mean something else by then.
+    pub(crate) fn place_kept(&self) -> Option<Anchor> {
+        self.locations.first().map(|location| location.anchor)
+    }
+
+    /// Whether it is on an address that is known, be it of a library that the
+    /// next process has yet to load.
+    pub(crate) fn keeps_its_place(&self) -> bool {
+        let at_address = matches!(
+            &self.spec.subject,
+            Subject::Code { location, .. } if location.trim_start().starts_with('*')
+        );
+        at_address && !self.locations.is_empty()
+    }
+
+    /// Puts a location where its number belongs: they are looked up by it.
+    pub(crate) fn put_location(&mut self, location: Location) {
+        self.locations.retain(|it| it.id != location.id);
+        let at = self.locations.partition_point(|it| it.id < location.id);
+        self.locations.insert(at, location);
+    }
+
     pub(crate) fn next_location(&mut self) -> LocationId {
         self.last_index += 1;
         LocationId { breakpoint: self.id, index: self.last_index }
     }
+}
+
+/// What serves a location while no process has it.
+pub(crate) fn idle() -> Result<(Mechanism, String), String> {
+    Err("the program is not running".to_owned())
 }
 
 impl Location {

@@ -376,6 +376,8 @@ pub struct BreakpointInfo {
     /// Why it has no location, or another thing worth knowing (moved to the
     /// nearest line, source newer than the program); one sentence each.
     pub notes: Vec<String>,
+    /// Whether it ever had a location.
+    pub was_bound: bool,
 }
 
 /// One location of a breakpoint.

@@ -15,6 +15,8 @@ pub(crate) enum PlaceText {
     Address(String),
     /// `FILE:LINE`, or a bare line of the file at hand.
     Line { file: Option<String>, line: u32 },
+    /// `+LINES` or `-LINES` from the line where the program stands.
+    Relative(i64),
     /// `FUNCTION`, `FILE:FUNCTION`, `FUNCTION+BYTES`, `FUNCTION:+LINES`,
     /// `-qualified FUNCTION`.
     Function { name: String, file: Option<String>, qualified: bool, offset: Offset },
@@ -68,30 +70,34 @@ impl PlaceText {
                 other => other,
             });
         }
-        if let Some(line) = digits(text) {
-            return line_number(None, line);
+        if is_number(text) {
+            return line_number(None, text);
+        }
+        if text.strip_prefix(['+', '-']).is_some_and(is_number) {
+            return Ok(Self::Relative(text.parse().map_err(|_| format!("`{text}` is too far"))?));
         }
         let (file, rest) = match split_file(text) {
             Some((file, rest)) => (Some(file.to_owned()), rest),
             None => (None, text),
         };
-        if let (Some(_), Some(line)) = (&file, digits(rest.trim())) {
-            return line_number(file, line);
+        if file.is_some() && is_number(rest.trim()) {
+            return line_number(file, rest.trim());
         }
         function(file, rest.trim())
     }
 }
 
 /// A number without a sign: with one it would be a distance.
-fn digits(text: &str) -> Option<u32> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn line_number(file: Option<String>, line: u32) -> Result<PlaceText, String> {
-    if line == 0 {
-        return Err("lines are counted from 1".to_owned());
+fn line_number(file: Option<String>, line: &str) -> Result<PlaceText, String> {
+    match line.parse() {
+        Ok(0) => Err("lines are counted from 1".to_owned()),
+        Ok(line) => Ok(PlaceText::Line { file, line }),
+        Err(_) => Err(format!("`{line}` is not a line number: files are not that long")),
     }
-    Ok(PlaceText::Line { file, line })
 }
 
 fn function(file: Option<String>, text: &str) -> Result<PlaceText, String> {
@@ -107,7 +113,7 @@ fn function(file: Option<String>, text: &str) -> Result<PlaceText, String> {
         }
     };
     let name = name.trim();
-    if name.is_empty() {
+    if name.is_empty() || name == "+" {
         return Err(format!("`{text}` names no function"));
     }
     Ok(PlaceText::Function { name: name.to_owned(), file, qualified: false, offset })
@@ -167,7 +173,7 @@ pub(crate) fn look_up(
         return Lookup::default();
     }
     match place {
-        PlaceText::Address(_) => Lookup::default(),
+        PlaceText::Address(_) | PlaceText::Relative(_) => Lookup::default(),
         PlaceText::Line { file, line } => match file.as_deref().or(default_file) {
             Some(file) => look_up_line(image, file, *line),
             None => Lookup {
@@ -250,7 +256,7 @@ fn look_up_function(
 
 fn is_unlikely(image: &Image, place: &PlaceText, default_file: Option<&str>) -> bool {
     match place {
-        PlaceText::Address(_) => true,
+        PlaceText::Address(_) | PlaceText::Relative(_) => true,
         PlaceText::Line { file, .. } => {
             file.as_deref().or(default_file).is_none_or(|file| image.lacks_file(file))
         }
@@ -266,7 +272,7 @@ pub(crate) fn candidates(
     default_file: Option<&str>,
 ) -> Vec<String> {
     match place {
-        PlaceText::Address(_) => Vec::new(),
+        PlaceText::Address(_) | PlaceText::Relative(_) => Vec::new(),
         PlaceText::Function { name, .. } => image.nearest_functions(name, 3),
         PlaceText::Line { file, line } => {
             let Some(file) = file.as_deref().or(default_file) else { return Vec::new() };
@@ -370,11 +376,15 @@ mod tests {
         check("42", line(None, 42));
         check("*0x1234", PlaceText::Address("0x1234".to_owned()));
         check("* main + 4", PlaceText::Address("main + 4".to_owned()));
+        check("+3", PlaceText::Relative(3));
+        check("-12", PlaceText::Relative(-12));
     }
 
     #[test]
     fn wrong_places_say_what_is_wrong() {
-        for wrong in ["", "  ", "a.c:0", "main+x", "+4", "main:+x"] {
+        for wrong in
+            ["", "  ", "a.c:0", "main+x", "+x", "+", "main:+x", "99999999999", "a.c:99999999999"]
+        {
             assert!(PlaceText::parse(wrong).is_err(), "{wrong}");
         }
     }

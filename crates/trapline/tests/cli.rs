@@ -132,3 +132,72 @@ fn completions_are_made_for_every_shell() {
         assert!(ran.status.success() && text(&ran.stdout).contains("auto-continue"), "{shell}");
     }
 }
+
+#[test]
+fn a_breakpoint_that_never_bound_is_told_at_the_end() {
+    let script = ["/bin/sh", "-c", "exit 7"];
+    let check = |flags: &[&str], expected: &str| {
+        let ran = trapline(&[&["run", "--batch"][..], flags, &["--"], &script].concat());
+        assert_eq!(ran.status.code(), Some(7), "{flags:?}");
+        let said = text(&ran.stderr);
+        assert!(said.contains(expected), "{flags:?}: {said}");
+        said.lines().filter(|line| line.contains("never bound")).count()
+    };
+    let nosuch = "breakpoint 1 (nosuch) never bound: Function \"nosuch\" not defined";
+    assert_eq!(check(&["-b", "nosuch"], nosuch), 1);
+    assert_eq!(check(&["--json=-", "-b", "nosuch"], nosuch), 1);
+    let event = "{\"event\":\"error\",\"message\":\"breakpoint 1 (nosuch) never bound";
+    assert_eq!(check(&["--json", "-b", "nosuch"], event), 1);
+    let number = "breakpoint 2 (nofile.c:3) never bound: ";
+    assert_eq!(check(&["-b", "write", "-b", "nofile.c:3"], number), 1);
+    assert_eq!(check(&["-b", "*$rip"], "registers mean something in a frame only"), 1);
+    assert_eq!(check(&["-b", "-hits '== 1000000' write"], ""), 0);
+}
+
+/// What a debugger prints of each command at a stop in a function, and what
+/// `list` shows after it. gdb names files as the compiler was told them.
+fn shown_at_fill(debugger: &mut Command, flag: &str, commands: &[&str], file: &str) -> Vec<String> {
+    for line in ["break fill", "run"] {
+        debugger.args([flag, line]);
+    }
+    for command in commands {
+        // Makes `list` start from where the program stands.
+        for line in ["frame 0", &format!("echo == {command}\\n"), command, "echo --\\n", "list"] {
+            debugger.args([flag, line]);
+        }
+    }
+    let program = &trapline_testkit::Debuggee::build("restarted").path;
+    let ran = debugger.arg(program).output().expect("the debugger is installed");
+    let said = format!("{}{}", text(&ran.stdout), text(&ran.stderr));
+    let plain = |line: &str| line.trim_start_matches("=>").trim_start().replace(file, "FILE");
+    // gdb also says `ADDRESS is in FUNCTION` before it lists around an address.
+    let is_source = |line: &String| {
+        let number = line.starts_with(|c: char| c.is_ascii_digit()) && !line.starts_with("0x");
+        number || ["==", "--", "Line "].iter().any(|start| line.starts_with(start))
+    };
+    let lines = said.lines().map(plain).skip_while(|line| !line.starts_with("=="));
+    lines.filter(is_source).collect()
+}
+
+#[test]
+fn source_is_listed_as_gdb_lists_it() {
+    let file = trapline_testkit::Debuggee::build("restarted").mark("fill").file;
+    let file = file.to_str().unwrap();
+    let listed =
+        ["list 9", "list main", "list 3,6", "list ,12", "list ,3", "list 9,", "list work,"];
+    let places =
+        ["list restarted.c:3", "list fill,work", "list *$pc", "list +", "list -", "list +2"];
+    let more = ["list -3", "list fill,+2", "list 1,+2", "list restarted.c:30,33", "list 40"];
+    let lines = ["info line", "info line +1", "info line fill", "info line *$pc"];
+    let commands = [&listed[..], &places, &more, &lines].concat();
+    let ours = &mut Command::new(env!("CARGO_BIN_EXE_trapline"));
+    let ours = shown_at_fill(ours.args(["run", "--batch"]), "-e", &commands, file);
+    let gdb = &mut Command::new("gdb");
+    let theirs = shown_at_fill(gdb.args(["-nx", "-q", "-batch"]), "-ex", &commands, file);
+    assert!(theirs.len() > 20 * commands.len() / 2, "{theirs:#?}");
+    let split =
+        |lines: &[String]| lines.join("\n").split("==").map(str::to_owned).collect::<Vec<_>>();
+    for (ours, theirs) in split(&ours).iter().zip(&split(&theirs)) {
+        assert_eq!(ours, theirs);
+    }
+}

@@ -25,8 +25,9 @@ impl Session {
                 path.display()
             )));
         }
+        let another = self.program_image().is_none_or(|old| old.module() != image.module());
         self.program = Some(Program { spec: LaunchSpec { program: path, ..spec }, image });
-        self.bind_before_run();
+        self.bind_before_run(another);
         Ok(Reply::Done)
     }
 
@@ -63,7 +64,7 @@ impl Session {
         let path = program.spec.program.display();
         let message = format!("`{path}' has changed; re-reading symbols.");
         self.warn(message);
-        self.bind_before_run();
+        self.bind_before_run(true);
     }
 
     /// Answers `attach`.
@@ -87,6 +88,10 @@ impl Session {
     fn enter(&mut self, pid: Pid, origin: Origin, tids: Vec<Tid>) {
         let space = self.new_space();
         self.spaces.insert(space, Space::new());
+        // Threads are numbered anew with each run, as gdb does it.
+        if self.processes.is_empty() {
+            self.next_thread = 1;
+        }
         let mut threads = std::collections::BTreeMap::new();
         for tid in tids {
             let mut thread = self.new_thread(tid);

@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use trapline_core::breakpoint::{BreakpointSpec, Subject};
-use trapline_core::{BreakpointId, LoadBias, ModuleId, Pid, VirtAddr};
+use trapline_core::{BreakpointId, ImageAddr, LoadBias, ModuleId, Pid, VirtAddr};
 use trapline_expr::Purpose;
-use trapline_symbols::Image;
+use trapline_symbols::{Image, ImageKind};
 
+use super::source::default_file;
 use super::values::CodeScope;
 use super::{Session, Settings};
-use crate::breakpoints::{Anchor, Breakpoint, Location, Say};
+use crate::breakpoints::{Anchor, Breakpoint, Location, Say, idle};
 use crate::command::CommandError;
 use crate::event::Event;
 use crate::log::LogMessage;
@@ -114,11 +115,13 @@ impl Session {
             .collect()
     }
 
-    /// Binds every code breakpoint in the program that is to be run.
-    pub(super) fn bind_before_run(&mut self) {
+    /// Binds every code breakpoint in the program that is to be run. In another
+    /// program than before, what was known of addresses is void.
+    pub(super) fn bind_before_run(&mut self, another: bool) {
         for id in self.breakpoints.ids() {
             if let Some(breakpoint) = self.breakpoints.get_mut(id)
                 && !breakpoint.is_watch()
+                && (another || !breakpoint.keeps_its_place())
             {
                 let spec = breakpoint.spec.clone();
                 breakpoint.locations.clear();
@@ -137,6 +140,10 @@ impl Session {
     ) -> Result<(), CommandError> {
         let Some(image) = self.program_image() else { return Ok(()) };
         let modules = alone(image);
+        if let Some(expression) = address_subject(&spec.subject) {
+            let search = self.search_static(&modules, &expression);
+            return self.attach_locations(id, spec, None, &modules, search, Vec::new());
+        }
         let default_file = needs_default(&spec.subject).then(|| default_file(&modules, None));
         let default_file = default_file.flatten();
         let scope = Where { among: &Among::All, furthest: Effort::Everything };
@@ -179,10 +186,8 @@ impl Session {
         home: Home<'_>,
         among: &Among,
     ) -> Result<(), CommandError> {
-        if let Subject::Code { location, .. } = &spec.subject
-            && let Ok(PlaceText::Address(expression)) = PlaceText::parse(location)
-        {
-            return self.bind_address(id, spec, home, &expression);
+        if let Some(expression) = address_subject(&spec.subject) {
+            return self.bind_address(id, spec, home, among, &expression);
         }
         let Some(breakpoint) = self.breakpoints.get(id) else { return Ok(()) };
         let homeless = breakpoint.locations.is_empty();
@@ -200,31 +205,56 @@ impl Session {
         self.attach_locations(id, spec, Some(home.space), home.modules, search, known)
     }
 
+    /// Where an address is in a program that does not run. A bare number is an
+    /// address of the running program, which is known beforehand only if the
+    /// program is loaded where it was linked.
+    fn search_static(&self, modules: &Modules, expression: &str) -> Search {
+        let pending = |reason: String| Search { reasons: vec![reason], ..Search::default() };
+        let addr = match self.static_address(expression, modules) {
+            Ok(addr) => addr,
+            Err(error) => return pending(error.message),
+        };
+        let moves =
+            modules.in_load_order().any(|module| module.image.kind() != ImageKind::FixedExecutable);
+        if moves && self.static_address(expression, &Modules::default()).is_ok() {
+            return pending(format!(
+                "the program may be loaded anywhere, so {addr} is looked for when it runs"
+            ));
+        }
+        Search { found: vec![found_at(modules, addr)], ..Search::default() }
+    }
+
     fn bind_address(
         &mut self,
         id: BreakpointId,
         spec: &BreakpointSpec,
         home: Home<'_>,
+        among: &Among,
         expression: &str,
     ) -> Result<(), CommandError> {
-        let Home { space, modules, .. } = home;
-        let bound = |breakpoint: &Breakpoint| {
-            breakpoint.locations.iter().any(|location| location.space == Some(space))
-        };
-        if self.breakpoints.get(id).is_some_and(bound) {
+        let Home { space, modules, pid } = home;
+        let Some(breakpoint) = self.breakpoints.get_mut(id) else { return Ok(()) };
+        if breakpoint.locations.iter().any(|location| location.space == Some(space)) {
             return Ok(());
         }
-        let addr = self.address_of(expression)?;
-        let found = match modules.at(addr) {
-            Some(module) => {
-                let image_addr = module.to_image(addr);
-                Found {
-                    anchor: Anchor::Image(module.id(), image_addr),
-                    addr,
-                    place: Some(place::found_at(&module.image, image_addr, None)),
+        let found = match breakpoint.place_kept() {
+            Some(Anchor::Image(module, place)) => match modules.by_id(module) {
+                Some(module) => found_in(module, place),
+                None => return Ok(()),
+            },
+            Some(Anchor::Address(addr)) => found_at(modules, addr),
+            None if *among == Among::All => found_at(modules, self.address_of(expression)?),
+            // What registers and locals are while a library is loaded is not
+            // what the user meant.
+            None => match self.frameless_address(pid, expression) {
+                Ok(addr) => found_at(modules, addr),
+                Err(error) => {
+                    if let Some(breakpoint) = self.breakpoints.get_mut(id) {
+                        breakpoint.notes = vec![format!("pending: {}", error.message)];
+                    }
+                    return Ok(());
                 }
-            }
-            None => Found { anchor: Anchor::Address(addr), addr, place: None },
+            },
         };
         let search = Search { found: vec![found], ..Search::default() };
         self.attach_locations(id, spec, Some(space), modules, search, Vec::new())
@@ -331,6 +361,30 @@ impl Session {
             }
         }
         Ok(())
+    }
+}
+
+/// The expression of a breakpoint on an address.
+fn address_subject(subject: &Subject) -> Option<String> {
+    let Subject::Code { location, .. } = subject else { return None };
+    match PlaceText::parse(location) {
+        Ok(PlaceText::Address(expression)) => Some(expression),
+        _ => None,
+    }
+}
+
+fn found_in(module: &Module, place: ImageAddr) -> Found {
+    Found {
+        anchor: Anchor::Image(module.id(), place),
+        addr: module.bias.to_virt(place),
+        place: Some(place::found_at(&module.image, place, None)),
+    }
+}
+
+fn found_at(modules: &Modules, addr: VirtAddr) -> Found {
+    match modules.at(addr) {
+        Some(module) => found_in(module, module.to_image(addr)),
+        None => Found { anchor: Anchor::Address(addr), addr, place: None },
     }
 }
 
@@ -536,7 +590,7 @@ fn new_location(
         enabled: true,
         say,
         watch: None,
-        service: Err("the program is not running".to_owned()),
+        service: idle(),
     }
 }
 
@@ -595,18 +649,4 @@ fn needs_default(subject: &Subject) -> bool {
         }
         Subject::Functions { .. } | Subject::Data { .. } => false,
     }
-}
-
-/// The file that a bare line number is about: that of the selected frame, else
-/// that of `main`.
-fn default_file(modules: &Modules, pc: Option<VirtAddr>) -> Option<String> {
-    let at = |addr: VirtAddr| {
-        let module = modules.at(addr)?;
-        module.image.source_at(module.to_image(addr)).map(|line| line.file.to_string())
-    };
-    pc.and_then(at).or_else(|| {
-        let first = modules.in_load_order().next()?;
-        let main = first.image.functions_named("main", true).into_iter().next()?;
-        first.image.source_at(main.prologue_end).map(|line| line.file.to_string())
-    })
 }

@@ -13,7 +13,7 @@ use super::run::Verdict;
 use super::{Motion, Selected, Session};
 use crate::event::Event;
 use crate::process::{Process, Role};
-use crate::space::{Space, SpaceId};
+use crate::space::{Purpose, Space, SpaceId};
 
 impl Session {
     /// A process made a child, which has not run yet.
@@ -40,10 +40,7 @@ impl Session {
         self.processes.insert(child, Process { pid: child, space, origin, role, threads, name });
         if followed {
             self.announce_child(parent, child);
-            self.breakpoints.copy_locations(parent_space, space);
-            if let Some(space) = self.spaces.get_mut(&space) {
-                space.stale = true;
-            }
+            self.follow_breakpoints(parent_space, space, child);
         }
         if vfork && shares_memory {
             if let Some(thread) = self.thread_mut(parent, tid) {
@@ -52,6 +49,25 @@ impl Session {
             return Verdict::Stay;
         }
         Verdict::GoOn
+    }
+
+    /// Gives a followed child the breakpoints of its parent. Watches on frames
+    /// stay with the thread whose frames they are.
+    fn follow_breakpoints(&mut self, from: SpaceId, to: SpaceId, child: Pid) {
+        if from == to {
+            return;
+        }
+        let left = self.breakpoints.copy_locations(from, to);
+        for (id, expression) in left {
+            self.warn(format!(
+                "watch {id} on `{expression}` does not follow into process {child} or other \
+                 children: it belongs to a frame of its own process"
+            ));
+        }
+        if let Some(space) = self.spaces.get_mut(&to) {
+            space.internal.retain(|internal| internal.purpose == Purpose::Libraries);
+            space.stale = true;
+        }
     }
 
     fn announce_child(&self, parent: Pid, child: Pid) {
@@ -75,6 +91,7 @@ impl Session {
     pub(super) fn judge_started(&mut self, pid: Pid, tid: Tid) -> Verdict {
         match self.processes.get(&pid).map(|process| process.role) {
             Some(Role::Debuggee) => {
+                self.sync_child(pid);
                 self.arm_slots_of(pid, tid);
                 Verdict::GoOn
             }
@@ -84,6 +101,20 @@ impl Session {
                 Verdict::Stay
             }
             None => Verdict::Stay,
+        }
+    }
+
+    /// Brings the sites of a followed child in line with what is wanted of it,
+    /// while it has not run yet and is alone in its memory.
+    fn sync_child(&mut self, pid: Pid) {
+        let Some(process) = self.processes.get(&pid) else { return };
+        let id = process.space;
+        let alone = process.threads.len() == 1
+            && self.processes.values().filter(|other| other.space == id).count() == 1;
+        if alone && self.spaces.get(&id).is_some_and(|space| space.stale) {
+            for (location, why) in self.sync_space(id) {
+                self.warn(format!("breakpoint {}: {why}", location.breakpoint));
+            }
         }
     }
 
@@ -238,6 +269,7 @@ impl Session {
 
     fn drop_space_if_unused(&mut self, id: SpaceId) {
         if !self.processes.values().any(|process| process.space == id) {
+            self.end_watches_in(id);
             self.spaces.remove(&id);
             self.breakpoints.unbind_space(id);
         }

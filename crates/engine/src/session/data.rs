@@ -1,35 +1,26 @@
-//! Data breakpoints on debug registers: setting them, deciding what a hit was,
-//! noticing changes that no instruction of the program made, and ending with
-//! the frame of what they watch.
+//! Data breakpoints on debug registers: deciding what a hit was, noticing
+//! changes that no instruction of the program made, and ending with the frame
+//! of what they watch. Where the data is, `watching` finds out.
 //!
 //! A data hit is a trap: the instruction has run, and the pc is the next one.
 //! Debug registers see what the program's own instructions do; what the kernel
 //! writes on its behalf (a `read` into the watched bytes) they do not see, and
 //! such a change is told as coming from outside when it is found.
 
-use std::collections::BTreeSet;
-
 use trapline_core::breakpoint::{BreakpointSpec, DataTrigger, Mechanism, Subject};
 use trapline_core::memory::ReadMemory;
 use trapline_core::plan::Owner;
 use trapline_core::x64::debug::{Access, DebugStatus, SlotKind};
 use trapline_core::x64::{MAX_INSTRUCTION, Registers};
-use trapline_core::{AddrRange, BreakpointId, LocationId, Pid, Tid, VirtAddr};
+use trapline_core::{AddrRange, LocationId, Pid, Tid, VirtAddr};
 use trapline_patch::insn::{self, MemoryAccess};
 
-use super::binding::{Among, compile_say};
+use super::Session;
 use super::frames::{frame_registers, function_start, walk};
 use super::hits::{Answer, consider};
-use super::truth::SpaceMemory;
-use super::values::CodeScope;
-use super::{Selected, Session};
-use crate::breakpoints::{Anchor, Location, Watch, WatchScope};
-use crate::command::CommandError;
+use crate::breakpoints::{Location, Watch, WatchScope};
 use crate::event::{Event, StopReason};
 use crate::space::{Purpose, SpaceId};
-
-/// Longest value shown as old and new.
-const MAX_WATCHED: u64 = 1 << 16;
 
 /// Most frames that are walked to find the one a watch belongs to.
 const MAX_FRAMES: usize = 10_000;
@@ -53,136 +44,6 @@ struct MatchedSlot {
 }
 
 impl Session {
-    /// Binds a watch in the selected frame.
-    pub(super) fn bind_watch(&mut self, id: BreakpointId) -> Result<(), CommandError> {
-        let Some(breakpoint) = self.breakpoints.get(id) else { return Ok(()) };
-        let spec = breakpoint.spec.clone();
-        let Subject::Data { expression, access, .. } = &spec.subject else { return Ok(()) };
-        let selected = self.selected().map_err(|_| {
-            CommandError::new(format!(
-                "`{expression}` cannot be watched before the program runs: use `start` first"
-            ))
-        })?;
-        let subject = self.watch_subject(selected, expression)?;
-        let range = subject.range;
-        if range.is_empty() || range.len() > MAX_WATCHED {
-            return Err(CommandError::new(format!(
-                "`{expression}` has {} bytes; between 1 and {MAX_WATCHED} can be watched",
-                range.len()
-            )));
-        }
-        let mut last = vec![0; usize::try_from(range.len()).unwrap_or(0)];
-        self.memory(selected.pid)
-            .ok_or_else(|| CommandError::new("no process"))?
-            .read_exact(range.start, &mut last)
-            .map_err(|error| CommandError::new(error.to_string()))?;
-        let watch = Watch {
-            range,
-            access: *access,
-            ty: subject.ty,
-            last,
-            scope: subject.scope.map(|(scope, _)| scope),
-            paired: Vec::new(),
-        };
-        self.add_watch(id, selected, &spec, watch, subject.scope)
-    }
-
-    fn add_watch(
-        &mut self,
-        id: BreakpointId,
-        selected: Selected,
-        spec: &BreakpointSpec,
-        watch: Watch,
-        end: Option<(WatchScope, Option<VirtAddr>)>,
-    ) -> Result<(), CommandError> {
-        let Some(space_id) = self.processes.get(&selected.pid).map(|process| process.space) else {
-            return Ok(());
-        };
-        let pc = self.selected_lookup_pc();
-        let Some(space) = self.spaces.get(&space_id) else { return Ok(()) };
-        let scope = CodeScope::at_pc_of(&space.modules, pc, &self.values);
-        let say = compile_say(spec, &scope, self.settings)?;
-        let anchor = match space.modules.at(watch.range.start) {
-            Some(module) => Anchor::Image(module.id(), module.to_image(watch.range.start)),
-            None => Anchor::Address(watch.range.start),
-        };
-        let Some(breakpoint) = self.breakpoints.get_mut(id) else { return Ok(()) };
-        let location = breakpoint.next_location();
-        breakpoint.notes = vec![
-            "writes made by the kernel are not seen as they happen; they are told at the next stop"
-                .to_owned(),
-        ];
-        breakpoint.locations.push(Location {
-            id: location,
-            space: Some(space_id),
-            anchor,
-            addr: watch.range.start,
-            function: None,
-            file: None,
-            line: None,
-            enabled: true,
-            say,
-            watch: Some(watch),
-            service: Err("not armed yet".to_owned()),
-        });
-        if let Some((scope, Some(returns_to))) = end {
-            let purpose = Purpose::ScopeEnd { location, tid: scope.tid, stack: scope.cfa };
-            self.add_internal(space_id, returns_to, purpose);
-        }
-        if let Some(space) = self.spaces.get_mut(&space_id) {
-            space.stale = true;
-        }
-        Ok(())
-    }
-
-    /// Finds what a watch is about in a process that came after the one it was
-    /// set in or became another program, or once the library that holds it is
-    /// loaded: the same place of the same image. Other addresses mean nothing
-    /// there.
-    pub(super) fn rebind_watch(&mut self, id: BreakpointId, pid: Pid, among: &Among) {
-        let Some(here) = self.processes.get(&pid).map(|process| process.space) else { return };
-        let Some(breakpoint) = self.breakpoints.get(id) else { return };
-        let anchors: BTreeSet<Anchor> = breakpoint
-            .locations
-            .iter()
-            .filter(|location| location.outlives_frames())
-            .filter(|location| location.space.is_none() || among.covers(location.anchor))
-            .map(|location| location.anchor)
-            .collect();
-        for anchor in anchors {
-            if let Err(error) = self.rebind_watch_at(id, anchor, pid, here) {
-                self.warn(format!("watch {id}: {error}"));
-            }
-        }
-    }
-
-    /// Takes the location of a process that is gone, else makes one.
-    fn rebind_watch_at(
-        &mut self,
-        id: BreakpointId,
-        anchor: Anchor,
-        pid: Pid,
-        here: SpaceId,
-    ) -> Result<(), CommandError> {
-        let Some(space) = self.spaces.get_mut(&here) else { return Ok(()) };
-        let Some(breakpoint) = self.breakpoints.get_mut(id) else { return Ok(()) };
-        let Anchor::Image(module, place) = anchor else { return Ok(()) };
-        let Some(module) = space.modules.by_id(module) else { return Ok(()) };
-        let Some(mut location) = breakpoint.watch_to_rebind(anchor, here) else { return Ok(()) };
-        let scope = CodeScope::at_pc_of(&space.modules, None, &self.values);
-        location.say = compile_say(&breakpoint.spec, &scope, self.settings)?;
-        let Some(watch) = &mut location.watch else { return Ok(()) };
-        watch.range = AddrRange::sized(module.bias.to_virt(place), watch.range.len());
-        location.addr = watch.range.start;
-        let memory = SpaceMemory { target: &*self.target, pid, overlay: &space.overlay };
-        if memory.read_exact(watch.range.start, &mut watch.last).is_ok() {
-            breakpoint.locations.retain(|it| it.id != location.id);
-            breakpoint.locations.push(location);
-            space.stale = true;
-        }
-        Ok(())
-    }
-
     /// Data slots matched. One report per watch that has something to say.
     pub(super) fn data_hit(
         &mut self,
@@ -360,7 +221,10 @@ impl Session {
                 continue;
             };
             let Some(watch) = &mut location.watch else { continue };
-            if watch.last == now {
+            // Memory that has come into being is no change of a value.
+            let unreadable = watch.last.len() < now.len();
+            if watch.last == now || unreadable {
+                watch.last = now;
                 continue;
             }
             let before = std::mem::replace(&mut watch.last, now.clone());
@@ -453,6 +317,32 @@ impl Session {
             id: id.breakpoint,
             expression: subject_text(&breakpoint.spec),
         })
+    }
+
+    /// Ends the watches on frames of a memory that is gone.
+    pub(super) fn end_watches_in(&mut self, space: SpaceId) {
+        let of_frame = |location: &&Location| {
+            let scope = location.watch.as_ref().and_then(|watch| watch.scope);
+            location.space == Some(space) && scope.is_some()
+        };
+        let ended: Vec<LocationId> = self
+            .breakpoints
+            .iter()
+            .flat_map(|breakpoint| &breakpoint.locations)
+            .filter(of_frame)
+            .map(|location| location.id)
+            .collect();
+        for id in ended {
+            let Some(StopReason::ScopeEnded { id, expression }) = self.end_scope(id) else {
+                continue;
+            };
+            if !self.over {
+                self.warn(format!(
+                    "watch {id} on `{expression}` is deleted: the frame it belongs to ended with \
+                     its process"
+                ));
+            }
+        }
     }
 
     /// Ends the watches of a thread's frames: the thread is gone.

@@ -12,8 +12,6 @@ use super::{Motion, Selected, Session};
 use crate::command::{
     CodeRange, CommandError, CompletionKind, InstructionInfo, RegisterInfo, Reply, ThreadInfo,
 };
-use crate::place::{self, Effort, PlaceText};
-use crate::space::Modules;
 
 /// Most bytes that one request reads.
 const MAX_READ: u64 = 256 << 20;
@@ -225,102 +223,6 @@ impl Session {
         let symbol = module.image.symbol_at(image_addr).ok_or_else(none)?;
         let len = usize::try_from(symbol.size.clamp(1, 1 << 20)).unwrap_or(1);
         Ok((module.bias.to_virt(symbol.start), len, usize::MAX))
-    }
-
-    /// Answers `list`: which file and line; the front end shows the text.
-    pub(super) fn source(&mut self, location: Option<String>) -> Result<Reply, CommandError> {
-        let found = match location {
-            None => {
-                let pc = self.selected_lookup_pc();
-                let modules = self.visible_modules();
-                let at_main = || {
-                    let first = modules.in_load_order().next()?;
-                    let main = first.image.functions_named("main", true).into_iter().next()?;
-                    Some(place::found_at(&first.image, main.prologue_end, None))
-                };
-                match pc {
-                    Some(pc) => modules
-                        .at(pc)
-                        .map(|module| place::found_at(&module.image, module.to_image(pc), None)),
-                    None => at_main(),
-                }
-            }
-            Some(text) => self.first_place(&text)?,
-        };
-        let found = found.and_then(|found| Some((found.file?, found.line?)));
-        let (file, line) = found.ok_or_else(|| {
-            CommandError::new(
-                "no line information there: name FILE:LINE or a function with debug information",
-            )
-        })?;
-        Ok(Reply::Source { file, line, stale: false })
-    }
-
-    fn visible_modules(&self) -> Modules {
-        let running = self
-            .selected()
-            .ok()
-            .and_then(|selected| self.space_of(selected.pid))
-            .map(|space| space.modules.clone());
-        running.or_else(|| self.program_image().map(super::binding::alone)).unwrap_or_default()
-    }
-
-    fn first_place(&mut self, text: &str) -> Result<Option<place::FoundPlace>, CommandError> {
-        let text = PlaceText::parse(text).map_err(CommandError::new)?;
-        if let PlaceText::Address(expression) = &text {
-            let addr = self.address_of(expression)?;
-            let modules = self.visible_modules();
-            return Ok(modules
-                .at(addr)
-                .map(|module| place::found_at(&module.image, module.to_image(addr), None)));
-        }
-        let modules = self.visible_modules();
-        let mut reason = None;
-        for module in modules.in_load_order() {
-            let lookup = place::look_up(&module.image, &text, None, Effort::Everything);
-            if let Some(place) = lookup.places.into_iter().next() {
-                return Ok(Some(place));
-            }
-            reason = reason.or(lookup.reason);
-        }
-        Err(CommandError::new(reason.unwrap_or_else(|| "no program is loaded".to_owned())))
-    }
-
-    /// Answers `info line`.
-    pub(super) fn info_line(&mut self, location: &str) -> Result<Reply, CommandError> {
-        let text = PlaceText::parse(location).map_err(CommandError::new)?;
-        let modules = self.visible_modules();
-        let mut lines = Vec::new();
-        let mut reason = None;
-        for module in modules.in_load_order() {
-            let addresses = match &text {
-                PlaceText::Address(expression) => {
-                    let addr = self.address_of(expression)?;
-                    module.range.contains(addr).then(|| module.to_image(addr)).into_iter().collect()
-                }
-                _ => {
-                    let lookup = place::look_up(&module.image, &text, None, Effort::Everything);
-                    reason = reason.or(lookup.reason);
-                    lookup.places.into_iter().map(|place| place.address).collect::<Vec<_>>()
-                }
-            };
-            for address in addresses {
-                if let Some(row) = module.image.source_at(address) {
-                    lines.push(format!(
-                        "Line {} of \"{}\" starts at address {} and ends at {}.",
-                        row.line,
-                        row.file,
-                        module.bias.to_virt(row.start),
-                        module.bias.to_virt(row.end),
-                    ));
-                }
-            }
-        }
-        if lines.is_empty() {
-            let reason = reason.unwrap_or_else(|| format!("no line information for {location}"));
-            return Err(CommandError::new(reason));
-        }
-        Ok(Reply::Text(lines.join("\n")))
     }
 
     /// Answers `info symbol`.

@@ -15,7 +15,7 @@ use trapline_symbols::FrameRegisters;
 
 use super::frames;
 use crate::process::Thread;
-use crate::space::{Modules, Space};
+use crate::space::Space;
 
 /// One frame of one thread, for the evaluator.
 pub(crate) struct ThreadMachine<'a> {
@@ -132,45 +132,5 @@ impl Machine for ThreadMachine<'_> {
     fn write_register(&mut self, view: RegView, bytes: &[u8]) -> Result<(), String> {
         self.writes.push(Write::Register { view, bytes: bytes.to_vec() });
         Ok(())
-    }
-}
-
-/// A program that does not run: constants, and static data as the file holds
-/// it.
-pub(crate) struct ImageMachine<'a> {
-    pub(super) modules: &'a Modules,
-}
-
-const NOT_RUNNING: &str = "the program is not running";
-
-impl ReadMemory for ImageMachine<'_> {
-    fn read_some(&self, addr: VirtAddr, buf: &mut [u8]) -> usize {
-        self.modules
-            .at(addr)
-            .map_or(0, |module| module.image.read_static(module.to_image(addr), buf))
-    }
-}
-
-impl Frame for ImageMachine<'_> {
-    fn register(&self, _: Reg) -> Result<u64, String> {
-        Err(NOT_RUNNING.to_owned())
-    }
-
-    fn tls_address(&self, _: ModuleId, _: u64) -> Result<VirtAddr, String> {
-        Err(NOT_RUNNING.to_owned())
-    }
-}
-
-impl Machine for ImageMachine<'_> {
-    fn vector_register(&self, _: u8) -> Result<[u8; 16], String> {
-        Err(NOT_RUNNING.to_owned())
-    }
-
-    fn input(&mut self, _: Input) -> Result<InputValue, String> {
-        Err(NOT_RUNNING.to_owned())
-    }
-
-    fn changed(&mut self, _: usize, _: &[u8]) -> bool {
-        false
     }
 }

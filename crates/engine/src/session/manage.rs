@@ -48,6 +48,7 @@ impl Session {
 
     fn set_held(&mut self, spec: BreakpointSpec) -> Result<BreakpointInfo, CommandError> {
         refuse_nonsense(&spec)?;
+        let spec = self.settled_spec(spec)?;
         let at_once = is_decided_at_once(&spec);
         let id = self.breakpoints.add(spec);
         let bound = self.bind_watch(id).and_then(|()| self.bind_new(id));

@@ -254,6 +254,7 @@ impl Session {
             self.cancel_steps();
             self.verify_armed();
             reasons.extend(self.data_changed_from_outside(&reasons));
+            self.find_lost_watches(pid, tid);
             self.selection = Some(Selected { pid, tid, frame: 0 });
             self.emit_stop(pid, tid, reasons);
             return true;

@@ -48,7 +48,8 @@ impl Session {
         stale.into_iter().flat_map(|id| self.sync_space(id)).collect()
     }
 
-    fn sync_space(&mut self, id: SpaceId) -> Vec<(LocationId, String)> {
+    /// The same for one space.
+    pub(super) fn sync_space(&mut self, id: SpaceId) -> Vec<(LocationId, String)> {
         let Some(pid) = self.representative(id) else { return Vec::new() };
         let wants = self.wants(id);
         let capabilities = PlanCapabilities {

@@ -387,17 +387,6 @@ impl Session {
         Ok((program, scope.used_frame.get()))
     }
 
-    /// A value that needs no process: constants, and sizes of types.
-    fn static_value(&mut self, expression: &str) -> Result<Value, CommandError> {
-        let modules = self.program_image().map(super::binding::alone).unwrap_or_default();
-        let scope = CodeScope::at_pc_of(&modules, None, &self.values);
-        let program = trapline_expr::compile(expression, &scope, Purpose::Value)
-            .map_err(|error| expression_error(expression, &error))?;
-        let mut machine = super::machine::ImageMachine { modules: &modules };
-        trapline_expr::evaluate(&program, &mut machine)
-            .map_err(|error| evaluation_error(expression, &error))
-    }
-
     fn carry_out_writes(
         &mut self,
         selected: Selected,
@@ -506,6 +495,7 @@ impl Session {
         bytes: &[u8],
     ) -> String {
         match ty {
+            _ if (bytes.len() as u64) < range.len() => "<unreadable>".to_owned(),
             Some(ty) => {
                 let mut value = Value::new(ty.clone(), bytes);
                 value.place = Some(ValuePlace::Memory { address: range.start, bits: None });
@@ -597,15 +587,7 @@ impl Session {
     /// An address that an expression means: its value, or for a function or an
     /// array where it is.
     pub(super) fn address_of(&mut self, expression: &str) -> Result<VirtAddr, CommandError> {
-        let value = self.value_of(expression, Purpose::Value)?;
-        let is_place = matches!(value.ty.kind, TypeKind::Function { .. } | TypeKind::Array { .. });
-        if is_place && let Some(addr) = value.address() {
-            return Ok(addr);
-        }
-        value
-            .to_u64()
-            .map(VirtAddr::new)
-            .ok_or_else(|| CommandError::new(format!("`{expression}` is not an address")))
+        address_in(expression, &self.value_of(expression, Purpose::Value)?)
     }
 
     /// What a watch's expression means: bytes, a type, and how long they live.
@@ -651,8 +633,19 @@ impl Session {
     }
 }
 
+pub(super) fn address_in(expression: &str, value: &Value) -> Result<VirtAddr, CommandError> {
+    let is_place = matches!(value.ty.kind, TypeKind::Function { .. } | TypeKind::Array { .. });
+    if is_place && let Some(addr) = value.address() {
+        return Ok(addr);
+    }
+    value
+        .to_u64()
+        .map(VirtAddr::new)
+        .ok_or_else(|| CommandError::new(format!("`{expression}` is not an address")))
+}
+
 /// `*ADDRESS@LENGTH` with a plain address: bytes, not elements of a type.
-fn raw_range(expression: &str) -> Option<(&str, &str)> {
+pub(super) fn raw_range(expression: &str) -> Option<(&str, &str)> {
     let (address, len) = expression.trim().strip_prefix('*')?.rsplit_once('@')?;
     let address = address.trim();
     let plain = address.starts_with(|first: char| first.is_ascii_digit())
@@ -710,7 +703,7 @@ pub(crate) fn expression_error(source: &str, error: &trapline_expr::Error) -> Co
     }
 }
 
-fn evaluation_error(source: &str, error: &EvalError) -> CommandError {
+pub(super) fn evaluation_error(source: &str, error: &EvalError) -> CommandError {
     CommandError {
         message: error.to_string(),
         span: Some((source.to_owned(), error.span.clone())),

@@ -153,8 +153,9 @@ pub(crate) enum ListWhat {
     Previous,
     /// The lines around a place.
     Around(String),
-    /// These lines of the file shown last.
-    Lines(u32, Option<u32>),
+    /// From one place to another; without one of them, the lines after or
+    /// before the other.
+    Range(Option<String>, Option<String>),
 }
 
 /// What `set` changes.

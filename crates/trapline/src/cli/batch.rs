@@ -14,12 +14,12 @@ use trapline_core::stop::Signal;
 use trapline_core::x64::debug::Access;
 use trapline_engine::command::Setting;
 use trapline_engine::event::StopReason;
-use trapline_engine::{Command, CommandError};
+use trapline_engine::{Command, CommandError, Event};
 
 use super::args::Wishes;
 use super::console::{Console, Flow, Session};
 use super::lookup;
-use super::render::breakpoints::statistics;
+use super::render::breakpoints::{never_bound, statistics};
 use super::script::{Script, Step};
 use super::table::Needs;
 use super::{exit_code, json, spec};
@@ -196,6 +196,7 @@ pub(crate) fn run<S: Session>(console: &mut Console<S>, mut plan: Plan, ending: 
     if let Err(error) = &done {
         console.report(error);
     }
+    tell_unbound(console);
     let told = finish(console, plan.stats, !plan.attach.is_empty());
     if let Err(error) = &told {
         console.report(error);
@@ -236,6 +237,16 @@ fn to_the_end<S: Session>(
         go = plan.auto_continue && !was_interrupted(console, ending);
     }
     Ok(())
+}
+
+/// Says which breakpoints never had a place, and why: a run that ends as if
+/// nothing had been asked for looks like one where nothing happened.
+fn tell_unbound<S: Session>(console: &mut Console<S>) {
+    // A session that cannot answer says so where it matters.
+    let Ok(all) = console.breakpoints() else { return };
+    for info in all.iter().filter(|info| !info.was_bound) {
+        console.on_event(&Event::Warning(never_bound(info)));
+    }
 }
 
 fn was_interrupted<S: Session>(console: &Console<S>, ending: &Ending) -> bool {

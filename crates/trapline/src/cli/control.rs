@@ -110,6 +110,7 @@ impl<S: Session> Console<S> {
     pub(crate) fn begin(&mut self) -> Result<(), CommandError> {
         self.tell_program()?;
         self.known.pids.clear();
+        self.known.many = false;
         if let Reply::Started { pid } = self.session.request(Command::Run)? {
             self.known.launched = Some(pid);
             self.known.main = Some(pid);

@@ -8,9 +8,10 @@ use trapline_engine::command::{CodeRange, InstructionInfo};
 use trapline_engine::event::FrameInfo;
 use trapline_engine::{Command, CommandError, Reply};
 
-use super::action::{Action, Info, ListWhat, MemoryFormat};
+use super::action::{Action, Info, MemoryFormat};
 use super::console::{Console, Flow, Lines, Session};
 use super::json::{self, Timed};
+use super::listing::Listed;
 use super::render::{self, breakpoints, code, memory, process};
 
 /// Where `x` and `list` go on when they are not told where.
@@ -20,9 +21,8 @@ pub(crate) struct Cursor {
     address: Option<VirtAddr>,
     /// The format `x` used last.
     format: MemoryFormat,
-    /// The file that `list` showed, its first line shown and the one after
-    /// the last.
-    listed: Option<(PathBuf, u32, u32)>,
+    /// What `list` showed last.
+    pub(super) listed: Option<Listed>,
 }
 
 /// How long the threads run before `maint stop-resume` stops them, in
@@ -389,68 +389,6 @@ impl<S: Session> Console<S> {
             self.screen.line(format!("{}:\n{line}\t{text}", file.display()));
         }
         here
-    }
-
-    fn list(&mut self, what: ListWhat) -> Result<(), CommandError> {
-        let size = self.settings.list_size;
-        let around = |line: u32| line.saturating_sub(size / 2).max(1);
-        let (file, first, current) = match (what, self.cursor.listed.take()) {
-            (ListWhat::Next, Some((file, _, next))) => (file, next, None),
-            (ListWhat::Previous, Some((file, first, _))) => {
-                (file, first.saturating_sub(size).max(1), None)
-            }
-            (ListWhat::Lines(first, last), Some((file, ..))) => {
-                let count = last.map_or(size, |last| last.saturating_sub(first).saturating_add(1));
-                return self.list_lines(file, first, count, None);
-            }
-            (ListWhat::Lines(first, last), None) => {
-                let (file, ..) = self.place(None)?;
-                let count = last.map_or(size, |last| last.saturating_sub(first).saturating_add(1));
-                return self.list_lines(file, first, count, None);
-            }
-            (ListWhat::Around(location), _) => {
-                let (file, line) = self.place(Some(location))?;
-                (file, around(line), None)
-            }
-            (ListWhat::Next | ListWhat::Previous, None) => {
-                let (file, line) = self.place(None)?;
-                (file, around(line), Some(line))
-            }
-        };
-        self.list_lines(file, first, size, current)
-    }
-
-    fn place(&mut self, location: Option<String>) -> Result<(PathBuf, u32), CommandError> {
-        match self.session.request(Command::Source { location })? {
-            Reply::Source { file, line, stale } => {
-                if stale {
-                    self.screen.line(code::stale(&file));
-                }
-                Ok((file, line))
-            }
-            _ => Err(CommandError::new("no source is known there")),
-        }
-    }
-
-    fn list_lines(
-        &mut self,
-        file: PathBuf,
-        first: u32,
-        count: u32,
-        current: Option<u32>,
-    ) -> Result<(), CommandError> {
-        let lines = self.sources.lines(&file);
-        let lines = lines.as_ref().as_ref().map_err(CommandError::new)?;
-        let total = u32::try_from(lines.len()).unwrap_or(u32::MAX);
-        if first > total {
-            return Err(CommandError::new(format!(
-                "line {first} is out of range; {} has {total} lines",
-                file.display()
-            )));
-        }
-        self.screen.line(code::listing(lines, first, count, current));
-        self.cursor.listed = Some((file, first, first.saturating_add(count)));
-        Ok(())
     }
 
     fn show_settings(&mut self, name: &str) -> Result<(), CommandError> {

@@ -15,6 +15,7 @@ mod demo;
 mod help;
 mod inspect;
 mod json;
+mod listing;
 mod lookup;
 mod parse;
 mod prompt;

@@ -428,19 +428,39 @@ fn code_between(start: &str, end: &str) -> Result<CodeRange, String> {
 }
 
 pub(crate) fn list(args: &str) -> Read {
-    let lines = |first: &str, last: &str| {
-        let first = first.trim().parse().ok()?;
-        let last = last.trim();
-        if last.is_empty() { Some((first, None)) } else { Some((first, Some(last.parse().ok()?))) }
-    };
     Ok(Action::List(match args {
-        "" => ListWhat::Next,
+        "" | "+" => ListWhat::Next,
         "-" => ListWhat::Previous,
-        _ => match args.split_once(',').and_then(|(first, last)| lines(first, last)) {
-            Some((first, last)) => ListWhat::Lines(first, last),
+        _ => match split_range(args) {
             None => ListWhat::Around(args.to_owned()),
+            Some(("", "")) => return Err("`list ,`: say a line before or after the comma".into()),
+            Some((first, last)) => ListWhat::Range(some(first), some(last)),
         },
     }))
+}
+
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// Splits at the comma between two places, which is not one between the
+/// parameters of a function or in a quoted name.
+fn split_range(text: &str) -> Option<(&str, &str)> {
+    let mut depth = 0_u32;
+    let mut quoted = None;
+    let at = text.char_indices().find(|&(_, c)| {
+        match (quoted, c) {
+            (Some(quote), c) if c == quote => quoted = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quoted = Some(c),
+            (None, '(' | '<' | '[') => depth += 1,
+            (None, ')' | '>' | ']') => depth = depth.saturating_sub(1),
+            (None, ',') => return depth == 0,
+            _ => {}
+        }
+        false
+    });
+    at.map(|(at, _)| (text[..at].trim(), text[at + 1..].trim()))
 }
 
 pub(crate) fn info_breakpoints(args: &str) -> Read {
@@ -482,7 +502,9 @@ pub(crate) fn info_process(args: &str) -> Read {
 }
 
 pub(crate) fn info_line(args: &str) -> Read {
-    Ok(Action::Info(Info::Line(required(args, "which line: FILE:LINE")?.to_owned())))
+    // Without one, the line where the program stands.
+    let place = if args.is_empty() { "+0" } else { args };
+    Ok(Action::Info(Info::Line(place.to_owned())))
 }
 
 pub(crate) fn info_symbol(args: &str) -> Read {

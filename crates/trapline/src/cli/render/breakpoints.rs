@@ -187,6 +187,17 @@ pub(crate) fn set(info: &BreakpointInfo) -> String {
     text
 }
 
+/// What is said at the end of a run of a breakpoint that never had a place.
+pub(crate) fn never_bound(info: &BreakpointInfo) -> String {
+    let reasons: Vec<&str> = info
+        .notes
+        .iter()
+        .map(|note| note.strip_prefix("pending: ").unwrap_or(note).trim_end_matches('.'))
+        .collect();
+    let why = if reasons.is_empty() { "no place was found" } else { &reasons.join("; ") };
+    format!("breakpoint {} ({}) never bound: {why}", info.id, asked(info))
+}
+
 fn set_at(location: &LocationInfo) -> String {
     let place = match (&location.file, location.line) {
         (Some(file), Some(line)) => format!(": file {}, line {line}.", file.display()),
@@ -245,7 +256,7 @@ pub(crate) mod tests {
         };
         let tally = Tally { passes: 9, hits: 7, stops: 2, errors: 0 };
         let locations = (1..=places).map(location).collect();
-        BreakpointInfo { id, spec, tally, locations, notes: Vec::new() }
+        BreakpointInfo { id, spec, tally, locations, notes: Vec::new(), was_bound: places > 0 }
     }
 
     fn examples() -> Vec<BreakpointInfo> {

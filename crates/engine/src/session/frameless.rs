@@ -1,0 +1,161 @@
+//! Values and places that need no thread: constants, static data of a program
+//! that does not run, global data of a process wherever its threads are.
+
+use std::sync::Arc;
+
+use trapline_core::location::Frame;
+use trapline_core::memory::ReadMemory;
+use trapline_core::types::Type;
+use trapline_core::x64::Reg;
+use trapline_core::{AddrRange, ModuleId, Pid, VirtAddr};
+use trapline_expr::{Input, InputValue, Machine, Program, Purpose, Value};
+
+use super::Session;
+use super::values::{CodeScope, address_in, evaluation_error, expression_error, raw_range};
+use crate::command::CommandError;
+use crate::space::Modules;
+
+/// No thread: constants and static data, as the file of a program that does
+/// not run holds it or as they are in the memory of one that does.
+struct FramelessMachine<'a> {
+    modules: &'a Modules,
+    /// The memory of the process, if there is one.
+    memory: Option<&'a dyn ReadMemory>,
+    /// Where the thread-local storage is that is meant; 0 for none.
+    fs_base: u64,
+}
+
+impl FramelessMachine<'_> {
+    fn no_thread(&self) -> String {
+        let why = match self.memory {
+            Some(_) => "registers mean something in a frame only",
+            None => "the program is not running",
+        };
+        why.to_owned()
+    }
+}
+
+impl ReadMemory for FramelessMachine<'_> {
+    fn read_some(&self, addr: VirtAddr, buf: &mut [u8]) -> usize {
+        if let Some(memory) = self.memory {
+            return memory.read_some(addr, buf);
+        }
+        self.modules
+            .at(addr)
+            .map_or(0, |module| module.image.read_static(module.to_image(addr), buf))
+    }
+}
+
+impl Frame for FramelessMachine<'_> {
+    fn register(&self, _: Reg) -> Result<u64, String> {
+        Err(self.no_thread())
+    }
+
+    fn tls_address(&self, module: ModuleId, offset: u64) -> Result<VirtAddr, String> {
+        match self.memory {
+            Some(memory) => crate::tls::address(self.modules, memory, self.fs_base, module, offset),
+            None => Err(self.no_thread()),
+        }
+    }
+}
+
+impl Machine for FramelessMachine<'_> {
+    fn vector_register(&self, _: u8) -> Result<[u8; 16], String> {
+        Err(self.no_thread())
+    }
+
+    fn input(&mut self, _: Input) -> Result<InputValue, String> {
+        Err(self.no_thread())
+    }
+
+    fn changed(&mut self, _: usize, _: &[u8]) -> bool {
+        false
+    }
+}
+
+impl Session {
+    /// A value that needs no process: constants, and sizes of types.
+    pub(super) fn static_value(&self, expression: &str) -> Result<Value, CommandError> {
+        let modules = self.program_image().map(super::binding::alone).unwrap_or_default();
+        self.frameless_value(&modules, None, 0, expression)
+    }
+
+    /// A value that needs no thread; with the memory of a process when it has
+    /// one.
+    fn frameless_value(
+        &self,
+        modules: &Modules,
+        memory: Option<&dyn ReadMemory>,
+        fs_base: u64,
+        expression: &str,
+    ) -> Result<Value, CommandError> {
+        let program = self.frameless_program(modules, expression)?;
+        let mut machine = FramelessMachine { modules, memory, fs_base };
+        trapline_expr::evaluate(&program, &mut machine)
+            .map_err(|error| evaluation_error(expression, &error))
+    }
+
+    fn frameless_program(
+        &self,
+        modules: &Modules,
+        expression: &str,
+    ) -> Result<Program, CommandError> {
+        let scope = CodeScope::at_pc_of(modules, None, &self.values);
+        trapline_expr::compile(expression, &scope, Purpose::Value)
+            .map_err(|error| expression_error(expression, &error))
+    }
+
+    /// An address that an expression means in a process, whatever its threads
+    /// do.
+    pub(super) fn frameless_address(
+        &self,
+        pid: Pid,
+        expression: &str,
+    ) -> Result<VirtAddr, CommandError> {
+        let gone = || CommandError::new("the process is gone");
+        let modules = &self.space_of(pid).ok_or_else(gone)?.modules;
+        let memory = self.memory(pid).ok_or_else(gone)?;
+        address_in(expression, &self.frameless_value(modules, Some(&memory), 0, expression)?)
+    }
+
+    /// Refuses a watch whose expression means nothing without a frame.
+    pub(super) fn check_frameless_watch(
+        &self,
+        modules: &Modules,
+        expression: &str,
+    ) -> Result<(), CommandError> {
+        let expression = raw_range(expression).map_or(expression, |(address, _)| address);
+        self.frameless_program(modules, expression).map(drop)
+    }
+
+    /// The bytes that a watch's expression means without any frame, and their
+    /// type. What is there need not be readable.
+    pub(super) fn frameless_subject(
+        &self,
+        modules: &Modules,
+        memory: &dyn ReadMemory,
+        fs_base: u64,
+        expression: &str,
+    ) -> Result<(AddrRange, Option<Arc<Type>>), CommandError> {
+        let value = |text: &str| self.frameless_value(modules, Some(memory), fs_base, text);
+        let number =
+            |text: &str| -> Result<u64, CommandError> { Ok(value(text)?.to_u64().unwrap_or(0)) };
+        if let Some((address, len)) = raw_range(expression) {
+            let start = address_in(address, &value(address)?)?;
+            return Ok((AddrRange::sized(start, number(len)?), None));
+        }
+        let ty = self.frameless_program(modules, expression)?.ty;
+        let start = VirtAddr::new(number(&format!("&({expression})"))?);
+        let len = number(&format!("sizeof({expression})"))?;
+        Ok((AddrRange::sized(start, len), Some(ty)))
+    }
+
+    /// An address that an expression means in images of which none runs.
+    pub(super) fn static_address(
+        &self,
+        expression: &str,
+        modules: &Modules,
+    ) -> Result<VirtAddr, CommandError> {
+        address_in(expression, &self.frameless_value(modules, None, 0, expression)?)
+    }
+}

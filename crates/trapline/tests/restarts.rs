@@ -1,0 +1,257 @@
+//! What outlives a process: breakpoints on addresses and lines, watches on
+//! every kind of memory, the numbers of threads; and what is said of that which
+//! does not. gdb's behaviour is the measure.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+mod support;
+
+use support::{Driver, hit};
+use trapline::command::{Reply, Setting};
+use trapline::event::{Event, StopReason};
+use trapline::{Access, BreakpointId, Command, spec};
+use trapline_testkit::Debuggee;
+
+const WRITE: Access = Access::Write;
+
+/// Stands at a mark of the debuggee.
+fn at_mark(debuggee: &Debuggee, mark: &str) -> (Driver, BreakpointId) {
+    let mut driver = Driver::launching(debuggee, &[]);
+    let place = driver.break_at(&debuggee.mark(mark).spec());
+    driver.run();
+    assert_eq!(hit(&driver.go_to_stop()), [place]);
+    (driver, place)
+}
+
+/// Starts the program anew; the process before is killed.
+fn again(driver: &mut Driver) {
+    let before = driver.pid.unwrap();
+    driver.run();
+    driver.wait_for(|event| match event {
+        Event::ProcessExited { pid, .. } if *pid == before => Some(()),
+        _ => None,
+    });
+}
+
+/// What was said of a breakpoint since the last time, in order.
+fn told(driver: &mut Driver, id: BreakpointId) -> Vec<String> {
+    let is_told =
+        |event: &Event| matches!(event, Event::BreakpointChanged { id: of, .. } if *of == id);
+    let (told, rest) = std::mem::take(&mut driver.seen).into_iter().partition(is_told);
+    driver.seen = rest;
+    let what = |event| match event {
+        Event::BreakpointChanged { what, .. } => what,
+        other => panic!("{other:?}"),
+    };
+    Vec::into_iter(told).map(what).collect()
+}
+
+#[track_caller]
+fn contains(texts: &[String], wanted: &[&str]) {
+    let all = texts.len() == wanted.len() && texts.iter().zip(wanted).all(|(t, w)| t.contains(w));
+    assert!(all, "{texts:?} instead of {wanted:?}");
+}
+
+/// The old and new values of a stop.
+fn values(stop: &trapline::event::StopReport) -> Vec<(Option<String>, Option<String>)> {
+    let of = |reason: &StopReason| match reason {
+        StopReason::Data { old, new, .. } => Some((old.clone(), new.clone())),
+        _ => None,
+    };
+    stop.reasons.iter().filter_map(of).collect()
+}
+
+fn some(old: &str, new: &str) -> (Option<String>, Option<String>) {
+    (Some(old.to_owned()), Some(new.to_owned()))
+}
+
+#[test]
+fn a_watch_through_a_pointer_is_found_again_once_the_pointer_is_set() {
+    let debuggee = Debuggee::build("restarted");
+    let (mut driver, place) = at_mark(&debuggee, "filled");
+    let watch = driver.watch("shared->first", WRITE);
+    assert_eq!(values(&driver.go_to_stop()), [some("0", "1")]);
+    again(&mut driver);
+    assert_eq!(hit(&driver.go_to_stop()), [place]);
+    contains(
+        &told(&mut driver, watch),
+        &["pending: `shared->first` would be at 0x0", "watches 0x"],
+    );
+    assert_eq!(values(&driver.go_to_stop()), [some("0", "1")]);
+    driver.delete(watch);
+    driver.go_to_end();
+    driver.quit();
+}
+
+#[test]
+fn a_watch_on_a_plain_address_is_armed_before_there_is_memory() {
+    let debuggee = Debuggee::build("restarted");
+    let (mut driver, place) = at_mark(&debuggee, "filled");
+    let heap = driver.print("(long)shared");
+    let typed = driver.watch(&format!("*(int *){heap}"), WRITE);
+    again(&mut driver);
+    // The allocator may write there before the program does.
+    while hit(&driver.go_to_stop()) != [place] {}
+    contains(&told(&mut driver, typed), &["watches 0x"]);
+    assert_eq!(values(&driver.go_to_stop()), [some("0", "1")]);
+    driver.delete(typed);
+    driver.go_to_end();
+    driver.quit();
+}
+
+#[test]
+fn a_watch_on_a_frame_ends_with_its_process_and_says_so() {
+    let debuggee = Debuggee::build("restarted");
+    let (mut driver, place) = at_mark(&debuggee, "first");
+    let local = driver.watch("local", WRITE);
+    let through = driver.watch("pair->second", WRITE);
+    let global = driver.watch("fixed", WRITE);
+    again(&mut driver);
+    for (watch, what) in [(local, "`local`"), (through, "`pair->second`")] {
+        contains(&told(&mut driver, watch), &["the frame it watched a variable of has ended"]);
+        assert!(driver.warnings.iter().any(|text| text.contains(what)), "{:?}", driver.warnings);
+    }
+    let Reply::Breakpoints(left) = driver.ask(Command::Breakpoints) else { panic!() };
+    assert_eq!(left.iter().map(|info| info.id).collect::<Vec<_>>(), [place, global]);
+    driver.delete(place);
+    assert_eq!(values(&driver.go_to_stop()), [some("0", "1")]);
+    driver.ask(Command::Kill);
+    driver.quit();
+}
+
+#[test]
+fn a_watch_on_thread_local_data_is_of_the_thread_it_was_set_in() {
+    let debuggee = Debuggee::build("restarted");
+    let (mut driver, place) = at_mark(&debuggee, "work");
+    assert_eq!(driver.print("own"), "0");
+    let own = driver.watch("own", WRITE);
+    assert_eq!(values(&driver.go_to_stop()), [some("0", "100")]);
+    assert_eq!(values(&driver.go_to_stop()), [some("100", "200")]);
+    driver.delete(place);
+    driver.delete(own);
+    let first = driver.break_at(&debuggee.mark("first").spec());
+    again(&mut driver);
+    assert_eq!(hit(&driver.go_to_stop()), [first]);
+    driver.watch("own", WRITE);
+    driver.delete(first);
+    let changes = [some("0", "1"), some("1", "3"), some("3", "6")];
+    for change in changes {
+        assert_eq!(values(&driver.go_to_stop()), [change], "the other thread has its own");
+    }
+    driver.go_to_end();
+    driver.quit();
+}
+
+#[test]
+fn global_data_can_be_watched_before_the_program_runs() {
+    let debuggee = Debuggee::build("restarted");
+    let mut driver = Driver::launching(&debuggee, &[]);
+    let watch = driver.watch("fixed", WRITE);
+    contains(&driver.breakpoint(watch).notes, &["pending: no program runs"]);
+    driver.run();
+    assert_eq!(values(&driver.go_to_stop()), [some("0", "1")]);
+    driver.delete(watch);
+    driver.go_to_end();
+    let local = Command::Break(spec::data("local", WRITE).unwrap());
+    let why = driver.try_ask(local).unwrap_err();
+    assert!(why.contains("no symbol `local`") && why.contains("while no program runs"), "{why}");
+    driver.quit();
+}
+
+#[test]
+fn watches_follow_into_children_and_those_on_frames_say_that_they_do_not() {
+    let debuggee = Debuggee::build("forks");
+    let mut driver = Driver::launching(&debuggee, &["5", "10"]);
+    driver.set(Setting::FollowChildren(true));
+    driver.break_at("-once main");
+    driver.run();
+    driver.go_to_stop();
+    let global = driver.watch("-written -hits '== 100000' passes", WRITE);
+    let framed = driver.watch("-written -hits '== 100000' argc", WRITE);
+    driver.go_to_end_through(|_, stop| {
+        assert!(matches!(stop.reasons[..], [StopReason::ScopeEnded { .. }]), "{:?}", stop.reasons);
+    });
+    let (parent, children) = (driver.said("parent_passes"), driver.said("children"));
+    assert_eq!(driver.tally(global).passes, parent + 10 * children);
+    let said = format!("watch {framed} on `argc` does not follow");
+    let times = driver.warnings.iter().filter(|text| text.starts_with(&said)).count();
+    assert_eq!(times, 1, "{:?}", driver.warnings);
+    driver.quit();
+}
+
+#[test]
+fn threads_are_numbered_from_1_in_every_run() {
+    let debuggee = Debuggee::build("restarted");
+    let (mut driver, place) = at_mark(&debuggee, "work");
+    for _ in 0..3 {
+        let numbers: Vec<u32> = driver.threads().iter().map(|thread| thread.number).collect();
+        assert_eq!(numbers, [1, 2]);
+        again(&mut driver);
+        let stop = driver.go_to_stop();
+        assert_eq!((hit(&stop), stop.thread), (vec![place], 2));
+    }
+    driver.ask(Command::Kill);
+    driver.quit();
+}
+
+#[test]
+fn addresses_are_found_before_the_program_runs_or_say_why_not() {
+    let debuggee = Debuggee::build("restarted");
+    let mut driver = Driver::launching(&debuggee, &[]);
+    let check = |text: &str, bound: usize, note: &str| {
+        let id = driver.break_at(text);
+        let info = driver.breakpoint(id);
+        let notes = info.notes.join("; ");
+        assert!(info.locations.len() == bound && notes.contains(note), "{text}: {info:?}");
+        id
+    };
+    let address = check("*&fill", 1, "");
+    let library = check("*&puts", 0, "pending: no symbol `puts`");
+    let register = check("*$rip", 0, "pending: cannot evaluate $rip: the program is not running");
+    let unknown = check("*nosuch", 0, "pending: no symbol `nosuch`");
+    let number = check("*0x1000", 0, "pending: the program may be loaded anywhere");
+    let why = driver.try_ask(Command::Break(spec::code("").unwrap())).unwrap_err();
+    assert!(why.contains("no program stands anywhere yet"), "{why}");
+    driver.run();
+    for _ in 0..2 {
+        assert_eq!(hit(&driver.go_to_stop()), [address]);
+        assert_eq!(driver.breakpoint(library).locations.len(), 1);
+        for id in [register, unknown] {
+            let info = driver.breakpoint(id);
+            assert!(info.locations.is_empty() && info.notes[0].contains("pending: "), "{info:?}");
+        }
+        contains(&driver.warnings, &["Cannot access memory at address 0x1000"]);
+        driver.warnings.clear();
+        again(&mut driver);
+    }
+    driver.delete(number);
+    driver.ask(Command::Kill);
+    driver.quit();
+}
+
+#[test]
+fn a_place_where_the_program_stood_stays_the_same_place() {
+    let debuggee = Debuggee::build("restarted");
+    let (mut driver, place) = at_mark(&debuggee, "first");
+    let line = debuggee.mark("first").line;
+    let location = |driver: &Driver, text: &str| {
+        let info = driver.breakpoint(driver.break_at(text));
+        (info.id, info.locations[0].line.unwrap())
+    };
+    let (bare, at) = location(&driver, &(line + 1).to_string());
+    assert_eq!(at, line + 1);
+    assert_eq!(location(&driver, "+2").1, line + 2);
+    assert_eq!(location(&driver, "-2").1, line - 2);
+    let (here, at) = location(&driver, "");
+    assert_eq!(at, line);
+    let outside = spec::code("-100000").unwrap();
+    let why = driver.try_ask(Command::Break(outside)).unwrap_err();
+    assert!(why.contains("is no line of"), "{why}");
+    again(&mut driver);
+    assert_eq!(driver.go_to_stop().frame.line, Some(line - 2));
+    let mut both = hit(&driver.go_to_stop());
+    both.sort_unstable();
+    assert_eq!(both, [place, here]);
+    assert_eq!(hit(&driver.go_to_stop()), [bare]);
+    driver.ask(Command::Kill);
+    driver.quit();
+}
