@@ -190,7 +190,9 @@ impl Breakpoints {
         id: LocationId,
     ) -> Option<(&mut BreakpointSpec, &mut Tally, &mut bool, &mut Location)> {
         let breakpoint = self.table.get_mut(&id.breakpoint)?;
-        let location = breakpoint.locations.iter_mut().find(|location| location.id == id)?;
+        // They are numbered in the order they stand in; there may be very many.
+        let at = breakpoint.locations.binary_search_by_key(&id, |location| location.id).ok()?;
+        let location = breakpoint.locations.get_mut(at)?;
         Some((
             Arc::make_mut(&mut breakpoint.spec),
             &mut breakpoint.tally,

@@ -83,6 +83,9 @@ impl PlaceText {
         if file.is_some() && is_number(rest.trim()) {
             return line_number(file, rest.trim());
         }
+        if rest.trim().is_empty() {
+            return Err(format!("`{text}` names no function or line after its colon"));
+        }
         function(file, rest.trim())
     }
 }

@@ -97,7 +97,8 @@ impl Lexer<'_> {
         if first.is_ascii_digit() {
             return self.number();
         }
-        if first == '.' && second.is_some_and(|c| c.is_ascii_digit()) && !self.after_operand() {
+        let digit_follows = second.is_some_and(|c| c.is_ascii_digit());
+        if first == '.' && digit_follows && !self.after_operand() && !self.after_access() {
             return self.number();
         }
         if is_ident_start(first) {
@@ -127,6 +128,11 @@ impl Lexer<'_> {
         }
     }
 
+    /// Whether the name of a member must follow.
+    fn after_access(&self) -> bool {
+        matches!(self.tokens.last(), Some(Spanned { token: Token::Punct("." | "->"), .. }))
+    }
+
     fn punctuation(&mut self, first: char) -> Result<(), Error> {
         let start = self.at;
         let all = PUNCTUATION.iter().chain(&MORE_PUNCTUATION);
@@ -141,7 +147,7 @@ impl Lexer<'_> {
 
     fn number(&mut self) -> Result<(), Error> {
         let start = self.at;
-        if matches!(self.tokens.last(), Some(Spanned { token: Token::Punct("." | "->"), .. })) {
+        if self.after_access() {
             let digits = self.take_while(|c| c.is_ascii_digit()).to_owned();
             self.push(Token::Field(digits), start);
             return Ok(());

@@ -222,12 +222,15 @@ impl TypeName {
     }
 }
 
-/// A type's name, in quotes where its characters are not those of one.
+/// A type's name, in quotes where it would not read as that name.
 fn quoted_type(name: &str) -> String {
-    let plain = |c: char| c == '_' || c.is_alphanumeric() || " :<>,*&[]();".contains(c);
-    if name == "&str" || (name.chars().all(plain) && !name.starts_with('&')) {
-        name.to_owned()
-    } else {
-        format!("'{name}'")
-    }
+    if reads_as_type(name) { name.to_owned() } else { format!("'{name}'") }
+}
+
+fn reads_as_type(name: &str) -> bool {
+    let parsed = crate::parse::parse(&format!("{{{name}}} 0"));
+    parsed.is_ok_and(|ast| match &ast.root.kind {
+        ExprKind::At(TypeName::Named { tag: None, name: read }, _) => read == name,
+        _ => false,
+    })
 }

@@ -339,6 +339,7 @@ fn wrong_text_says_where() {
         "f(3)\n^~ an expression cannot call functions of the program\n\
          help: it is evaluated while the program stands still",
     );
+    check("0..0", "0..0\n  ^ expected a member's name, found `.`");
     let deep = format!("{}1{}", "(".repeat(5000), ")".repeat(5000));
     assert!(trapline_expr::parse(&deep).unwrap_err().message.contains("nest at most"));
     let refused = (1..200).filter(|depth| {
@@ -350,4 +351,14 @@ fn wrong_text_says_where() {
     assert!(trapline_expr::parse(&chain).unwrap_err().message.contains("nest at most"));
     let long = "1+".repeat(10_000);
     assert!(trapline_expr::parse(&long).unwrap_err().message.contains("bytes long"));
+}
+
+#[test]
+fn odd_names_print_so_that_they_read_back() {
+    for text in
+        ["{'*5ux8['}40", "(struct '5x')1", "{'a*b['}0", "{unsigned int}8", "{'ns::T<int> x['}0"]
+    {
+        trapline_expr::parse(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
+        trapline_expr::fuzz_parse(text);
+    }
 }

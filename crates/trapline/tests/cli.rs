@@ -201,3 +201,47 @@ fn source_is_listed_as_gdb_lists_it() {
         assert_eq!(ours, theirs);
     }
 }
+
+#[test]
+fn saved_breakpoints_read_back_as_they_were() {
+    let program = trapline_testkit::Debuggee::build("restarted");
+    let folder = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let [first, again] = ["first", "again"].map(|name| {
+        folder.join(format!("saved-{name}-{}", std::process::id())).to_str().unwrap().to_owned()
+    });
+    let set = [
+        "break fill if rounds > 1",
+        "tbreak main",
+        "hbreak restarted.c:23",
+        "ignore 3 4",
+        "break -log 'sum {local} \"quoted\"' restarted.c:24",
+        "break -hits '% 2' -name group -name other restarted.c:25",
+        "disable 5",
+        "break -filter '$_pid > 0' work thread 2",
+        "break -changed local restarted.c:22",
+        "break *&fill",
+        "break fill+4",
+        "rbreak ^wo",
+        "watch fixed",
+        "watch -written fixed if fixed > 3",
+        "rwatch fixed",
+    ];
+    let (save, source, save_again) =
+        (format!("save b {first}"), format!("source {first}"), format!("save b {again}"));
+    let mut run = vec!["run", "--batch"];
+    for line in set.iter().chain(&[save.as_str(), "delete", &source, &save_again]) {
+        run.extend(["-e", line]);
+    }
+    run.extend(["-e", "quit", program.path.to_str().unwrap()]);
+    let ran = trapline(&run);
+    assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
+    let [saved, read] = [&first, &again].map(|file| {
+        let text = std::fs::read_to_string(file).unwrap();
+        std::fs::remove_file(file).unwrap();
+        text
+    });
+    assert_eq!(saved, read);
+    let lines = |word: &str| saved.lines().filter(|line| line.starts_with(word)).count();
+    let all = ["break", "rbreak", "watch", "rwatch", "ignore", "disable"].map(lines);
+    assert_eq!(all, [9, 1, 2, 1, 1, 1], "{saved}");
+}

@@ -2,7 +2,7 @@
 //! it runs, in a process when it comes or loads something, and again after a
 //! restart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use trapline_core::breakpoint::{BreakpointSpec, Subject};
@@ -278,12 +278,14 @@ impl Session {
         note_findings(breakpoint, &search, stale);
         let mut changed = false;
         let mut refused = None;
+        let mut known_at = by_anchor(&breakpoint.locations);
         for found in search.found.into_iter().chain(known) {
             let compile = || {
                 let scope = CodeScope::at(modules, found.addr, values);
                 compile_say(spec, &scope, machine)
             };
-            if let Some(known) = reuse(breakpoint, space, &found) {
+            let known = known_at.entry(found.anchor).or_default();
+            if let Some(known) = reuse(&mut breakpoint.locations, known, space) {
                 if known.space != space {
                     // Compiled for another memory, where statics lie elsewhere.
                     known.say = compile()?;
@@ -296,6 +298,7 @@ impl Session {
             }
             match compile() {
                 Ok(say) => {
+                    known.push(breakpoint.locations.len());
                     let location = new_location(breakpoint, space, found, say);
                     breakpoint.locations.push(location);
                     changed = true;
@@ -401,7 +404,10 @@ fn check_subject(subject: &Subject) -> Result<(), CommandError> {
 
 fn compile_regex(regex: &str) -> Result<regex::Regex, CommandError> {
     regex::Regex::new(regex).map_err(|error| {
-        CommandError::new(format!("`{regex}` is not a regular expression: {error}"))
+        // The last line says what is wrong; those before it draw where.
+        let text = error.to_string();
+        let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        CommandError::new(format!("`{regex}` is not a regular expression: {why}"))
     })
 }
 
@@ -562,14 +568,24 @@ fn left_out(found: &Found, error: &CommandError) -> String {
     format!("not set at {} in {}: {}", found.addr, function.unwrap_or("??"), error.message)
 }
 
+/// Indices of locations by what they are tied to; there may be very many.
+fn by_anchor(locations: &[Location]) -> BTreeMap<Anchor, Vec<usize>> {
+    let mut found: BTreeMap<Anchor, Vec<usize>> = BTreeMap::new();
+    for (index, location) in locations.iter().enumerate() {
+        found.entry(location.anchor).or_default().push(index);
+    }
+    found
+}
+
+/// One of the `known` locations that may serve a space.
 fn reuse<'a>(
-    breakpoint: &'a mut Breakpoint,
+    locations: &'a mut [Location],
+    known: &[usize],
     space: Option<SpaceId>,
-    found: &Found,
 ) -> Option<&'a mut Location> {
-    breakpoint.locations.iter_mut().find(|location| {
-        location.anchor == found.anchor && (location.space.is_none() || location.space == space)
-    })
+    let serves = |at: &Location| at.space.is_none() || at.space == space;
+    let index = known.iter().find(|&&index| locations.get(index).is_some_and(serves))?;
+    locations.get_mut(*index)
 }
 
 fn new_location(

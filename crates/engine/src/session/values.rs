@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use trapline_core::location::{self, Place};
-use trapline_core::types::{ResolveType, Type, TypeKind, TypeRef};
+use trapline_core::types::{BaseKind, ResolveType, Type, TypeKind, TypeRef};
 use trapline_core::x64::{Reg, RegView};
 use trapline_core::{AddrRange, Pid, VirtAddr};
 use trapline_expr::format::{FormatOptions, Letter, format_value};
@@ -638,8 +638,16 @@ pub(super) fn address_in(expression: &str, value: &Value) -> Result<VirtAddr, Co
     if is_place && let Some(addr) = value.address() {
         return Ok(addr);
     }
+    let bits = 64_u32.saturating_sub(8 * u32::try_from(value.bytes.as_ref().len()).unwrap_or(8));
+    let signed = matches!(value.ty.kind, TypeKind::Base(BaseKind::Signed | BaseKind::SignedChar));
     value
         .to_u64()
+        // As in C, a negative number is an address near the end.
+        .map(
+            |word| {
+                if signed { ((word << bits).cast_signed() >> bits).cast_unsigned() } else { word }
+            },
+        )
         .map(VirtAddr::new)
         .ok_or_else(|| CommandError::new(format!("`{expression}` is not an address")))
 }

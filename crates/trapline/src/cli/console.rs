@@ -2,6 +2,7 @@
 //! does actions; looking at the program is in `inspect`, letting it run and
 //! waiting for it in `control`.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -153,10 +154,18 @@ impl<S: Session> Console<S> {
         line: &str,
         lines: &mut dyn Lines,
     ) -> Result<Flow, CommandError> {
-        let action = lookup::read(line).map_err(CommandError::new)?;
+        let action = lookup::read(&self.numbered(line)).map_err(CommandError::new)?;
         match self.execute(action, lines)? {
             Flow::Running => self.wait(),
             flow => Ok(flow),
+        }
+    }
+
+    /// A line with the number of the newest breakpoint for gdb's `$bpnum`.
+    fn numbered<'a>(&self, line: &'a str) -> Cow<'a, str> {
+        match self.last_breakpoint {
+            Some(id) if line.contains("$bpnum") => line.replace("$bpnum", &id.to_string()).into(),
+            _ => line.into(),
         }
     }
 
@@ -384,6 +393,12 @@ impl<S: Session> Console<S> {
         let all = self.breakpoints()?;
         for info in &all {
             text += &format!("{}\n", spec::to_command(&info.spec));
+            if info.spec.ignore > 0 {
+                text += &format!("ignore $bpnum {}\n", info.spec.ignore);
+            }
+            if !info.spec.enabled {
+                text += "disable $bpnum\n";
+            }
             if !info.spec.commands.is_empty() {
                 text += &format!("commands\n{}\nend\n", info.spec.commands.join("\n"));
             }

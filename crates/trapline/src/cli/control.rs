@@ -111,7 +111,10 @@ impl<S: Session> Console<S> {
         self.tell_program()?;
         self.known.pids.clear();
         self.known.many = false;
-        if let Reply::Started { pid } = self.session.request(Command::Run)? {
+        let started = self.session.request(Command::Run);
+        // A launched program has the terminal; it stands, and the prompt reads.
+        self.session.take_terminal();
+        if let Reply::Started { pid } = started? {
             self.known.launched = Some(pid);
             self.known.main = Some(pid);
             self.is_there(pid);

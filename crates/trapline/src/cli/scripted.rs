@@ -111,6 +111,14 @@ impl Session for Script {
         }
         Ok(Reply::Done)
     }
+
+    fn lend_terminal(&self, to: Pid) {
+        self.note(&format!("the terminal goes to {to}"));
+    }
+
+    fn take_terminal(&self) {
+        self.note("the terminal is taken back");
+    }
 }
 
 fn stop(commands: &[&str], auto_continue: bool) -> Event {
@@ -207,6 +215,13 @@ fn batch_runs_do_what_the_command_line_says() {
         &[],
         vec![vec![stop(&[], false)]],
         1,
+    );
+    check(
+        "behind the prompt",
+        Wishes { commands: words(&["run &", "print total"]), ..wishes() },
+        &[],
+        vec![ended()],
+        3,
     );
     check(
         "attach, look, let go",
