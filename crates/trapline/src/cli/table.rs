@@ -116,8 +116,8 @@ impl Row {
 const SPEC_HELP: &str = "\
 SPEC is [-once] [-trap|-hw] [-hits 'OP N'] [-filter EXPR] [-changed EXPR] [-log TEMPLATE]
 [-name NAME] LOCATION [thread N] [if EXPR].
-LOCATION is FUNCTION, FILE:LINE, LINE, FUNCTION+OFFSET or *ADDRESS; without one, the place where
-the program stands.
+LOCATION is FUNCTION, FILE:LINE, LINE, +LINES, -LINES, FUNCTION+OFFSET or *ADDRESS; without one,
+the place where the program stands.
   -once          delete it after its first stop
   -trap, -hw     serve it by a trap instruction, or by a debug register
   -hits 'OP N'   only hit N (==), every Nth (%), or the Nth and all after it (>=)
@@ -302,7 +302,7 @@ pub(crate) const ROWS: &[Row] = &[
                function where the program stands. /r shows the bytes, /s the source.",
         )
         .completes(Complete::Expression),
-    row("list", &["l"], "[LOCATION|N,M|-]", "Show source lines", parse::list)
+    row("list", &["l"], "[LOCATION|FIRST,LAST|-]", "Show source lines", parse::list)
         .completes(Complete::Location)
         .repeats(),
     row("info", &["i", "inf"], "WHAT", "Show something about the program", parse::family_info),
