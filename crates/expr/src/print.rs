@@ -44,7 +44,11 @@ impl fmt::Display for Expr {
             ExprKind::Call { name, arguments } => write_call(f, name, arguments),
             ExprKind::Unary(op, only) => {
                 f.write_str(op.spelling())?;
-                operand(f, only, 16)
+                // Apart, or two of them would read as one token.
+                if matches!(only.kind, ExprKind::Unary(..)) {
+                    f.write_str(" ")?;
+                }
+                operand(f, only, 15)
             }
             ExprKind::Binary(op, a, b) => write_binary(f, *op, a, b),
             ExprKind::Conditional(a, b, c) => {
@@ -217,6 +221,8 @@ impl TypeName {
     fn declare_pointer(&self, mark: char, inner: &str) -> String {
         match self {
             Self::Array(..) | Self::Function(..) => self.declare(format!("({mark}{inner})")),
+            // Two references to one another would read as one of the other kind.
+            _ if mark == '&' && inner.starts_with('&') => self.declare(format!("& {inner}")),
             _ => self.declare(format!("{mark}{inner}")),
         }
     }

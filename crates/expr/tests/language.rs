@@ -355,10 +355,18 @@ fn wrong_text_says_where() {
 
 #[test]
 fn odd_names_print_so_that_they_read_back() {
-    for text in
-        ["{'*5ux8['}40", "(struct '5x')1", "{'a*b['}0", "{unsigned int}8", "{'ns::T<int> x['}0"]
-    {
+    for text in [
+        "{'*5ux8['}40",
+        "(struct '5x')1",
+        "{'a*b['}0",
+        "{unsigned int}8",
+        "{'ns::T<int> x['}0",
+        "(T&&&)a",
+    ] {
         trapline_expr::parse(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
         trapline_expr::fuzz_parse(text);
     }
+    let signs = format!("{}0", "+-*&!~".repeat(12));
+    trapline_expr::parse(&signs).unwrap();
+    trapline_expr::fuzz_parse(&signs);
 }
