@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use trapline_core::target::{LaunchSpec, TargetError, Wait};
+use trapline_core::target::{LaunchSpec, Resume, TargetError, Wait};
 use trapline_core::{Pid, Tid};
 
 use super::children::file_name;
@@ -11,7 +11,7 @@ use super::{Motion, Program, Selected, Session};
 use crate::command::{CommandError, Reply};
 use crate::event::Event;
 use crate::process::{Origin, Process, Role, RunState};
-use crate::space::Space;
+use crate::space::{Space, SpaceId};
 
 impl Session {
     /// Answers `file`: reads a program before it runs.
@@ -169,12 +169,40 @@ impl Session {
                 .filter(|process| process.space == id)
                 .map(|process| process.pid)
                 .collect();
+            self.see_off_borrowers(id);
             self.clear_space(id);
             for pid in together {
                 self.release_threads(pid);
                 self.forget_process(pid);
             }
         }
+    }
+
+    /// Lets the last of a vfork child happen when it is all but over: until
+    /// then its parent waits, and nobody in their space can give our memory
+    /// back.
+    fn see_off_borrowers(&mut self, id: SpaceId) {
+        if self.can_ask(id) || !self.outlives_its_child(id) {
+            return;
+        }
+        let here = self.processes.values().filter(|process| process.space == id);
+        let dying: Vec<(Pid, Tid)> = here
+            .flat_map(|process| process.threads.values().map(|thread| (process.pid, thread)))
+            .filter(|(_, thread)| thread.exiting)
+            .map(|(pid, thread)| (pid, thread.tid))
+            .collect();
+        self.motion = Motion::Holding;
+        for &(pid, tid) in &dying {
+            self.resume_raw(pid, tid, Resume::RUN);
+        }
+        while dying.iter().any(|(pid, tid)| self.thread(*pid, *tid).is_some()) {
+            match self.target.next_event(Wait::Block) {
+                Ok(Some(event)) => self.take(event),
+                Ok(None) => break,
+                Err(error) => return self.lose_everything(&error.to_string()),
+            }
+        }
+        self.motion = Motion::Held;
     }
 
     /// Answers `kill`.

@@ -316,8 +316,13 @@ impl Session {
         why
     }
 
+    /// Whether somebody in a space can be asked to give our memory back.
+    pub(super) fn can_ask(&self, id: SpaceId) -> bool {
+        who_can_be_asked(&self.processes, id).next().is_some()
+    }
+
     /// Whether a thread waits in vfork: it will run on in this space.
-    fn outlives_its_child(&self, id: SpaceId) -> bool {
+    pub(super) fn outlives_its_child(&self, id: SpaceId) -> bool {
         let here = self.processes.values().filter(|process| process.space == id);
         here.flat_map(|process| process.threads.values()).any(|thread| thread.waits_for.is_some())
     }
