@@ -68,6 +68,8 @@ pub(crate) struct Thread {
     pub(crate) step_after_return: Option<Step>,
     /// What the instruction being stepped leaves behind in the program's state.
     pub(crate) trap_flag_residue: Option<Residue>,
+    /// How it was let go last.
+    pub(crate) resumed: Resumed,
     /// Whether it has to finish a slot before its signal is delivered.
     pub(crate) leaves_slot: bool,
     /// Parent of a vfork child that still runs in its memory. Kept in the
@@ -90,6 +92,33 @@ pub(crate) enum RunState {
     },
     /// It is stopped.
     Stopped(Stopped),
+}
+
+/// How a thread was let go last: tells our steps from the program's own trap
+/// flag.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Resumed {
+    /// To run; every step before has ended.
+    Run,
+    /// To run, after a step that nobody has seen end. Its trap may still come.
+    RunAfterStep,
+    /// For one instruction.
+    Step {
+        /// Whether the program's own trap flag was set then: the trap is also
+        /// the program's.
+        own_flag: bool,
+    },
+}
+
+impl Resumed {
+    /// How the thread is let go next.
+    pub(crate) fn then(self, step: bool, own_flag: bool) -> Self {
+        match self {
+            _ if step => Self::Step { own_flag },
+            Self::Run => Self::Run,
+            Self::RunAfterStep | Self::Step { .. } => Self::RunAfterStep,
+        }
+    }
 }
 
 /// A requested walk of a thread through instructions.
@@ -124,6 +153,7 @@ impl Thread {
             step: None,
             step_after_return: None,
             trap_flag_residue: None,
+            resumed: Resumed::Run,
             leaves_slot: false,
             waits_for: None,
             exiting: false,

@@ -11,7 +11,7 @@ use std::io::{Read, Seek, SeekFrom};
 use support::{Driver, PATIENCE, hit, number_in};
 use trapline::command::{Reply, Selection, Setting};
 use trapline::event::StopReason;
-use trapline::{BreakpointId, Command, Pid, Signal, VirtAddr};
+use trapline::{BreakpointId, Command, ExitStatus, Pid, Signal, VirtAddr};
 use trapline_testkit::{Background, Build, Debuggee, Linkage};
 
 /// A program that nobody debugs yet and that has said `ready`. Its parent is
@@ -242,6 +242,7 @@ fn traps_of_the_program_are_told_apart_with_and_without_one_of_ours_on_top() {
     check("f1", None, &[f1]);
     check("raise", None, &["SIGTRAP code -6"]);
     check("code_filled", None, &[cc; 4]);
+    check("flag", None, &["trap flag (TF)"; 5]);
     check("cc", Some("*&own_cc"), &["breakpoint 2", cc]);
     check("cd03", Some("*&own_cd03"), &["breakpoint 2", cd03]);
     check("f1", Some("*&own_f1"), &["breakpoint 2", f1]);
@@ -270,17 +271,89 @@ fn the_programs_own_trap_bytes_are_shown_as_they_are() {
     driver.quit();
 }
 
-#[test]
-fn a_raised_trap_signal_reaches_the_program_when_it_is_passed() {
-    let debuggee = Debuggee::build("own_traps");
-    let mut driver = Driver::launching(&debuggee, &["raise", "3"]);
+/// Has the program get its own traps, without a stop or with one.
+fn pass_traps(driver: &Driver, stop: bool) {
     let signals = vec![Signal::TRAP];
-    let id = driver.break_at(&format!("-hits '== 100' {}", debuggee.mark("raise").spec()));
-    driver.ask(Command::Handle { signals, stop: Some(false), print: None, pass: Some(true) });
-    driver.run();
-    driver.go_to_end();
-    assert_eq!((driver.said("handled"), driver.tally(id).passes), (3, 3));
-    driver.output_is_as_undebugged();
+    let (stop, print, pass) = (Some(stop), Some(stop), Some(true));
+    driver.ask(Command::Handle { signals, stop, print, pass });
+}
+
+#[test]
+fn traps_of_the_program_reach_its_handler_when_they_are_passed() {
+    let debuggee = Debuggee::build("own_traps");
+    let check = |kind: &str, ours: Option<&str>| {
+        let mut driver = Driver::launching(&debuggee, &[kind, "3"]);
+        pass_traps(&driver, false);
+        driver.break_at("-once main");
+        driver.run();
+        driver.go_to_stop();
+        let never = |place: &str| driver.break_at(&format!("-hits '== 100' {place}"));
+        let id = ours.map(never);
+        driver.go_to_end();
+        driver.output_is_as_undebugged();
+        if let Some(id) = id {
+            assert_eq!(driver.tally(id).passes, 3, "{kind} {ours:?}");
+        }
+        driver.quit();
+    };
+    for kind in ["cc", "cd03", "f1", "raise", "code_filled", "flag"] {
+        check(kind, None);
+    }
+    for (kind, place) in [
+        ("cc", "*&own_cc"),
+        ("cd03", "*&own_cd03"),
+        ("f1", "*&own_f1"),
+        ("raise", &debuggee.mark("raise").spec()),
+        ("flag", "*&own_flag"),
+        ("flag", "*&own_flag_ends"),
+    ] {
+        check(kind, Some(place));
+        check(kind, Some(&format!("-hw {place}")));
+    }
+}
+
+#[test]
+fn a_trap_that_is_passed_kills_who_does_not_handle_it() {
+    let debuggee = Debuggee::build("own_traps");
+    for kind in ["cc", "cd03", "f1", "raise", "code_filled", "flag"] {
+        let mut driver = Driver::started(&debuggee, &[kind, "1", "fatal"]);
+        pass_traps(&driver, true);
+        let mut stops = 0;
+        let status = driver.go_to_end_through(|_, _| stops += 1);
+        assert!(
+            matches!(status, ExitStatus::Signalled { signal: Signal::TRAP, .. }),
+            "{kind}: {status}"
+        );
+        assert_eq!(stops, 1, "{kind}");
+        driver.quit();
+    }
+}
+
+#[test]
+fn a_trap_is_passed_when_the_user_says_so_for_this_once() {
+    let debuggee = Debuggee::build("own_traps");
+    for kind in ["cc", "cd03", "f1", "raise", "code_filled", "flag"] {
+        let mut driver = Driver::started(&debuggee, &[kind, "2"]);
+        driver.go_to_end_through(|driver, _| {
+            driver.ask(Command::NextSignal(Some(Signal::TRAP)));
+        });
+        driver.output_is_as_undebugged();
+        driver.quit();
+    }
+}
+
+#[test]
+fn a_walk_through_what_steps_itself_sees_each_instruction_once() {
+    let debuggee = Debuggee::build("own_traps");
+    let mut driver = Driver::started(&debuggee, &["flag", "1"]);
+    let place = number(&driver, "&own_flag");
+    driver.break_at("*&own_flag");
+    driver.go_to_stop();
+    for pc in [1, 2, 3] {
+        driver.ask(Command::StepInstruction { count: 1, over_calls: false });
+        let stop = driver.next_stop();
+        assert_eq!((why(&stop), stop.frame.pc.get() - place), (vec!["Stepped".to_owned()], pc));
+    }
     driver.quit();
 }
 

@@ -223,52 +223,6 @@ impl Session {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// The program's own `int3` or `int 3` ran, in its place or in a slot.
-    fn judge_own_trap(&mut self, pid: Pid, tid: Tid, mut registers: Registers) -> Verdict {
-        let after = VirtAddr::new(registers.rip);
-        if self.is_stale_hit(pid, after) {
-            // Our trap was taken out after this thread had run into it.
-            registers.rip -= 1;
-            self.put_registers(pid, tid, &registers);
-            return Verdict::GoOn;
-        }
-        let two_bytes = self.own_trap_is_long(pid, after);
-        let instruction = if two_bytes { "int 3 (CD 03)" } else { "int3 (CC)" };
-        Verdict::Report(vec![StopReason::OwnTrap {
-            instruction: instruction.to_owned(),
-            explanation: "the program itself contains this breakpoint instruction; \
-                          `continue` goes on after it"
-                .to_owned(),
-        }])
-    }
-
-    fn is_stale_hit(&self, pid: Pid, after: VirtAddr) -> bool {
-        let Some(memory) = self.memory(pid) else { return false };
-        let at = self.space_of(pid).map_or(after, |space| space.program_pc(after));
-        let mut bytes = [0; 2];
-        let start = at.wrapping_sub(2);
-        let read = trapline_core::memory::ReadMemory::read_some(&memory, start, &mut bytes);
-        read == 2 && bytes[1] != 0xcc && bytes != [0xcd, 0x03]
-    }
-
-    fn own_trap_is_long(&self, pid: Pid, after: VirtAddr) -> bool {
-        let Some(memory) = self.memory(pid) else { return false };
-        let at = self.space_of(pid).map_or(after, |space| space.program_pc(after));
-        let mut bytes = [0; 2];
-        let start = at.wrapping_sub(2);
-        let read = trapline_core::memory::ReadMemory::read_some(&memory, start, &mut bytes);
-        read == 2 && bytes == [0xcd, 0x03]
-    }
-
-    pub(super) fn judge_int1(&mut self, _: Pid, _: Tid) -> Verdict {
-        Verdict::Report(vec![StopReason::OwnTrap {
-            instruction: "int1 (F1)".to_owned(),
-            explanation: "the program itself contains this debug-exception instruction \
-                          (also called icebp); `continue` goes on after it"
-                .to_owned(),
-        }])
-    }
-
     /// A signal is about to be delivered.
     pub(super) fn judge_signal(&mut self, pid: Pid, tid: Tid, info: SignalInfo) -> Verdict {
         if self.wait_outside_slot(pid, tid, info) {

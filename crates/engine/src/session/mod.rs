@@ -17,6 +17,7 @@ mod inspect;
 mod libraries;
 mod machine;
 mod manage;
+mod own_traps;
 mod resume;
 mod run;
 mod sites;

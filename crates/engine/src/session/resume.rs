@@ -3,7 +3,7 @@
 
 use trapline_core::stop::SignalInfo;
 use trapline_core::target::{Resume, TargetError};
-use trapline_core::x64::flags;
+use trapline_core::x64::{Registers, flags};
 use trapline_core::{Pid, Tid, VirtAddr};
 
 use super::hits::is_synchronous;
@@ -67,8 +67,12 @@ impl Session {
 
     /// Hands a thread back to the target.
     pub(super) fn resume_raw(&mut self, pid: Pid, tid: Tid, how: Resume) {
+        let sets_flag = |registers: Registers| registers.rflags & flags::TF != 0;
+        let own_flag =
+            how.step && how.signal.is_none() && self.raw_registers(pid, tid).is_some_and(sets_flag);
         let Some(thread) = self.thread_mut(pid, tid) else { return };
         "running".clone_into(&mut thread.stopped_for);
+        thread.resumed = thread.resumed.then(how.step, own_flag);
         let Some(stopped) = thread.take_stopped() else { return };
         match self.target.resume(stopped, how) {
             Ok(()) | Err(TargetError::Gone) => {}

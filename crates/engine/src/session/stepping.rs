@@ -97,7 +97,7 @@ impl Session {
             verdict = verdict.join(self.judge_slots(pid, tid, status, &registers));
         }
         if status.single_step {
-            verdict = verdict.join(self.judge_step(pid, tid));
+            verdict = verdict.join(self.judge_single_step(pid, tid));
         }
         verdict
     }
@@ -156,8 +156,8 @@ impl Session {
         verdict.join(self.count_pass(pid, tid, pc, registers))
     }
 
-    /// One instruction was stepped.
-    fn judge_step(&mut self, pid: Pid, tid: Tid) -> Verdict {
+    /// One instruction was stepped by us.
+    pub(super) fn judge_step(&mut self, pid: Pid, tid: Tid) -> Verdict {
         self.clear_residue(pid, tid);
         if self.in_unfinished_slot(pid, tid) {
             return Verdict::GoOn;
@@ -255,7 +255,7 @@ impl Session {
         });
     }
 
-    fn in_unfinished_slot(&mut self, pid: Pid, tid: Tid) -> bool {
+    pub(super) fn in_unfinished_slot(&mut self, pid: Pid, tid: Tid) -> bool {
         let Some(registers) = self.raw_registers(pid, tid) else { return false };
         let Some(space) = self.space_of(pid) else { return false };
         space.arena.locate(VirtAddr::new(registers.rip)).is_some_and(|at| at.is_before())
