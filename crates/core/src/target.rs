@@ -313,6 +313,11 @@ pub trait Target {
         None
     }
 
+    /// Whether the program has a handler for a signal.
+    fn handles(&self, _: Pid, _: Tid, _signal: Signal) -> bool {
+        false
+    }
+
     /// The SSE registers.
     fn vector_state(&mut self, thread: &Stopped) -> Result<VectorState>;
 

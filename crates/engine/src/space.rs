@@ -1,7 +1,7 @@
 //! An address space of the debuggee: what is loaded in it and what of ours is
 //! in it. Usually one per process; a vfork child shares its parent's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use trapline_core::overlay::Overlay;
@@ -39,6 +39,8 @@ pub(crate) struct Space {
     pub(crate) linker_trap: Option<VirtAddr>,
     /// Places of our own that internal owners stand for.
     pub(crate) internal: Vec<Internal>,
+    /// Where traps were found that are in no books, and told of.
+    pub(crate) strays: HashSet<VirtAddr>,
     /// Whether wants changed since the planner last ran.
     pub(crate) stale: bool,
 }
@@ -48,6 +50,8 @@ pub(crate) struct Space {
 pub(crate) struct Trap {
     pub(crate) owners: Vec<Owner>,
     pub(crate) detour: Detour,
+    /// The program's instruction that it stands for, whole.
+    pub(crate) displaced: Box<[u8]>,
 }
 
 /// How a thread gets past a trap without opening it for others.
@@ -103,6 +107,7 @@ impl Space {
             no_arena: None,
             linker_trap: None,
             internal: Vec::new(),
+            strays: HashSet::new(),
             stale: false,
         }
     }

@@ -7,10 +7,14 @@
 
 mod support;
 
-use support::{Driver, hit, loops};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
+
+use support::{Driver, hit, loops, running};
 use trapline::command::{ResumePolicy, Setting};
 use trapline::event::StopReason;
-use trapline::{Command, Event, ExitStatus, Signal};
+use trapline::{Command, Event, ExitStatus, Pid, Signal};
 use trapline_testkit::{Build, Debuggee, Linkage};
 
 /// A count that no run reaches: hits are counted and nothing stops.
@@ -208,5 +212,78 @@ fn the_driver_policy_reports_a_place_again_and_runs_nothing() {
     assert_eq!(status, ExitStatus::Exited(0));
     assert_eq!(turns, driver.said("total"));
     driver.output_is_as_undebugged();
+    driver.quit();
+}
+
+#[test]
+fn a_copy_of_a_trap_does_what_a_copy_of_the_code_would() {
+    let debuggee = Debuggee::build("copies_code");
+    let check = |places: &[&str]| {
+        let mut driver = Driver::started(&debuggee, &[&rounds()]);
+        let traps: Vec<_> =
+            places.iter().map(|place| driver.break_at(&format!("-trap {NEVER} {place}"))).collect();
+        driver.go_to_end();
+        driver.output_is_as_undebugged();
+        for trap in traps {
+            assert_eq!(driver.tally(trap).passes, driver.said("rounds"), "{places:?}");
+        }
+        let told = driver.warnings.iter().filter(|told| told.contains("copied"));
+        let each: BTreeSet<&String> = told.clone().collect();
+        assert!(!each.is_empty() && told.count() == each.len(), "{:?}", driver.warnings);
+        driver.quit();
+    };
+    let (body, copy) = (debuggee.mark("body").spec(), debuggee.mark("copy").spec());
+    check(&["work"]);
+    check(&["*&work"]);
+    check(&["*&work", &body, &copy]);
+}
+
+/// What a debugger that dies leaves in a process.
+fn leave_trap(pid: Pid, at: u64) {
+    let mut memory = File::options().write(true).open(format!("/proc/{pid}/mem")).unwrap();
+    memory.seek(SeekFrom::Start(at)).unwrap();
+    memory.write_all(&[0xcc]).unwrap();
+}
+
+fn address_of(driver: &Driver, name: &str) -> u64 {
+    driver.print(&format!("(unsigned long)&{name}")).parse().unwrap()
+}
+
+#[test]
+fn a_trap_that_a_dead_debugger_left_is_taken_out() {
+    let program = running(&Debuggee::build("threads_born_and_die"), &["0", "8"]);
+    let mut driver = Driver::attached(program.pid());
+    for set_a_breakpoint in [false, true] {
+        let at = address_of(&driver, "visit");
+        leave_trap(program.pid(), at);
+        let trap = set_a_breakpoint.then(|| driver.break_at(&format!("*{at}")));
+        driver.go();
+        if let Some(trap) = trap {
+            assert_eq!(hit(&driver.next_stop()), [trap]);
+        } else {
+            driver.wait_for(|event| matches!(event, Event::Warning(_)).then_some(()));
+        }
+        let told = |warning: &&String| warning.contains("left it behind");
+        assert_eq!(driver.warnings.iter().filter(told).count(), 1, "{:?}", driver.warnings);
+        assert_eq!(driver.detach(), 1);
+        if let Some(trap) = trap {
+            driver.delete(trap);
+        }
+        driver.warnings.clear();
+        driver.attach(program.pid());
+    }
+    driver.quit();
+}
+
+#[test]
+fn a_trap_that_a_program_wrote_itself_is_its_own() {
+    let debuggee = Debuggee::build("tight_loop");
+    let mut driver = Driver::started(&debuggee, &["3"]);
+    driver.rewrites_text = true;
+    let at = address_of(&driver, "body");
+    leave_trap(driver.pid.unwrap(), at);
+    let stop = driver.go_to_stop();
+    assert!(matches!(stop.reasons[..], [StopReason::OwnTrap { .. }]), "{:?}", stop.reasons);
+    assert!(driver.warnings.is_empty(), "{:?}", driver.warnings);
     driver.quit();
 }

@@ -23,6 +23,7 @@ mod run;
 mod sites;
 mod source;
 mod stepping;
+mod stray_traps;
 mod truth;
 mod values;
 mod watching;

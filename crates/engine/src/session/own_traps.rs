@@ -77,10 +77,14 @@ impl Session {
         mut registers: Registers,
     ) -> Verdict {
         let after = VirtAddr::new(registers.rip);
-        match self.trap_before(pid, after) {
-            Some(trap) => self.own_trap(pid, tid, trap, true),
-            None => {
-                // Our trap was taken out after this thread had run into it.
+        let trap = self.trap_before(pid, after);
+        // Without one, ours was taken out after this thread had run into it.
+        let gone = trap.is_none_or(|trap| {
+            trap == OwnTrap::Int3 && self.mend_stray_trap(pid, after.wrapping_sub(1))
+        });
+        match trap {
+            Some(trap) if !gone => self.own_trap(pid, tid, trap, true),
+            _ => {
                 registers.rip -= 1;
                 self.put_registers(pid, tid, &registers);
                 Verdict::GoOn

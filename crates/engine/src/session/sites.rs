@@ -13,7 +13,7 @@ use trapline_core::x64::debug::Access;
 use trapline_core::x64::{INT3, MAX_INSTRUCTION};
 use trapline_core::{AddrRange, LocationId, Pid, Tid, VirtAddr};
 use trapline_patch::near::{self, Growth, Taken};
-use trapline_patch::relocate;
+use trapline_patch::{insn, relocate};
 
 use super::Session;
 use super::truth::SpaceMemory;
@@ -222,11 +222,15 @@ impl Session {
         let space = self.spaces.get(&id).ok_or("the process is gone")?;
         let memory = SpaceMemory { target: &*self.target, pid, overlay: &space.overlay };
         let code = window.at(&memory, addr);
+        let mended = self.without_leftover(pid, addr, code);
+        let code = mended.as_deref().unwrap_or(code);
         let Some(&original) = code.first() else {
             return Err(format!("Cannot access memory at address {addr}"));
         };
         let detour = self.detour(id, addr, code, map, slots);
-        let trap = Trap { owners: Vec::new(), detour };
+        let len = insn::decode(code, addr).map_or(1, |instruction| instruction.len());
+        let displaced = code.get(..len).unwrap_or(code).into();
+        let trap = Trap { owners: Vec::new(), detour, displaced };
         Ok(Prepared { addr, original, trap })
     }
 

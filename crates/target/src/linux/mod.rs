@@ -180,6 +180,10 @@ impl Target for LinuxTarget {
         restart::starts_over_at(&self.registers(thread).ok()?)
     }
 
+    fn handles(&self, pid: Pid, tid: Tid, signal: Signal) -> bool {
+        processes::handles(pid, tid, signal)
+    }
+
     fn vector_state(&mut self, thread: &Stopped) -> Result<VectorState> {
         self.read_vector_state(thread)
     }
