@@ -288,6 +288,19 @@ impl Breakpoints {
         }
     }
 
+    /// Drops the locations at an address that a trap serves, since it cannot any
+    /// more. Returns their breakpoints.
+    pub(crate) fn withdraw_at(&mut self, space: SpaceId, addr: VirtAddr) -> Vec<BreakpointId> {
+        let served = |location: &Location| {
+            location.space == Some(space)
+                && location.addr == addr
+                && location.watch.is_none()
+                && matches!(location.service, Ok((Mechanism::Trap, _)))
+        };
+        let breakpoints = self.table.values_mut();
+        breakpoints.filter_map(|one| one.drop_locations(served).then_some(one.id)).collect()
+    }
+
     /// Drops the locations in a range of a space that is no longer mapped.
     /// Returns the breakpoints that lost one.
     pub(crate) fn unbind_range(&mut self, space: SpaceId, range: AddrRange) -> Vec<BreakpointId> {

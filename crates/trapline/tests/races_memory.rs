@@ -89,6 +89,41 @@ fn unmapped_text_takes_its_breakpoint_along() {
 }
 
 #[test]
+fn code_that_the_program_writes_anew_is_never_cut_by_a_trap() {
+    let debuggee = Debuggee::build("rewrites_code");
+    let (back, gone) = ("overwritten from outside and is armed again", "not armed again");
+    // What becomes of a breakpoint at the `mov` and of one at the `ret`.
+    let check = |kind: &str, expected: [&str; 2]| {
+        let mut driver = Driver::started(&debuggee, &[kind, "4"]);
+        let ready = driver.break_at("ready");
+        assert_eq!(hit(&driver.go_to_stop()), [ready]);
+        let page: u64 = driver.print("(unsigned long)page").parse().unwrap();
+        let traps = [page, page + 5].map(|at| driver.break_at(&format!("{NEVER} *{at}")));
+        let status = driver.go_to_end_through(|_, stop| assert_eq!(hit(stop), [ready]));
+        assert_eq!(status, ExitStatus::Exited(0));
+        driver.output_is_as_undebugged();
+        for (trap, expected) in traps.into_iter().zip(expected) {
+            let mut told = driver.seen.iter().filter_map(|event| match event {
+                Event::BreakpointChanged { id, what, .. } if *id == trap => Some(what),
+                _ => None,
+            });
+            match expected {
+                "kept" => {
+                    assert_eq!(told.next(), None, "{kind}");
+                    assert_eq!(driver.tally(trap).passes, 3 + 4 * 6, "{kind}");
+                }
+                what => assert!(told.any(|told| told.contains(what)), "{kind} {what}"),
+            }
+        }
+        driver.quit();
+    };
+    check("same", [back, back]);
+    check("value", [gone, back]);
+    check("operand", ["kept", "kept"]);
+    check("longer", [gone, gone]);
+}
+
+#[test]
 fn a_library_that_is_unloaded_and_loaded_again_keeps_its_breakpoints() {
     let plugin = Build::new("plugin").linkage(Linkage::Library).build();
     let debuggee = Debuggee::build("dlopen_plugin");

@@ -17,6 +17,8 @@ use crate::space::{Detour, SpaceId};
 pub(super) enum Chore {
     /// Step a thread over a trap that has no slot.
     Lift { pid: Pid, tid: Tid, at: VirtAddr },
+    /// Have a trap stand for the instruction that the program wrote under it.
+    DisplaceAnew { pid: Pid, at: VirtAddr },
     /// Look which libraries a process has now.
     Libraries { pid: Pid },
 }
@@ -87,14 +89,19 @@ impl Session {
         if registers.rip != at.get() {
             return true;
         }
+        let current = self.is_displaced_still(pid, at);
         let Some(space) = self.space_of(pid) else { return true };
         match space.traps.get(&at).map(|trap| &trap.detour) {
-            Some(Detour::Slot(start)) => registers.rip = start.get(),
-            Some(Detour::Lift(_)) => {
+            Some(Detour::Slot(start)) if current => registers.rip = start.get(),
+            Some(detour) => {
+                let chore = match detour {
+                    Detour::Slot(_) => Chore::DisplaceAnew { pid, at },
+                    Detour::Lift(_) => Chore::Lift { pid, tid, at },
+                };
                 if let Some(thread) = self.thread_mut(pid, tid) {
                     thread.counted_at = Some(at);
                 }
-                self.chores.push(Chore::Lift { pid, tid, at });
+                self.chores.push(chore);
                 return false;
             }
             // Without a trap only a debug register can match here again.
@@ -240,6 +247,7 @@ impl Session {
         for chore in std::mem::take(&mut self.chores) {
             match chore {
                 Chore::Lift { pid, tid, at } => self.lift(pid, tid, at),
+                Chore::DisplaceAnew { pid, at } => self.displace_anew_at(pid, at),
                 Chore::Libraries { pid } => self.update_libraries(pid),
             }
         }

@@ -82,60 +82,130 @@ impl Session {
         space.stale = true;
     }
 
-    /// Looks whether every trap is still in the program's memory. One that the
-    /// program (or the kernel) took away is armed again where code still is,
-    /// and withdrawn where it is not; either way the user hears of it.
+    /// Looks whether every trap is still in the program's memory, and still over
+    /// the instruction that it stands for. One that the program (or the kernel)
+    /// took away is armed again where that instruction is again, and withdrawn
+    /// where it is not; either way the user hears of it.
     pub(super) fn verify_armed(&mut self) {
         let ids: Vec<SpaceId> = self.spaces.keys().copied().collect();
         for id in ids {
             if let Some(pid) = self.representative(id) {
-                for addr in self.lost_traps(id, pid) {
-                    self.recover_trap(id, pid, addr);
+                for (addr, found) in self.altered_traps(id, pid) {
+                    self.recover_trap(id, pid, addr, found);
                 }
             }
         }
     }
 
-    /// Traps whose byte is not ours any more, read page by page.
-    fn lost_traps(&self, id: SpaceId, pid: Pid) -> Vec<VirtAddr> {
+    /// Traps that are not as they were armed, read page by page.
+    fn altered_traps(&self, id: SpaceId, pid: Pid) -> Vec<(VirtAddr, Altered)> {
         const PAGE: u64 = 4096;
         let Some(space) = self.spaces.get(&id) else { return Vec::new() };
-        let mut lost = Vec::new();
+        let mut altered = Vec::new();
         let mut page = AddrRange::default();
-        let mut bytes = vec![0; PAGE as usize];
-        let mut read = 0;
+        let mut raw = Vec::new();
+        let mut own = Vec::new();
         for armed in space.overlay.armed() {
             if !page.contains(armed.addr) {
                 page = AddrRange::sized(VirtAddr::new(armed.addr.get() & !(PAGE - 1)), PAGE);
-                read = self.target.read_memory(pid, page.start, &mut bytes);
+                raw.resize(PAGE as usize + MAX_INSTRUCTION, 0);
+                let read = self.target.read_memory(pid, page.start, &mut raw);
+                raw.truncate(read);
+                own.clone_from(&raw);
+                space.overlay.restore_view(page.start, &mut own);
             }
             let offset = armed.addr.checked_sub(page.start).unwrap_or(0) as usize;
-            if offset >= read || bytes[offset] != INT3 {
-                lost.push(armed.addr);
-            }
+            let displaced = space.traps.get(&armed.addr).map_or(&[][..], |trap| &trap.displaced);
+            let (raw, own) = (raw.get(offset..), own.get(offset..));
+            let found = compare(displaced, raw.unwrap_or_default(), own.unwrap_or_default());
+            altered.extend(found.map(|found| (armed.addr, found)));
         }
-        lost
+        altered
     }
 
-    fn recover_trap(&mut self, id: SpaceId, pid: Pid, addr: VirtAddr) {
-        let mut found = [0];
-        let readable = self.target.read_memory(pid, addr, &mut found) == 1;
-        let ids = self.breakpoints.ids_at(id, addr);
-        self.forget_trap(id, addr);
-        let what = if readable {
-            format!("its trap at {addr} was overwritten from outside and is armed again")
-        } else {
-            format!("the memory at {addr} is gone, and its trap with it")
+    /// Whether the instruction that a trap's slot stands in for is still the
+    /// one under the trap. In code of an image that is seen at stops, in code
+    /// that the program made at every pass.
+    pub(super) fn is_displaced_still(&self, pid: Pid, at: VirtAddr) -> bool {
+        let Some(space) = self.space_of(pid) else { return true };
+        let Some(trap) = space.traps.get(&at).filter(|_| space.modules.at(at).is_none()) else {
+            return true;
         };
-        if !readable {
-            self.breakpoints.unbind_at(id, addr);
-        }
-        for breakpoint in ids {
+        let memory = SpaceMemory { target: &*self.target, pid, overlay: &space.overlay };
+        let mut own = [0; MAX_INSTRUCTION];
+        let own = &mut own[..trap.displaced.len().min(MAX_INSTRUCTION)];
+        let read = memory.read_some(at, own);
+        trap.displaced.starts_with(&own[..read])
+    }
+
+    /// Has a trap stand for the instruction that is under it now.
+    pub(super) fn displace_anew_at(&mut self, pid: Pid, at: VirtAddr) {
+        self.displace_anew(pid, AddrRange::sized(at, 1));
+    }
+
+    fn recover_trap(&mut self, id: SpaceId, pid: Pid, addr: VirtAddr, found: Altered) {
+        let changed = match found {
+            Altered::Gone | Altered::Back => self.breakpoints.ids_at(id, addr),
+            Altered::Behind => Vec::new(),
+            Altered::Replaced => self.breakpoints.withdraw_at(id, addr),
+        };
+        let what = match found {
+            Altered::Gone => {
+                self.breakpoints.unbind_at(id, addr);
+                format!("the memory at {addr} is gone, and its trap with it")
+            }
+            Altered::Back => {
+                format!("its trap at {addr} was overwritten from outside and is armed again")
+            }
+            Altered::Replaced => {
+                if let Some(space) = self.spaces.get_mut(&id) {
+                    space.internal.retain(|internal| internal.addr != addr);
+                }
+                format!(
+                    "the code at {addr} was overwritten with other code and its trap with it; \
+                     it is not armed again, since an instruction need not begin there any more"
+                )
+            }
+            Altered::Behind => {
+                self.disarm_trap(id, pid, addr);
+                String::new()
+            }
+        };
+        self.forget_trap(id, addr);
+        for breakpoint in changed {
             self.emit(Event::BreakpointChanged {
                 id: breakpoint,
                 what: what.clone(),
                 deleted: false,
             });
         }
+    }
+}
+
+/// What was found where a trap was armed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Altered {
+    /// No memory.
+    Gone,
+    /// The whole instruction that the trap was over, without the trap.
+    Back,
+    /// Other code, without the trap.
+    Replaced,
+    /// The trap, and another operand behind it.
+    Behind,
+}
+
+/// Compares an instruction that was displaced with what is there now: as it is
+/// and as the program has it.
+fn compare(displaced: &[u8], raw: &[u8], own: &[u8]) -> Option<Altered> {
+    let Some(&first) = raw.first() else { return Some(Altered::Gone) };
+    // Fewer where memory ends, as when it was armed.
+    let behind = own.get(1..).unwrap_or_default();
+    let same = displaced.iter().skip(1).zip(behind).all(|(before, now)| before == now);
+    match (first == INT3, same) {
+        (true, true) => None,
+        (true, false) => Some(Altered::Behind),
+        (false, true) if displaced.first() == Some(&first) => Some(Altered::Back),
+        (false, _) => Some(Altered::Replaced),
     }
 }
