@@ -343,6 +343,23 @@ fn a_trap_is_passed_when_the_user_says_so_for_this_once() {
 }
 
 #[test]
+fn a_step_that_passes_a_signal_ends_where_its_handler_begins() {
+    let debuggee = Debuggee::build("own_traps");
+    for kind in ["cc", "cd03", "f1", "raise", "code_filled", "flag"] {
+        let mut driver = Driver::started(&debuggee, &[kind, "1"]);
+        pass_traps(&driver, true);
+        driver.go_to_stop();
+        driver.ask(Command::StepInstruction { count: 1, over_calls: false });
+        let stop = driver.next_stop();
+        assert_eq!(why(&stop), ["Stepped"], "{kind}");
+        assert_eq!(stop.frame.pc.get(), number(&driver, "&on_trap"), "{kind}");
+        driver.go_to_end_through(|_, _| {});
+        driver.output_is_as_undebugged();
+        driver.quit();
+    }
+}
+
+#[test]
 fn a_walk_through_what_steps_itself_sees_each_instruction_once() {
     let debuggee = Debuggee::build("own_traps");
     let mut driver = Driver::started(&debuggee, &["flag", "1"]);

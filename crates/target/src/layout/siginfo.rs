@@ -14,6 +14,10 @@ pub const SI_TKILL: i32 = -6;
 pub const TRAP_BRKPT: i32 = 1;
 /// `si_code` of a single step.
 pub const TRAP_TRACE: i32 = 2;
+/// `si_code` of the stop at the first instruction of a signal's handler, when
+/// the signal was delivered with a step: the kernel puts the signal's number
+/// there (kernel/signal.c, `ptrace_notify`).
+pub const TRAP_HANDLER: i32 = 5;
 /// `si_code` of a debug register's match.
 pub const TRAP_HWBKPT: i32 = 4;
 

@@ -212,7 +212,11 @@ impl LinuxTarget {
                 return self.go_on_as_before(tid).map(|()| None);
             }
             let cause = self.trap_cause(tid, &info)?;
-            return Ok(self.report(tid, KernelStop::Delivery, cause));
+            let at = match wait::trap(&info) {
+                Trap::HandlerBegins => KernelStop::Event,
+                _ => KernelStop::Delivery,
+            };
+            return Ok(self.report(tid, at, cause));
         }
         if let Some(substitute) = self.take_substitute(tid, &info) {
             if let Some(original) = substitute.info {
@@ -247,7 +251,7 @@ impl LinuxTarget {
         Ok(match wait::trap(info) {
             Trap::Breakpoint | Trap::Sent => StopCause::Breakpoint,
             Trap::Int1OrStep if !thread.stepping || self.stands_after_int1(tid)? => StopCause::Int1,
-            Trap::Int1OrStep => {
+            Trap::Int1OrStep | Trap::HandlerBegins => {
                 StopCause::Debug(DebugStatus { single_step: true, ..<_>::default() })
             }
             Trap::Debug => StopCause::Debug(debug_status(tid, thread)?),

@@ -87,6 +87,9 @@ pub enum Trap {
     /// An `int1`, or the single step over a system call: the kernel says the
     /// same for both.
     Int1OrStep,
+    /// A step that delivered a signal ended before its handler's first
+    /// instruction.
+    HandlerBegins,
     /// Somebody sent it.
     Sent,
 }
@@ -97,6 +100,7 @@ pub fn trap(info: &RawSigInfo) -> Trap {
         siginfo::SI_KERNEL => Trap::Breakpoint,
         siginfo::TRAP_TRACE | siginfo::TRAP_HWBKPT => Trap::Debug,
         siginfo::TRAP_BRKPT => Trap::Int1OrStep,
+        siginfo::TRAP_HANDLER => Trap::HandlerBegins,
         _ => Trap::Sent,
     }
 }
@@ -159,6 +163,7 @@ mod tests {
             (1, Trap::Int1OrStep),
             (2, Trap::Debug),
             (4, Trap::Debug),
+            (5, Trap::HandlerBegins),
             (0, Trap::Sent),
             (-1, Trap::Sent),
             (-6, Trap::Sent),
