@@ -58,6 +58,9 @@ pub(crate) struct Thread {
     /// at it, in its own place. A system call there that starts over because a
     /// stop interrupted it is still the same pass.
     pub(crate) begun: Option<VirtAddr>,
+    /// Where a signal's handler returns to, and the stack pointer there, when it
+    /// came before an instruction at which the thread had been counted.
+    pub(crate) returns_to: Option<(VirtAddr, u64)>,
     /// The signal it stopped for and will be given when it goes on.
     pub(crate) signal: Option<Signal>,
     /// What the user has still to be told of it.
@@ -148,6 +151,7 @@ impl Thread {
             run: RunState::Running { interrupted: false },
             counted_at: None,
             begun: None,
+            returns_to: None,
             signal: None,
             pending: Vec::new(),
             step: None,

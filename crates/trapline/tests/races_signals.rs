@@ -4,8 +4,8 @@
 
 mod support;
 
-use support::{Driver, eventually, loops};
-use trapline::{Command, Event};
+use support::{Driver, eventually, hit, loops};
+use trapline::{Command, Event, Signal};
 use trapline_testkit::run::MARKER;
 use trapline_testkit::{Build, Debuggee, Linkage, leaks};
 
@@ -99,6 +99,36 @@ fn a_handler_finds_the_place_of_the_program_and_a_long_fill_does_not_wait() {
     driver.go_to_end();
     assert!(driver.tally(turn).passes > 0);
     assert_eq!(driver.tally(fill).passes, 1);
+    assert_eq!(driver.output(), "elsewhere=0 filled=1\n");
+    driver.quit();
+}
+
+#[test]
+fn a_handler_that_comes_before_a_counted_instruction_finds_it_there_and_counts_it_once() {
+    let debuggee = Debuggee::build("interrupted_places");
+    let mut driver = Driver::launching(&debuggee, &["40", "1"]);
+    pass_all(&driver);
+    let turn = driver.break_at(&format!("-trap {}", debuggee.mark("turn").spec()));
+    let handler = driver.break_at("-trap on_alarm");
+    driver.run();
+    let mut sums = Vec::new();
+    let mut in_handler = 0;
+    driver.go_to_end_through(|driver, stop| {
+        if hit(stop) == [turn] {
+            sums.push(driver.print("sum"));
+            driver.ask(Command::NextSignal(Some(Signal::ALRM)));
+        } else {
+            assert_eq!(hit(stop), [handler]);
+            in_handler += 1;
+        }
+        // The timer is faster than stops are: the program would get no further.
+        if in_handler == 3 {
+            driver.delete(handler);
+            in_handler += 1;
+        }
+    });
+    assert!(sums.len() > 1 && sums.windows(2).all(|pair| pair[0] != pair[1]), "{sums:?}");
+    assert_eq!(driver.tally(turn).passes, sums.len() as u64);
     assert_eq!(driver.output(), "elsewhere=0 filled=1\n");
     driver.quit();
 }

@@ -66,8 +66,10 @@ impl Session {
         registers.rip = at.get();
         self.put_registers(pid, tid, &registers);
         let Some(thread) = self.thread_mut(pid, tid) else { return Verdict::Stay };
-        // Armed again before the thread got round to executing it.
-        let counted = thread.counted_at.replace(at) == Some(at);
+        let back = thread.returns_to.take_if(|place| *place == (at, registers.rsp())).is_some();
+        // Armed again before the thread got round to executing it, or a handler
+        // came first.
+        let counted = thread.counted_at.replace(at) == Some(at) || back;
         if counted || !self.processes.get(&pid).is_some_and(Process::is_debuggee) {
             return Verdict::GoOn;
         }

@@ -92,6 +92,12 @@ impl Session {
         let current = self.is_displaced_still(pid, at);
         let Some(space) = self.space_of(pid) else { return true };
         match space.traps.get(&at).map(|trap| &trap.detour) {
+            Some(Detour::Slot(_)) if current && self.enters_handler(pid, tid) => {
+                registers.rflags |= flags::RF;
+                if let Some(thread) = self.thread_mut(pid, tid) {
+                    thread.returns_to = Some((at, registers.rsp()));
+                }
+            }
             Some(Detour::Slot(start)) if current => registers.rip = start.get(),
             Some(detour) => {
                 let chore = match detour {
@@ -114,6 +120,14 @@ impl Session {
         }
         self.put_registers(pid, tid, &registers);
         true
+    }
+
+    /// Whether a handler runs before the instruction at which the thread stands.
+    /// Its frame is to hold the program's own place, so the thread is not yet
+    /// put past the sites there.
+    fn enters_handler(&self, pid: Pid, tid: Tid) -> bool {
+        let signal = self.thread(pid, tid).and_then(|thread| thread.signal);
+        signal.is_some_and(|signal| self.target.handles(pid, tid, signal))
     }
 
     /// Whether a system call at which the thread was counted starts over at its
