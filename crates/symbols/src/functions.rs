@@ -14,7 +14,6 @@ use crate::image::Image;
 use crate::index::Name;
 use crate::line_table;
 use crate::names::{self, Pattern};
-use crate::ranges::RangeMap;
 use crate::symbols::{SymbolHit, SymbolKind};
 use crate::units::{DieRef, Entry, UnitRef};
 
@@ -195,39 +194,36 @@ impl Image {
 
     /// The inlined copies within `function` around an address, outermost first.
     fn inlined_dies_at(&self, function: DieRef, address: u64) -> Vec<DieRef> {
+        let Some(unit) = self.units().unit(function.unit) else { return Vec::new() };
         let mut found = Vec::new();
-        self.visit_inlined(function, |offset, ranges| {
-            if covers(ranges, address) {
+        self.visit_within(function, |_, offset, entry| {
+            let inlined = entry.tag() == dw::DW_TAG_inlined_subroutine;
+            if inlined && covers(&dies::ranges(unit, entry), address) {
                 found.push(DieRef { unit: function.unit, offset });
             }
         });
         found
     }
 
-    /// The ranges of the inlined copies within a function.
-    pub(crate) fn inlined_ranges(&self, function: DieRef) -> RangeMap<UnitOffset> {
-        let mut found = Vec::new();
-        self.visit_inlined(function, |offset, ranges| {
-            found.extend(ranges.iter().map(|&(start, end)| (start, end, offset)));
-        });
-        RangeMap::new(found)
-    }
-
-    /// Shows every inlined copy within a function, outer ones first.
-    fn visit_inlined(&self, function: DieRef, mut visit: impl FnMut(UnitOffset, &[(u64, u64)])) {
+    /// Shows every entry within a function with its depth, outer ones first.
+    pub(crate) fn visit_within(
+        &self,
+        function: DieRef,
+        mut visit: impl FnMut(isize, UnitOffset, &Entry),
+    ) {
         let Some(unit) = self.units().unit(function.unit) else { return };
         let Ok(mut raw) = unit.entries_raw(Some(function.offset)) else { return };
         let mut entry = Entry::null();
         let mut first = true;
         while !raw.is_empty() && (first || raw.next_depth() > 0) {
-            first = false;
-            let offset = raw.next_offset();
+            let (offset, depth) = (raw.next_offset(), raw.next_depth());
             if raw.read_entry(&mut entry).is_err() {
                 break;
             }
-            if entry.tag() == dw::DW_TAG_inlined_subroutine {
-                visit(offset, &dies::ranges(unit, &entry));
+            if !first && !entry.is_null() {
+                visit(depth, offset, &entry);
             }
+            first = false;
         }
     }
 

@@ -74,4 +74,5 @@ fn at(image: &Image, address: ImageAddr) {
     }
     image.function_result_type(address);
     image.cfa_rule_at(address);
+    image.landing_pads(address);
 }

@@ -6,6 +6,7 @@
 //! Everything speaks [`trapline_core::ImageAddr`]; where an image was loaded
 //! is the engine's business.
 
+mod blocks;
 mod bytes;
 mod code;
 mod demangle;
@@ -23,6 +24,7 @@ mod lines;
 mod location;
 mod names;
 mod ranges;
+mod reach;
 mod separate;
 mod suggest;
 mod symbol_names;

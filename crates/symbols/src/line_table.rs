@@ -24,6 +24,7 @@ pub(crate) struct Row {
 const STATEMENT: u8 = 1;
 const PROLOGUE_END: u8 = 2;
 const END_SEQUENCE: u8 = 4;
+const CONTINUES: u8 = 8;
 
 impl Row {
     /// Whether a breakpoint for the line may be here.
@@ -39,6 +40,13 @@ impl Row {
     /// Whether it only marks where the previous row ends.
     pub(crate) fn ends_sequence(&self) -> bool {
         self.flags & END_SEQUENCE != 0
+    }
+
+    /// Whether it is another piece of the statement before it, which the
+    /// compiler tells apart by discriminators (DWARF 5 section 6.2.2): the
+    /// head and the body of a loop on one line.
+    pub(crate) fn continues(&self) -> bool {
+        self.flags & CONTINUES != 0
     }
 
     /// Whether it is a statement of a real line.
@@ -94,8 +102,16 @@ pub(crate) fn rows(unit: UnitRef<'_>) -> Vec<Row> {
     let mut current: Vec<Row> = Vec::new();
     let Some(program) = unit.line_program.clone() else { return Vec::new() };
     let mut rows = program.rows();
+    let mut discriminated = false;
     while let Ok(Some((_, row))) = rows.next_row() {
-        current.push(read_row(row));
+        let mut read = read_row(row);
+        let same = |last: &Row| (last.file, last.line) == (read.file, read.line);
+        let same_line = current.last().is_some_and(same);
+        discriminated = row.discriminator() != 0 || (same_line && discriminated);
+        if same_line && discriminated {
+            read.flags |= CONTINUES;
+        }
+        current.push(read);
         if row.end_sequence() {
             let whole = std::mem::take(&mut current);
             let first = whole.first().map_or(0, |row| row.address);

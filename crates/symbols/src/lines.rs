@@ -1,16 +1,16 @@
 //! Source lines to addresses and back, the way gdb resolves them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use gimli::UnitOffset;
 use rayon::prelude::*;
 use trapline_core::ImageAddr;
 
+use crate::blocks::{Block, Blocks};
 use crate::image::Image;
 use crate::line_table::{self, Row};
-use crate::ranges::RangeMap;
+use crate::reach::Reach;
 use crate::units::{DieRef, UnitId};
 
 /// The source line of an address.
@@ -39,8 +39,9 @@ pub struct LineMatch {
     pub requested: u32,
     /// The line used: the first at or after the requested one with code.
     pub actual: u32,
-    /// One place for each function or inlined copy with code for the line, by
-    /// address.
+    /// One place for each block, of each function and inlined copy, with code
+    /// for the line, by address. Code that only an exception leads to counts
+    /// where the function or copy has no other for the line.
     pub places: Vec<LinePlace>,
 }
 
@@ -103,9 +104,18 @@ struct UnitRows {
     unit: UnitId,
     wanted: u32,
     rank: Rank,
-    /// Address, and the file's number.
-    rows: Vec<(u64, u32)>,
+    rows: Vec<Found>,
     before: Vec<u32>,
+}
+
+/// A row that answers for a line.
+#[derive(Clone, Copy)]
+struct Found {
+    address: u64,
+    /// The file's number.
+    file: u32,
+    /// Whether it goes on with the statement before it.
+    continues: bool,
 }
 
 /// How well a row answers for a line: the line itself before a later one, code
@@ -178,37 +188,56 @@ impl Image {
         found
     }
 
-    /// The best place in each function or inlined copy.
+    /// The lowest place of each block of each function or inlined copy, of
+    /// those that are reached in the best way.
     fn places(&self, found: impl Iterator<Item = UnitRows>) -> Vec<LinePlace> {
-        let mut best: BTreeMap<(UnitId, Option<DieRef>), (u64, u32, bool)> = BTreeMap::new();
-        let mut blocks = Blocks { image: self, current: None };
+        let mut blocks = Blocks::new(self);
+        let mut by_code: BTreeMap<(UnitId, Option<DieRef>), Vec<Candidate>> = BTreeMap::new();
         for unit in found {
-            for (address, file) in unit.rows {
-                let (block, inlined) = blocks.innermost(address);
-                let entry = best.entry((unit.unit, block)).or_insert((address, file, inlined));
-                if address < entry.0 {
-                    *entry = (address, file, inlined);
-                }
+            for row in unit.rows {
+                let (function, block) = blocks.innermost(row.address).unzip();
+                let code = (unit.unit, block.map(|block| block.code_of));
+                by_code.entry(code).or_default().push(Candidate { row, function, block });
             }
         }
+        let mut reach = HashMap::new();
+        let chosen = by_code.into_values().flat_map(|mut candidates| {
+            self.keep_best_reached(&mut candidates, &mut reach);
+            lowest_of_each_block(candidates)
+        });
         let mut places: Vec<LinePlace> =
-            best.into_iter().filter_map(|((_, block), at)| self.place(block, at)).collect();
+            chosen.filter_map(|candidate| self.place(&candidate)).collect();
         places.sort_by_key(|place| place.address);
         places.dedup_by_key(|place| place.address);
         places
     }
 
-    fn place(
+    /// Of one function's or copy's candidates, drops those that only an
+    /// exception leads to when there are others.
+    fn keep_best_reached(
         &self,
-        block: Option<DieRef>,
-        (address, file, inlined): (u64, u32, bool),
-    ) -> Option<LinePlace> {
-        let address = ImageAddr::new(address);
-        let function = block.filter(|_| !inlined).and_then(|die| self.function_of(die));
+        candidates: &mut Vec<Candidate>,
+        known: &mut HashMap<DieRef, Reach>,
+    ) {
+        let function = candidates.first().and_then(|candidate| candidate.function);
+        let Some(function) = function.filter(|_| candidates.len() > 1) else { return };
+        let reach = known.entry(function).or_insert_with(|| {
+            let read = self.function_of(function);
+            read.map(|function| Reach::new(self, &function)).unwrap_or_default()
+        });
+        let best = candidates.iter().map(|candidate| reach.of(candidate.row.address)).min();
+        candidates.retain(|candidate| Some(reach.of(candidate.row.address)) == best);
+    }
+
+    fn place(&self, candidate: &Candidate) -> Option<LinePlace> {
+        let address = ImageAddr::new(candidate.row.address);
+        let inlined = candidate.block.is_some_and(|block| block.inlined);
+        let code = candidate.block.map(|block| block.code_of);
+        let function = code.filter(|_| !inlined).and_then(|die| self.function_of(die));
         let in_prologue = function.filter(|it| it.entry <= address && address < it.prologue_end);
         let address = in_prologue.map_or(address, |function| function.prologue_end);
-        let file = self.file_index().paths().get(file as usize)?.clone();
-        let function = block.and_then(|die| self.entry_name(die));
+        let file = self.file_index().paths().get(candidate.row.file as usize)?.clone();
+        let function = code.and_then(|die| self.entry_name(die));
         Some(LinePlace { address, function, inlined, file })
     }
 
@@ -223,26 +252,22 @@ impl Image {
     }
 }
 
-/// Finds the innermost function or inlined copy around addresses. Remembers the
-/// last function: the rows of a line come function by function.
-struct Blocks<'a> {
-    image: &'a Image,
-    current: Option<(DieRef, RangeMap<UnitOffset>)>,
+/// A row, and the code it is in.
+struct Candidate {
+    row: Found,
+    function: Option<DieRef>,
+    block: Option<Block>,
 }
 
-impl Blocks<'_> {
-    /// The entry, and whether it is an inlined copy.
-    fn innermost(&mut self, address: u64) -> (Option<DieRef>, bool) {
-        let Some(function) = self.image.function_die_at(address) else { return (None, false) };
-        if self.current.as_ref().is_none_or(|(known, _)| *known != function) {
-            self.current = Some((function, self.image.inlined_ranges(function)));
-        }
-        let inlined = self.current.as_ref().and_then(|(_, ranges)| ranges.find(address));
-        match inlined {
-            Some(&offset) => (Some(DieRef { unit: function.unit, offset }), true),
-            None => (Some(function), false),
-        }
+/// A line's code can be in many pieces; in one block, or in the blocks of one
+/// statement, they are one place.
+fn lowest_of_each_block(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+    if candidates.iter().any(|candidate| !candidate.row.continues) {
+        candidates.retain(|candidate| !candidate.row.continues);
     }
+    candidates.sort_by_key(|candidate| (candidate.block, candidate.row.address));
+    candidates.dedup_by_key(|candidate| candidate.block);
+    candidates
 }
 
 impl UnitRows {
@@ -262,7 +287,7 @@ impl UnitRows {
             self.rows.clear();
         }
         if rank == self.rank {
-            self.rows.push((row.address, file));
+            self.rows.push(Found { address: row.address, file, continues: row.continues() });
         }
     }
 

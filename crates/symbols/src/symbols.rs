@@ -72,6 +72,8 @@ pub(crate) struct Symbols {
     entries: Vec<Entry>,
     names: OnceLock<SymbolNames>,
     stubs: OnceLock<HashMap<u64, String>>,
+    /// Slots of the global offset table, and the address in each.
+    offset_table: OnceLock<HashMap<u64, u64>>,
 }
 
 type Table = SymbolTable<'static, elf::FileHeader64<LittleEndian>>;
@@ -91,7 +93,12 @@ impl Symbols {
             }
         }
         entries.sort_unstable_by_key(|entry| (entry.address, entry.table, entry.index));
-        Self { entries, names: OnceLock::new(), stubs: OnceLock::new() }
+        Self {
+            entries,
+            names: OnceLock::new(),
+            stubs: OnceLock::new(),
+            offset_table: OnceLock::new(),
+        }
     }
 }
 
@@ -300,6 +307,23 @@ impl Image {
         let read = self.read_static(start, &mut code);
         let slot = jump_slot(start.get(), &code[..read])?;
         self.symbols().stubs.get_or_init(|| self.read_slots()).get(&slot).cloned()
+    }
+
+    /// The address that relocation puts into a slot of the global offset table,
+    /// when it is one of this image.
+    pub(crate) fn offset_table_entry(&self, slot: u64) -> Option<u64> {
+        self.symbols().offset_table.get_or_init(|| self.read_offset_table()).get(&slot).copied()
+    }
+
+    fn read_offset_table(&self) -> HashMap<u64, u64> {
+        let Some(table) = self.section_named(".got") else { return HashMap::new() };
+        let inside = |slot: u64| slot.checked_sub(table.address.get());
+        let relocations = self.elf.file.dynamic_relocations().into_iter().flatten();
+        relocations
+            .filter(|(slot, _)| inside(*slot).is_some_and(|skip| skip < table.size))
+            .filter(|(_, relocation)| relocation.target() == RelocationTarget::Absolute)
+            .map(|(slot, relocation)| (slot, relocation.addend().cast_unsigned()))
+            .collect()
     }
 
     /// The names behind the slots that relocations fill.

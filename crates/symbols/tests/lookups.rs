@@ -79,6 +79,46 @@ fn lines_are_where_gdb_breaks_on_them() {
 }
 
 #[test]
+fn a_line_in_several_blocks_is_in_each_as_gdb_has_it() {
+    let program = Program::build("blocks.c", &["-g", "-O0"]);
+    let image = program.load();
+    for (mark, blocks) in [("siblings", 5), ("condition", 1), ("loop", 1)] {
+        let line = program.mark(mark);
+        let ours = line_addresses(&image, "blocks.c", line);
+        assert_eq!(ours, program.gdb_break(&format!("blocks.c:{line}")), "{mark}");
+        assert_eq!(ours.len(), blocks, "{mark}");
+    }
+}
+
+/// Every line of a Rust program that runs is run through one of its places:
+/// gdb puts some of these on the cleanup of an unwinding that never is.
+#[test]
+fn lines_are_bound_where_they_run_and_not_where_an_exception_would_pass() {
+    let program = Program::build("unwinding.rs", &["-g"]);
+    let image = program.load();
+    let marks = ["drops", "loop end", "main end"];
+    let stops = program.gdb_passes(marks.iter().map(|mark| {
+        let line = program.mark(mark);
+        line_addresses(&image, "unwinding.rs", line)
+    }));
+    assert_eq!(stops, [1, 3, 1], "{marks:?}");
+}
+
+#[test]
+fn lines_of_catch_blocks_are_bound_in_them() {
+    for level in ["-O0", "-O2"] {
+        let program = Program::build("catching.cpp", &["-g", level]);
+        let image = program.load();
+        let marks = ["caught", "guard in catch", "after", "rethrown"];
+        let stops = program.gdb_passes(marks.iter().map(|mark| {
+            let line = program.mark(mark);
+            line_addresses(&image, "catching.cpp", line)
+        }));
+        assert_eq!(stops, [2, 2, 3, 1], "{marks:?} {level}");
+    }
+}
+
+#[test]
 fn type_units_add_no_places() {
     for format in [&["-gdwarf-4", "-fdebug-types-section"], &["-gdwarf-5", "-fdebug-types-section"]]
     {

@@ -37,7 +37,7 @@ const WEIGHT: &[(&str, &[&str])] = &[
     ("gimli", &["trapline-symbols"]),
     ("object", &["trapline-symbols"]),
     ("memmap2", &["trapline-symbols"]),
-    ("iced-x86", &["trapline-patch", "trapline-expr"]),
+    ("iced-x86", &["trapline-patch", "trapline-expr", "trapline-symbols"]),
     ("clap", &["trapline"]),
     ("reedline", &["trapline"]),
     ("serde", &["trapline"]),

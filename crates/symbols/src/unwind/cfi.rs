@@ -133,6 +133,18 @@ impl<'d> Cfi<'d> {
         }
     }
 
+    /// The start of the function around an address and where its
+    /// language-specific data is.
+    pub(crate) fn language_data(&self, pc: ImageAddr) -> Option<(u64, u64)> {
+        let by_search = self.entry_by_search(pc.get()).map(|(_, fde)| fde);
+        let fde = by_search
+            .or_else(|| self.eh_frame.as_ref()?.fde_at(&self.bases, pc.get()).ok().flatten())?;
+        match fde.lsda()? {
+            gimli::Pointer::Direct(address) => Some((fde.initial_address(), address)),
+            gimli::Pointer::Indirect(_) => None,
+        }
+    }
+
     fn row_by_search(&self, pc: u64) -> Result<Option<Row<'d>>, UnwindError> {
         // A table that misleads is no reason to give up: the search through
         // the entries themselves follows.
@@ -152,6 +164,11 @@ impl<'d> Cfi<'d> {
 
 impl<'d, S: UnwindSection<Slice<'d>>> Indexed<S> {
     fn row(&self, bases: &BaseAddresses, pc: u64) -> Result<Option<Row<'d>>, UnwindError> {
+        let Some(fde) = self.fde_at(bases, pc)? else { return Ok(None) };
+        row_of(&fde, &self.section, bases, pc).map(Some)
+    }
+
+    fn fde_at(&self, bases: &BaseAddresses, pc: u64) -> Result<Option<Fde<'d>>, gimli::Error> {
         let entries = self.entries.get_or_init(|| list_entries(&self.section, bases));
         let after = entries.partition_point(|entry| entry.start <= pc);
         let Some(entry) = after.checked_sub(1).map(|index| entries[index]) else {
@@ -160,8 +177,7 @@ impl<'d, S: UnwindSection<Slice<'d>>> Indexed<S> {
         if pc >= entry.end {
             return Ok(None);
         }
-        let fde = self.section.fde_from_offset(bases, entry.offset.into(), S::cie_from_offset)?;
-        row_of(&fde, &self.section, bases, pc).map(Some)
+        self.section.fde_from_offset(bases, entry.offset.into(), S::cie_from_offset).map(Some)
     }
 }
 

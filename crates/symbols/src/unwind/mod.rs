@@ -7,6 +7,7 @@
 mod cfi;
 mod evaluate;
 mod guess;
+mod landing;
 mod search;
 mod step;
 
@@ -21,6 +22,7 @@ use crate::Image;
 pub use guess::unwind_without_cfi;
 
 pub(crate) use cfi::{Cfi, CfiSections, SectionBytes};
+pub(crate) use landing::LandingPad;
 pub(crate) use step::cfa_program;
 
 /// The registers of one frame. A register that nobody saved on the way down
@@ -158,6 +160,14 @@ impl Image {
         memory: &dyn ReadMemory,
     ) -> Result<Option<Unwound>, UnwindError> {
         self.cfi().unwind(pc, kind, bias, registers, memory)
+    }
+
+    /// Where the function around an address continues when an exception
+    /// passes through.
+    pub(crate) fn landing_pads(&self, pc: ImageAddr) -> Vec<LandingPad> {
+        let Some((function, area)) = self.cfi().language_data(pc) else { return Vec::new() };
+        let bytes = self.elf.loaded_bytes(area).unwrap_or(&[]);
+        landing::landing_pads(bytes, area, function)
     }
 }
 

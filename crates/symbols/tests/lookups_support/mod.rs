@@ -3,7 +3,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -75,6 +75,39 @@ impl Program {
         };
         let at = text.lines().position(is_mark).expect("the mark is there");
         u32::try_from(at + 1).expect("the source is short")
+    }
+
+    /// How often a run of the program passes any of each set of addresses, by
+    /// gdb's count.
+    pub(crate) fn gdb_passes(&self, places: impl Iterator<Item = BTreeSet<u64>>) -> Vec<u64> {
+        let places: Vec<BTreeSet<u64>> = places.collect();
+        // A position-independent program is put there when not randomised.
+        const BASE: u64 = 0x5555_5555_4000;
+        let mut commands = vec!["starti".to_owned()];
+        for address in places.iter().flatten() {
+            commands.push(format!("break *{:#x}", BASE + address));
+            commands.push("ignore $bpnum 1000000".to_owned());
+        }
+        commands.extend(["continue".to_owned(), "info breakpoints".to_owned()]);
+        let mut arguments = vec!["-nx", "-batch"];
+        commands.iter().for_each(|command| arguments.extend(["-ex", command]));
+        arguments.push(self.path());
+        let printed = capture("gdb", &arguments);
+        let table = printed.split_once("Num ").expect("gdb lists the breakpoints").1;
+        let mut counts = BTreeMap::new();
+        let mut last = 0;
+        for line in table.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if let Some(number) = words.first().and_then(|word| word.parse::<usize>().ok()) {
+                last = number;
+            }
+            if let ["breakpoint", "already", "hit", count, ..] = words[..] {
+                counts.insert(last, count.parse::<u64>().expect("a count"));
+            }
+        }
+        let mut numbers = 1..;
+        let mut passes = |_: &u64| counts.get(&numbers.next()?).copied();
+        places.iter().map(|set| set.iter().filter_map(&mut passes).sum()).collect()
     }
 
     /// Where gdb puts the breakpoints of a location.
