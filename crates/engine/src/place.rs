@@ -202,7 +202,7 @@ fn look_up_line(image: &Image, file: &str, line: u32) -> Lookup {
                 address: place.address,
                 function: place.function.clone(),
                 file: Some(PathBuf::from(&*place.file)),
-                line: Some(found.actual),
+                line: Some(place.line).filter(|line| *line != 0),
             });
             Lookup { places: places.collect(), notes, ..Lookup::default() }
         }

@@ -56,6 +56,9 @@ pub struct LinePlace {
     pub inlined: bool,
     /// The file of the line.
     pub file: Arc<str>,
+    /// The line of the code at `address`: another than the one resolved where
+    /// that is in a function's prologue.
+    pub line: u32,
 }
 
 /// Why a file and line resolved to nothing.
@@ -114,6 +117,7 @@ struct Found {
     address: u64,
     /// The file's number.
     file: u32,
+    line: u32,
     /// Whether it goes on with the statement before it.
     continues: bool,
 }
@@ -234,11 +238,21 @@ impl Image {
         let inlined = candidate.block.is_some_and(|block| block.inlined);
         let code = candidate.block.map(|block| block.code_of);
         let function = code.filter(|_| !inlined).and_then(|die| self.function_of(die));
-        let in_prologue = function.filter(|it| it.entry <= address && address < it.prologue_end);
-        let address = in_prologue.map_or(address, |function| function.prologue_end);
-        let file = self.file_index().paths().get(candidate.row.file as usize)?.clone();
+        let moved = function
+            .filter(|it| it.entry <= address && address < it.prologue_end)
+            .and_then(|it| Some((it.prologue_end, self.source_at(it.prologue_end)?)));
         let function = code.and_then(|die| self.entry_name(die));
-        Some(LinePlace { address, function, inlined, file })
+        if let Some((address, source)) = moved {
+            return Some(LinePlace {
+                address,
+                function,
+                inlined,
+                file: source.file,
+                line: source.line,
+            });
+        }
+        let file = self.file_index().paths().get(candidate.row.file as usize)?.clone();
+        Some(LinePlace { address, function, inlined, file, line: candidate.row.line })
     }
 
     /// The addresses of all statements in executable code, unit by unit.
@@ -287,7 +301,12 @@ impl UnitRows {
             self.rows.clear();
         }
         if rank == self.rank {
-            self.rows.push(Found { address: row.address, file, continues: row.continues() });
+            self.rows.push(Found {
+                address: row.address,
+                file,
+                line: row.line,
+                continues: row.continues(),
+            });
         }
     }
 

@@ -119,6 +119,18 @@ fn lines_of_catch_blocks_are_bound_in_them() {
 }
 
 #[test]
+fn a_place_moved_past_a_prologue_is_of_the_line_it_moved_to() {
+    let program = Program::build("lookups.c", &["-g", "-O0"]);
+    let image = program.load();
+    let entry = program.mark("helper") + 1;
+    let found = image.line_locations("lookups.c", entry).unwrap();
+    let place = &found.places[0];
+    let there = image.source_at(place.address).unwrap();
+    assert_eq!((found.actual, place.line), (entry, there.line));
+    assert!(place.line > entry, "{place:?}");
+}
+
+#[test]
 fn type_units_add_no_places() {
     for format in [&["-gdwarf-4", "-fdebug-types-section"], &["-gdwarf-5", "-fdebug-types-section"]]
     {
