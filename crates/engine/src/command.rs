@@ -83,6 +83,14 @@ pub enum Command {
         /// gdb's format letter.
         format: Option<char>,
     },
+    /// Evaluates as [`Command::Print`] does, and remembers no value. Answer:
+    /// [`Reply::Text`].
+    Evaluate {
+        /// The expression; assignments are allowed.
+        expression: String,
+        /// gdb's format letter.
+        format: Option<char>,
+    },
     /// The type of an expression or the definition of a named type. Answer:
     /// [`Reply::Text`].
     Describe {

@@ -245,3 +245,14 @@ fn saved_breakpoints_read_back_as_they_were() {
     let all = ["break", "rbreak", "watch", "rwatch", "ignore", "disable"].map(lines);
     assert_eq!(all, [9, 1, 2, 1, 1, 1], "{saved}");
 }
+
+#[test]
+fn output_is_the_bare_value_and_is_not_remembered() {
+    let commands = ["output 5 + 1", "echo ;", "output/x 17", "echo ;", "print 3"];
+    let mut arguments = vec!["run", "--batch"];
+    commands.iter().for_each(|command| arguments.extend(["-e", command]));
+    arguments.extend(["-b", "write", "/bin/echo"]);
+    let ran = trapline(&arguments);
+    let said = text(&ran.stderr);
+    assert!(said.contains("6;0x11;$1 = 3\n"), "{said}");
+}

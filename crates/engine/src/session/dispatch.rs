@@ -33,6 +33,7 @@ impl Session {
             Command::SelectFrame(level) => self.select_frame(level),
             Command::Backtrace { limit } => self.backtrace(limit),
             Command::Print { expression, format } => self.print(&expression, format),
+            Command::Evaluate { expression, format } => self.output(&expression, format),
             Command::Describe { what, expand } => self.describe_type(&what, expand),
             Command::Registers(names) => self.registers(&names),
             Command::ReadMemory { address, len, raw } => self.read_memory(&address, len, raw),

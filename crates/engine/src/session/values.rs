@@ -450,6 +450,25 @@ impl Session {
         expression: &str,
         format: Option<char>,
     ) -> Result<Reply, CommandError> {
+        let (value, text) = self.shown(expression, format)?;
+        let number = self.values.push(value);
+        Ok(Reply::Value { text, number })
+    }
+
+    /// Answers `output`.
+    pub(super) fn output(
+        &mut self,
+        expression: &str,
+        format: Option<char>,
+    ) -> Result<Reply, CommandError> {
+        self.shown(expression, format).map(|(_, text)| Reply::Text(text))
+    }
+
+    fn shown(
+        &mut self,
+        expression: &str,
+        format: Option<char>,
+    ) -> Result<(Value, String), CommandError> {
         let letter = match format {
             Some(letter) => Some(Letter::parse(letter).ok_or_else(|| {
                 CommandError::new(format!("`{letter}` is not a format: one of x d u o t c a f s z"))
@@ -458,8 +477,7 @@ impl Session {
         };
         let value = self.value_of(expression, Purpose::Assignment)?;
         let text = self.format(&value, letter);
-        let number = self.values.push(value);
-        Ok(Reply::Value { text, number })
+        Ok((value, text))
     }
 
     /// A value as text, with the names of the selected process.

@@ -62,6 +62,8 @@ pub(crate) enum Action {
     MoveFrame(i64),
     /// Evaluate and show.
     Print { expression: String, format: Option<char> },
+    /// Evaluate and show the bare value.
+    Output { expression: String, format: Option<char> },
     /// Evaluate for the effect.
     Assign(String),
     /// Show memory.

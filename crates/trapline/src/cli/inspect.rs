@@ -46,8 +46,17 @@ impl<S: Session> Console<S> {
             Action::Print { expression, format } => {
                 self.show(Command::Print { expression, format })
             }
+            Action::Output { expression, format } => {
+                if let Reply::Text(text) =
+                    self.session.request(Command::Evaluate { expression, format })?
+                {
+                    // As gdb's, so that a script can go on with the line.
+                    self.screen.text(&text);
+                }
+                Ok(())
+            }
             Action::Assign(expression) => {
-                self.session.request(Command::Print { expression, format: None }).map(drop)
+                self.session.request(Command::Evaluate { expression, format: None }).map(drop)
             }
             Action::Examine { format, address } => self.examine(format, address),
             Action::Describe { what, expand } => self.show(Command::Describe { what, expand }),

@@ -343,6 +343,22 @@ fn split_format(args: &str) -> (&str, &str) {
 }
 
 pub(crate) fn print(args: &str) -> Read {
+    let (format, expression) = formatted(args)?;
+    // gdb shows the last value again.
+    let expression = if expression.is_empty() { "$" } else { expression };
+    Ok(Action::Print { expression: expression.to_owned(), format })
+}
+
+pub(crate) fn output(args: &str) -> Read {
+    let (format, expression) = formatted(args)?;
+    if expression.is_empty() {
+        return Err("an expression is missing".to_owned());
+    }
+    Ok(Action::Output { expression: expression.to_owned(), format })
+}
+
+/// An optional `/F` and the expression behind it.
+fn formatted(args: &str) -> Result<(Option<char>, &str), String> {
     let (format, expression) = split_format(args);
     let mut letters = format.chars();
     let format = match (letters.next(), letters.next()) {
@@ -350,9 +366,7 @@ pub(crate) fn print(args: &str) -> Read {
         (Some(letter), None) if "xduotacfsz".contains(letter) => Some(letter),
         _ => return Err(format!("`/{format}` is not a format: one of x d u o t a c f s z")),
     };
-    // gdb shows the last value again.
-    let expression = if expression.is_empty() { "$" } else { expression };
-    Ok(Action::Print { expression: expression.to_owned(), format })
+    Ok((format, expression))
 }
 
 pub(crate) fn examine(args: &str) -> Read {

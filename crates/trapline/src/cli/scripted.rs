@@ -104,6 +104,7 @@ impl Session for Script {
             Command::Print { expression, .. } if expression == "bad" => {
                 return Err(CommandError::new("no symbol `bad`"));
             }
+            Command::Evaluate { .. } => return Ok(Reply::Text("42".to_owned())),
             Command::Print { .. } => {
                 return Ok(Reply::Value { text: "42".to_owned(), number: 1 });
             }

@@ -281,7 +281,7 @@ pub(crate) const ROWS: &[Row] = &[
         .long("F is x (hex), d, u, o, t (binary), a (address), c, f, s, or z (hex, padded).")
         .completes(Complete::Expression)
         .needs(Needs::Stop),
-    row("output", &[], "[/F] EXPR", "Show a value alone, without remembering it", parse::print)
+    row("output", &[], "[/F] EXPR", "Show a value alone, without remembering it", parse::output)
         .completes(Complete::Expression)
         .needs(Needs::Stop),
     row("x", &[], "[/NFU] [ADDRESS]", "Show memory", parse::examine)
