@@ -256,3 +256,18 @@ fn output_is_the_bare_value_and_is_not_remembered() {
     let said = text(&ran.stderr);
     assert!(said.contains("6;0x11;$1 = 3\n"), "{said}");
 }
+
+#[test]
+fn functions_are_of_their_own_types() {
+    let program = trapline_testkit::Debuggee::build("many_threads_one_function");
+    let asked = ["whatis visit", "ptype main", "whatis &visit"];
+    let mut run = vec!["run", "--batch"];
+    asked.iter().for_each(|line| run.extend(["-e", line]));
+    run.extend(["-e", "quit", program.path.to_str().unwrap()]);
+    let ran = trapline(&run);
+    let said: Vec<&str> =
+        text(&ran.stderr).lines().filter(|line| line.contains("type =")).collect();
+    let expected =
+        ["type = void (int, int)", "type = int (int, char **)", "type = void (*)(int, int)"];
+    assert_eq!(said, expected);
+}

@@ -147,11 +147,12 @@ impl<'a> CodeScope<'a> {
         self.nearest_first().find_map(|module| {
             let functions = module.image.functions_named(&name, path.global);
             let function = functions.into_iter().find(|function| !function.inlined)?;
-            let ty = Type {
+            let unknown = || Type {
                 name: String::new(),
                 size: None,
                 kind: TypeKind::Function { result: None, parameters: Vec::new() },
             };
+            let ty = module.image.function_type(&function).unwrap_or_else(unknown);
             Some(Binding::Function {
                 ty: Arc::new(ty),
                 address: module.bias.to_virt(function.entry),

@@ -185,6 +185,12 @@ impl Image {
         }
     }
 
+    /// The type of a function; `None` when only a symbol names it.
+    pub fn function_type(&self, function: &crate::Function) -> Option<Type> {
+        let die = Die::open(self.units(), function.die?)?;
+        Some(Type { name: String::new(), size: None, kind: self.function(&die) })
+    }
+
     fn function(&self, die: &Die<'_>) -> TypeKind {
         let link = |at| type_link(self.module(), at);
         let result = die.inherited(Die::type_reference).map(link);
