@@ -271,3 +271,27 @@ fn functions_are_of_their_own_types() {
         ["type = void (int, int)", "type = int (int, char **)", "type = void (*)(int, int)"];
     assert_eq!(said, expected);
 }
+
+#[test]
+fn a_replaced_executable_is_read_as_it_was_when_it_started() {
+    let built = trapline_testkit::Debuggee::build("idle_threads");
+    let name = format!("replaced-{}", std::process::id());
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::copy(&built.path, &file).unwrap();
+    let quiet = std::process::Stdio::null;
+    let mut program = Command::new(&file)
+        .arg("2")
+        .stdin(std::process::Stdio::piped())
+        .stdout(quiet())
+        .spawn()
+        .unwrap();
+    std::fs::remove_file(&file).unwrap();
+    std::fs::copy("/bin/true", &file).unwrap();
+    let pid = program.id().to_string();
+    let ran = trapline(&["attach", "--batch", "-e", "info symbol main", "-e", "detach", &pid]);
+    program.kill().unwrap();
+    program.wait().unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let said = text(&ran.stderr);
+    assert!(said.contains(&format!("main in {}", file.display())), "{said}");
+}

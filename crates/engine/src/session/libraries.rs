@@ -6,7 +6,7 @@
 //! while the linker's list is not.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use trapline_core::memory::ReadMemory;
 use trapline_core::target::Region;
@@ -30,6 +30,8 @@ struct MappedFile {
     range: AddrRange,
     first_offset: u64,
     executable: bool,
+    /// Whether the name is no longer this file's.
+    gone: bool,
 }
 
 impl Session {
@@ -88,7 +90,13 @@ impl Session {
     }
 
     fn load_module(&mut self, pid: Pid, file: &MappedFile) -> Option<ModuleId> {
-        let path = self.openable(pid, &file.name);
+        let Some(path) = self.openable(pid, file) else {
+            self.warn(format!(
+                "no symbols for {}: the file was deleted or replaced since it was loaded",
+                file.name.display()
+            ));
+            return None;
+        };
         let image = match self.images.open(&path) {
             Ok(image) => image,
             Err(error) => {
@@ -124,14 +132,18 @@ impl Session {
     }
 
     /// The name under which a mapped file can be opened: its own, or, for the
-    /// executable itself, the one that works even after it was replaced.
-    fn openable(&self, pid: Pid, name: &Path) -> PathBuf {
-        if name.exists() {
-            return name.to_owned();
+    /// executable itself, the one that works even after it was deleted or
+    /// replaced. `None` where another file, or none, has the name by now.
+    fn openable(&self, pid: Pid, file: &MappedFile) -> Option<PathBuf> {
+        if !file.gone && file.name.exists() {
+            return Some(file.name.clone());
         }
-        match self.target.process_info(pid) {
-            Ok(info) if info.executable_name == name => info.executable,
-            _ => name.to_owned(),
+        let info = self.target.process_info(pid).ok();
+        let own = info.filter(|it| clean_name(it.executable_name.as_os_str()) == file.name);
+        match own {
+            Some(info) => Some(info.executable),
+            None if file.gone => None,
+            None => Some(file.name.clone()),
         }
     }
 
@@ -228,10 +240,11 @@ fn mapped_files(map: &[Region]) -> Vec<MappedFile> {
                 file.executable |= region.execute;
             }
             _ => files.push(MappedFile {
-                name,
                 range: region.range,
                 first_offset: region.file_offset,
                 executable: region.execute,
+                gone: name.as_os_str() != region.name,
+                name,
             }),
         }
     }
