@@ -41,6 +41,8 @@ pub(crate) struct Space {
     pub(crate) internal: Vec<Internal>,
     /// Where traps were found that are in no books, and told of.
     pub(crate) strays: HashSet<VirtAddr>,
+    /// Starts of mapped files without names for anything, and told of.
+    pub(crate) nameless: HashSet<VirtAddr>,
     /// Whether wants changed since the planner last ran.
     pub(crate) stale: bool,
 }
@@ -108,6 +110,7 @@ impl Space {
             linker_trap: None,
             internal: Vec::new(),
             strays: HashSet::new(),
+            nameless: HashSet::new(),
             stale: false,
         }
     }

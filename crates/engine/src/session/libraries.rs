@@ -91,18 +91,16 @@ impl Session {
 
     fn load_module(&mut self, pid: Pid, file: &MappedFile) -> Option<ModuleId> {
         let Some(path) = self.openable(pid, file) else {
-            self.warn(format!(
-                "no symbols for {}: the file was deleted or replaced since it was loaded",
-                file.name.display()
-            ));
+            let why = "the file was deleted or replaced since it was loaded";
+            self.tell_no_symbols(pid, file, why);
             return None;
         };
         let image = match self.images.open(&path) {
             Ok(image) => image,
             Err(error) => {
                 // Data files are mapped executable by nobody; what is mapped
-                // so and is no image is worth a word, once per mapping.
-                self.warn(format!("no symbols for {}: {error}", file.name.display()));
+                // so and is no image is worth a word.
+                self.tell_no_symbols(pid, file, &error.to_string());
                 return None;
             }
         };
@@ -114,6 +112,14 @@ impl Session {
         self.add_module(pid, image, bias, range, file.name.clone());
         self.emit(Event::LibraryLoaded { pid, path: file.name.clone(), address: file.range.start });
         Some(id)
+    }
+
+    /// Says once per mapping that it has no names.
+    fn tell_no_symbols(&mut self, pid: Pid, file: &MappedFile, why: &str) {
+        let start = file.range.start;
+        if self.space_of_mut(pid).is_some_and(|space| space.nameless.insert(start)) {
+            self.warn(format!("no symbols for {}: {why}", file.name.display()));
+        }
     }
 
     fn add_module(
