@@ -118,7 +118,7 @@ fn measure(item: &'static Item, context: &Context, runs: usize) -> Figure {
             slow[index] = subject != Subject::Trapline && start.elapsed() > SLOW;
         }
     }
-    let medians = samples.into_iter().map(|samples| samples.map(Median::of));
+    let medians = samples.into_iter().map(|samples| samples.and_then(Median::of));
     Figure { item, medians: item.subjects.iter().copied().zip(medians).collect() }
 }
 
@@ -130,8 +130,15 @@ struct Median {
 }
 
 impl Median {
-    fn of(samples: Vec<f64>) -> Self {
-        Self { samples: samples.len(), value: median(samples) }
+    /// # Errors
+    /// When it cannot be a cost: differences of two runs may come out so.
+    fn of(samples: Vec<f64>) -> Result<Self, String> {
+        let (samples, value) = (samples.len(), median(samples));
+        if value > 0.0 {
+            Ok(Self { samples, value })
+        } else {
+            Err(format!("the noise drowned the figure: {value}"))
+        }
     }
 }
 
@@ -144,8 +151,7 @@ fn take_sample(
 ) {
     let Ok(taken) = samples else { return };
     match (item.measure)(context, subject) {
-        Ok(sample) if sample > 0.0 => taken.push(sample),
-        Ok(sample) => *samples = Err(format!("the noise drowned the figure: {sample}")),
+        Ok(sample) => taken.push(sample),
         Err(why) => *samples = Err(why),
     }
 }
