@@ -8,8 +8,11 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use trapline_core::{AddrRange, FileOff, Pid, VirtAddr};
+
+use crate::run::wait_until;
 
 /// One line of `/proc/PID/maps`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -106,7 +109,7 @@ pub fn is_untouched(pid: Pid, before: &[Mapping]) -> Looked {
     if now.is_empty() {
         return Looked::Gone;
     }
-    assert_eq!(tracer(pid), None, "{pid} is still traced");
+    nobody_traces(pid);
     no_new_code(pid, &now, before);
     text_is_that_of_the_files(pid)
 }
@@ -204,6 +207,17 @@ pub fn tracer(pid: Pid) -> Option<Pid> {
         let line = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?;
         line.trim().parse().ok().filter(|&raw| raw != 0).map(Pid::new)
     })
+}
+
+/// Checks that no thread of a process has a tracer. One that was dying when its
+/// process was let go keeps it until it is dead.
+///
+/// # Panics
+/// When a thread still has one after ten seconds.
+#[track_caller]
+pub fn nobody_traces(pid: Pid) {
+    let untraced = wait_until(Duration::from_secs(10), || tracer(pid).is_none());
+    assert!(untraced, "{pid} is still traced by {:?}", tracer(pid));
 }
 
 /// Live processes whose environment has `name=value`, zombies left out.

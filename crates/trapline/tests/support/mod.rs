@@ -413,7 +413,7 @@ impl Driver {
     #[track_caller]
     fn is_untouched(&self, pid: Pid, before: &[leaks::Mapping]) -> bool {
         if self.rewrites_text {
-            assert_eq!(leaks::tracer(pid), None);
+            leaks::nobody_traces(pid);
             leaks::no_new_code(pid, &leaks::mappings(pid), before);
             return true;
         }
