@@ -180,10 +180,11 @@ impl Module {
     }
 }
 
-/// The images of an address space, ascending.
+/// The images of an address space, ascending. Copies are cheap: whoever works
+/// on a space's breakpoints takes one.
 #[derive(Clone, Default)]
 pub(crate) struct Modules {
-    list: Vec<Module>,
+    list: Arc<Vec<Module>>,
 }
 
 impl Modules {
@@ -212,13 +213,17 @@ impl Modules {
 
     pub(crate) fn insert(&mut self, module: Module) {
         let place = self.list.partition_point(|other| other.range.start <= module.range.start);
-        self.list.insert(place, module);
+        Arc::make_mut(&mut self.list).insert(place, module);
     }
 
     /// Removes the images for which `keep` is false and returns them.
     pub(crate) fn remove_unless(&mut self, keep: impl Fn(&Module) -> bool) -> Vec<Module> {
-        let (kept, gone) = std::mem::take(&mut self.list).into_iter().partition(keep);
-        self.list = kept;
+        if self.list.iter().all(&keep) {
+            return Vec::new();
+        }
+        let list = Arc::unwrap_or_clone(std::mem::take(&mut self.list));
+        let (kept, gone) = list.into_iter().partition(keep);
+        self.list = Arc::new(kept);
         gone
     }
 }

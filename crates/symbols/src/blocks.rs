@@ -73,9 +73,10 @@ impl Image {
             if let Some(around) = open.last_mut() {
                 around.counts |= declares(entry);
             }
-            if let Some(mut inner) = self.opened(function, offset, entry, open.last()) {
-                inner.depth = depth;
-                open.push(inner);
+            let around = open.last().map_or_else(|| Block::of_function(function), |it| it.block);
+            if let Some((block, ranges)) = self.block_at(function, offset, entry, around) {
+                let counts = block.scope == block.code_of;
+                open.push(Open { depth, block, ranges, counts });
             }
         });
         found.append(&mut open);
@@ -86,25 +87,24 @@ impl Image {
         RangeMap::new(ranges.collect())
     }
 
-    fn opened(
+    /// The block that an entry opens within another, and its ranges.
+    fn block_at(
         &self,
         function: DieRef,
         offset: UnitOffset,
         entry: &Entry,
-        around: Option<&Open>,
-    ) -> Option<Open> {
+        around: Block,
+    ) -> Option<(Block, Vec<(u64, u64)>)> {
         let inlined = entry.tag() == dw::DW_TAG_inlined_subroutine;
         if !inlined && entry.tag() != dw::DW_TAG_lexical_block {
             return None;
         }
         let scope = DieRef { unit: function.unit, offset };
-        let outer = around.map_or_else(|| Block::of_function(function), |open| open.block);
         let block = match inlined {
             true => Block { code_of: scope, inlined, scope },
-            false => Block { scope, ..outer },
+            false => Block { scope, ..around },
         };
-        let ranges = dies::ranges(self.units().unit(function.unit)?, entry);
-        Some(Open { depth: 0, block, ranges, counts: inlined })
+        Some((block, dies::ranges(self.units().unit(function.unit)?, entry)))
     }
 }
 

@@ -174,7 +174,7 @@ fn detach_at_any_moment_of_displaced_system_calls() {
     let debuggee = Debuggee::build("displaced_syscall");
     let mut looked = 0;
     for turn in 0..loops(100) {
-        let mut driver = Driver::launching(&debuggee, &["20"]);
+        let mut driver = Driver::launching(&debuggee, &["80"]);
         driver.break_at("-log 'read' *&syscall_read");
         driver.break_at("-log 'futex' *&syscall_futex");
         driver.run();
@@ -184,7 +184,7 @@ fn detach_at_any_moment_of_displaced_system_calls() {
         }
         looked += driver.detach();
         eventually("its last line", || driver.output().contains("errors=").then_some(()));
-        assert_eq!(driver.output(), "reads=20 wakes=20 errors=0\n");
+        assert_eq!(driver.output(), "reads=80 wakes=80 errors=0\n");
         eventually("its end", || leaks::carriers(MARKER, driver.marker()).is_empty().then_some(()));
         driver.quit();
     }

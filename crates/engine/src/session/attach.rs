@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use trapline_core::target::{LaunchSpec, Resume, TargetError, Wait};
+use trapline_core::target::{LaunchSpec, Resume, TargetError};
 use trapline_core::{Pid, Tid};
 
 use super::children::file_name;
 use super::{Motion, Program, Selected, Session};
 use crate::command::{CommandError, Reply};
 use crate::event::Event;
-use crate::process::{Origin, Process, Role, RunState};
+use crate::process::{Origin, Process, Role, RunState, Thread};
 use crate::space::{Space, SpaceId};
 
 impl Session {
@@ -108,16 +108,19 @@ impl Session {
 
     /// Waits until every thread of a process has stopped, or it is gone.
     fn await_stopped(&mut self, pid: Pid) {
+        self.take_until(|session| {
+            session
+                .processes
+                .get(&pid)
+                .is_none_or(|process| !process.threads.values().any(Thread::is_running))
+        });
+    }
+
+    /// Takes events, letting nothing go on, until `done` or until nothing can
+    /// come any more.
+    fn take_until(&mut self, done: impl Fn(&Self) -> bool) {
         self.motion = Motion::Holding;
-        while self
-            .processes
-            .get(&pid)
-            .is_some_and(|process| process.threads.values().any(crate::process::Thread::is_running))
-        {
-            if !self.take_all_there_is() {
-                break;
-            }
-        }
+        while !done(self) && self.take_all_there_is() {}
         self.motion = Motion::Held;
     }
 
@@ -191,18 +194,12 @@ impl Session {
             .filter(|(_, thread)| thread.exiting)
             .map(|(pid, thread)| (pid, thread.tid))
             .collect();
-        self.motion = Motion::Holding;
         for &(pid, tid) in &dying {
             self.resume_raw(pid, tid, Resume::RUN);
         }
-        while dying.iter().any(|(pid, tid)| self.thread(*pid, *tid).is_some()) {
-            match self.target.next_event(Wait::Block) {
-                Ok(Some(event)) => self.take(event),
-                Ok(None) => break,
-                Err(error) => return self.lose_everything(&error.to_string()),
-            }
-        }
-        self.motion = Motion::Held;
+        self.take_until(|session| {
+            dying.iter().all(|(pid, tid)| session.thread(*pid, *tid).is_none())
+        });
     }
 
     /// Answers `kill`.
@@ -238,17 +235,9 @@ impl Session {
                 Ok(()) | Err(TargetError::Gone) => {}
                 Err(error) => self.warn(error.to_string()),
             }
-            self.motion = Motion::Holding;
-            while self.processes.contains_key(&pid) {
-                match self.target.next_event(Wait::Block) {
-                    Ok(Some(event)) => self.take(event),
-                    Ok(None) => {
-                        self.forget_process(pid);
-                    }
-                    Err(error) => self.lose_everything(&error.to_string()),
-                }
-            }
-            self.motion = Motion::Held;
+            self.take_until(|session| !session.processes.contains_key(&pid));
+            // One whose end cannot come any more has ended.
+            self.forget_process(pid);
         }
         let rest: Vec<Pid> = self
             .processes

@@ -10,9 +10,9 @@ use trapline_core::{BreakpointId, ImageAddr, LoadBias, ModuleId, Pid, VirtAddr};
 use trapline_expr::Purpose;
 use trapline_symbols::{Image, ImageKind};
 
+use super::Session;
 use super::source::default_file;
 use super::values::CodeScope;
-use super::{Session, Settings};
 use crate::breakpoints::{Anchor, Breakpoint, Location, Say, idle};
 use crate::command::CommandError;
 use crate::event::Event;
@@ -272,7 +272,6 @@ impl Session {
         known: Vec<Found>,
     ) -> Result<(), CommandError> {
         let stale = self.stale_source_note(modules, &search);
-        let machine = self.settings;
         let values = &self.values;
         let Some(breakpoint) = self.breakpoints.get_mut(id) else { return Ok(()) };
         note_findings(breakpoint, &search, stale);
@@ -282,7 +281,7 @@ impl Session {
         for found in search.found.into_iter().chain(known) {
             let compile = || {
                 let scope = CodeScope::at(modules, found.addr, values);
-                compile_say(spec, &scope, machine)
+                compile_say(spec, &scope)
             };
             let known = known_at.entry(found.anchor).or_default();
             if let Some(known) = reuse(&mut breakpoint.locations, known, space) {
@@ -352,7 +351,7 @@ impl Session {
                 Some(_) => CodeScope::at_pc_of(modules, frame_pc, &self.values),
                 None => CodeScope::at(modules, location.addr, &self.values),
             };
-            compiled.push(compile_say(&spec, &scope, self.settings)?);
+            compiled.push(compile_say(&spec, &scope)?);
         }
         if breakpoint.locations.is_empty() {
             check_syntax(&spec)?;
@@ -614,7 +613,6 @@ fn new_location(
 pub(super) fn compile_say(
     spec: &BreakpointSpec,
     scope: &CodeScope<'_>,
-    _: Settings,
 ) -> Result<Say, CommandError> {
     let compile = |text: &Option<String>, purpose: Purpose| {
         text.as_ref()

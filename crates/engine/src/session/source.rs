@@ -17,6 +17,9 @@ use crate::space::{Module, Modules};
 /// Most rows of the line table that are joined to one line.
 const MAX_ROWS: usize = 1000;
 
+const NO_LINES: &str =
+    "no line information there: name FILE:LINE or a function with debug information";
+
 /// A line of a source file, and the image that was built from it.
 struct SourceLine<'a> {
     file: PathBuf,
@@ -95,11 +98,7 @@ impl Session {
             Some(PlaceText::Address(_)) => at.and_then(|addr| line_of(&modules, addr)),
             Some(text) => Some(line_of_place(&modules, text)?),
         };
-        let SourceLine { file, line, image } = found.ok_or_else(|| {
-            CommandError::new(
-                "no line information there: name FILE:LINE or a function with debug information",
-            )
-        })?;
+        let SourceLine { file, line, image } = found.ok_or_else(|| CommandError::new(NO_LINES))?;
         self.source_ages.clear();
         let stale = self.source_ages.is_newer(&file, image.path());
         Ok(Reply::Source { file, line, stale })
@@ -149,15 +148,8 @@ impl Session {
 /// The file that a bare line number is about: that of a place in code, else
 /// that of `main`.
 pub(super) fn default_file(modules: &Modules, pc: Option<VirtAddr>) -> Option<String> {
-    let at = |addr: VirtAddr| {
-        let module = modules.at(addr)?;
-        module.image.source_at(module.to_image(addr)).map(|line| line.file.to_string())
-    };
-    pc.and_then(at).or_else(|| {
-        let first = modules.in_load_order().next()?;
-        let main = first.image.functions_named("main", true).into_iter().next()?;
-        first.image.source_at(main.prologue_end).map(|line| line.file.to_string())
-    })
+    let found = pc.and_then(|pc| line_of(modules, pc)).or_else(|| line_of_main(modules))?;
+    Some(found.file.to_string_lossy().into_owned())
 }
 
 fn at_address(module: &Module, addr: VirtAddr) -> Lookup {
@@ -200,9 +192,7 @@ fn line_of_place<'a>(
         }
         reason = reason.or(lookup.reason);
     }
-    Err(CommandError::new(reason.unwrap_or_else(|| {
-        "no line information there: name FILE:LINE or a function with debug information".to_owned()
-    })))
+    Err(CommandError::new(reason.unwrap_or_else(|| NO_LINES.to_owned())))
 }
 
 /// A line by its own number, and a function by the line that declares it.

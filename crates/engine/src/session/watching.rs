@@ -74,7 +74,7 @@ impl Session {
         let space_id = self.processes.get(&pid).map(|process| process.space).ok_or_else(gone)?;
         let space = self.spaces.get_mut(&space_id).ok_or_else(gone)?;
         let scope = CodeScope::at_pc_of(&space.modules, pc, &self.values);
-        let say = compile_say(spec, &scope, self.settings)?;
+        let say = compile_say(spec, &scope)?;
         let anchor = match space.modules.at(watch.range.start) {
             Some(module) => Anchor::Image(module.id(), module.to_image(watch.range.start)),
             None => Anchor::Address(watch.range.start),
@@ -158,7 +158,7 @@ impl Session {
         let Some(module) = space.modules.by_id(module) else { return Ok(()) };
         let Some(mut location) = breakpoint.watch_to_rebind(anchor, here) else { return Ok(()) };
         let scope = CodeScope::at_pc_of(&space.modules, None, &self.values);
-        location.say = compile_say(&breakpoint.spec, &scope, self.settings)?;
+        location.say = compile_say(&breakpoint.spec, &scope)?;
         let Some(watch) = &mut location.watch else { return Ok(()) };
         watch.range = AddrRange::sized(module.bias.to_virt(place), watch.range.len());
         location.addr = watch.range.start;

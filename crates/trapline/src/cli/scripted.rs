@@ -170,68 +170,62 @@ fn words(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
+/// What batch runs asked and said, one after the other.
+#[derive(Default)]
+struct Transcript(String);
+
+impl Transcript {
+    fn check(
+        &mut self,
+        title: &str,
+        wishes: Wishes,
+        attach: &[i32],
+        runs: Vec<Vec<Event>>,
+        code: u8,
+    ) {
+        let (text, got) = batch_run(&wishes, attach, runs);
+        assert_eq!(got, code, "{title}:\n{text}");
+        self.0 += &format!("=== {title}: exit code {code}\n{text}");
+    }
+}
+
+/// A batch run with one breakpoint and these commands.
+fn batch(commands: &[&str]) -> Wishes {
+    Wishes {
+        batch: true,
+        breakpoint: words(&["deposit"]),
+        commands: words(commands),
+        ..Wishes::default()
+    }
+}
+
+fn ended() -> Vec<Event> {
+    vec![exit(ExitStatus::Exited(3))]
+}
+
+fn stopped(commands: &[&str]) -> Vec<Event> {
+    vec![stop(commands, false)]
+}
+
 #[test]
 fn batch_runs_do_what_the_command_line_says() {
-    let mut transcript = String::new();
-    let mut check =
-        |title: &str, wishes: Wishes, attach: &[i32], runs: Vec<Vec<Event>>, code: u8| {
-            let (text, got) = batch_run(&wishes, attach, runs);
-            assert_eq!(got, code, "{title}:\n{text}");
-            transcript += &format!("=== {title}: exit code {code}\n{text}");
-        };
-    let wishes = || Wishes { batch: true, breakpoint: words(&["deposit"]), ..Wishes::default() };
-    let ended = || vec![exit(ExitStatus::Exited(3))];
-    check("to the end", wishes(), &[], vec![ended()], 3);
-    check(
-        "stop, then end",
-        Wishes { commands: words(&["bt", "continue"]), ..wishes() },
-        &[],
-        vec![vec![stop(&[], false)], ended()],
-        3,
-    );
-    check("a stop ends a run", wishes(), &[], vec![vec![stop(&[], false)]], 0);
-    check(
-        "every stop gone through",
-        Wishes { auto_continue: true, stats: true, watch: words(&["total"]), ..wishes() },
-        &[],
-        vec![vec![stop(&[], false)], vec![stop(&[], false)], ended()],
-        3,
-    );
-    check(
-        "commands of a breakpoint",
-        wishes(),
-        &[],
-        vec![
-            vec![stop(&["silent", "print total", "continue"], false)],
-            vec![stop(&[], true)],
-            ended(),
-        ],
-        3,
-    );
-    let signal = ExitStatus::Signalled { signal: Signal::SEGV, core_dumped: false };
-    check("killed", Wishes { json: Some(None), ..wishes() }, &[], vec![vec![exit(signal)]], 139);
-    check(
-        "an error ends a run",
-        Wishes { commands: words(&["print bad", "bt"]), ..wishes() },
-        &[],
-        vec![vec![stop(&[], false)]],
-        1,
-    );
-    check(
-        "behind the prompt",
-        Wishes { commands: words(&["run &", "print total"]), ..wishes() },
-        &[],
-        vec![ended()],
-        3,
-    );
-    check(
-        "attach, look, let go",
-        Wishes { commands: words(&["bt"]), ..wishes() },
-        &[100],
-        Vec::new(),
-        0,
-    );
-    trapline_testkit::golden::check("cli/batch.txt", &transcript);
+    let mut runs = Transcript::default();
+    runs.check("to the end", batch(&[]), &[], vec![ended()], 3);
+    runs.check("stop, then end", batch(&["bt", "continue"]), &[], vec![stopped(&[]), ended()], 3);
+    runs.check("a stop ends a run", batch(&[]), &[], vec![stopped(&[])], 0);
+    let all = Wishes { auto_continue: true, stats: true, watch: words(&["total"]), ..batch(&[]) };
+    let stops = vec![stopped(&[]), stopped(&[]), ended()];
+    runs.check("every stop gone through", all, &[], stops, 3);
+    let own_commands = stopped(&["silent", "print total", "continue"]);
+    let stops = vec![own_commands, vec![stop(&[], true)], ended()];
+    runs.check("commands of a breakpoint", batch(&[]), &[], stops, 3);
+    let killed = exit(ExitStatus::Signalled { signal: Signal::SEGV, core_dumped: false });
+    let told = Wishes { json: Some(None), ..batch(&[]) };
+    runs.check("killed", told, &[], vec![vec![killed]], 139);
+    runs.check("an error ends a run", batch(&["print bad", "bt"]), &[], vec![stopped(&[])], 1);
+    runs.check("behind the prompt", batch(&["run &", "print total"]), &[], vec![ended()], 3);
+    runs.check("attach, look, let go", batch(&["bt"]), &[100], Vec::new(), 0);
+    trapline_testkit::golden::check("cli/batch.txt", &runs.0);
 }
 
 #[test]
