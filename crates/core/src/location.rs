@@ -151,26 +151,29 @@ impl std::fmt::Display for LocationError {
     }
 }
 
-/// Applies an image's load bias to every [`Op::Address`] of a place.
-pub fn relocate(place: &mut Place, bias: LoadBias) {
+/// Applies an image's load bias to every [`Op::Address`] of a place, and says
+/// whether there was one.
+pub fn relocate(place: &mut Place, bias: LoadBias) -> bool {
     match place {
         Place::Memory(program) | Place::Value(program) => relocate_program(program, bias),
         Place::Pieces(pieces) => {
-            for piece in pieces {
-                relocate(&mut piece.place, bias);
-            }
+            pieces.iter_mut().fold(false, |any, piece| relocate(&mut piece.place, bias) | any)
         }
-        Place::Register(_) | Place::Bytes(_) | Place::Unavailable(_) => {}
+        Place::Register(_) | Place::Bytes(_) | Place::Unavailable(_) => false,
     }
 }
 
-/// Applies an image's load bias to every [`Op::Address`] of a program.
-pub fn relocate_program(program: &mut Program, bias: LoadBias) {
+/// Applies an image's load bias to every [`Op::Address`] of a program, and
+/// says whether there was one.
+pub fn relocate_program(program: &mut Program, bias: LoadBias) -> bool {
+    let mut any = false;
     for op in program {
         if let Op::Address(addr) = *op {
             *op = Op::Const(bias.to_virt(addr).get());
+            any = true;
         }
     }
+    any
 }
 
 /// Runs a program in a frame. [`Op::Address`] must have been relocated.

@@ -3,7 +3,6 @@
 //! `session::hits`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use trapline_core::breakpoint::{BreakpointSpec, Mechanism, Subject, Tally};
@@ -16,7 +15,7 @@ use trapline_expr::Program;
 use crate::command::{BreakpointInfo, LocationInfo, Selection};
 use crate::event::StopReason;
 use crate::log::LogMessage;
-use crate::place::Effort;
+use crate::place::{Effort, PlaceText, Sought};
 use crate::space::SpaceId;
 
 /// All breakpoints of a session, by number.
@@ -31,6 +30,8 @@ pub(crate) struct Breakpoint {
     pub(crate) id: BreakpointId,
     /// Shared with whoever binds it.
     pub(crate) spec: Arc<BreakpointSpec>,
+    /// What the subject asks to be found.
+    pub(crate) sought: Arc<Sought>,
     pub(crate) tally: Tally,
     pub(crate) locations: Vec<Location>,
     pub(crate) last_index: u32,
@@ -52,12 +53,12 @@ pub(crate) struct Location {
     pub(crate) anchor: Anchor,
     /// Where it is; before the program runs, where the linker put it.
     pub(crate) addr: VirtAddr,
-    pub(crate) function: Option<String>,
-    pub(crate) file: Option<PathBuf>,
+    pub(crate) function: Option<Arc<str>>,
+    pub(crate) file: Option<Arc<str>>,
     pub(crate) line: Option<u32>,
     pub(crate) enabled: bool,
     pub(crate) say: Say,
-    pub(crate) watch: Option<Watch>,
+    pub(crate) watch: Option<Box<Watch>>,
     /// What serves it, or why nothing does.
     pub(crate) service: Result<(Mechanism, String), String>,
 }
@@ -74,12 +75,12 @@ pub(crate) enum Anchor {
 /// What a location asks at a pass, compiled for its place.
 #[derive(Default)]
 pub(crate) struct Say {
-    pub(crate) filter: Option<Program>,
-    pub(crate) condition: Option<Program>,
-    pub(crate) changed: Option<Program>,
-    pub(crate) log: Option<LogMessage>,
-    /// Why something of it could not be compiled here.
-    pub(crate) broken: Option<String>,
+    pub(crate) filter: Option<Arc<Program>>,
+    pub(crate) condition: Option<Arc<Program>>,
+    pub(crate) changed: Option<Arc<Program>>,
+    pub(crate) log: Option<Arc<LogMessage>>,
+    /// Whether addresses were compiled in, which are right in one memory only.
+    pub(crate) rooted: bool,
     /// Bytes of the last visit, for `-changed` and `$_changed`.
     pub(crate) memory: Vec<Option<Box<[u8]>>>,
     pub(crate) last_value: Option<Box<[u8]>>,
@@ -93,7 +94,7 @@ impl Say {
             condition: self.condition.clone(),
             changed: self.changed.clone(),
             log: self.log.clone(),
-            broken: self.broken.clone(),
+            rooted: self.rooted,
             memory: Vec::new(),
             last_value: None,
         }
@@ -139,12 +140,13 @@ pub(crate) struct WatchScope {
 }
 
 impl Breakpoints {
-    pub(crate) fn add(&mut self, spec: BreakpointSpec) -> BreakpointId {
+    pub(crate) fn add(&mut self, spec: BreakpointSpec, sought: Sought) -> BreakpointId {
         self.last += 1;
         let id = BreakpointId::new(self.last);
         let breakpoint = Breakpoint {
             id,
             spec: Arc::new(spec),
+            sought: Arc::new(sought),
             tally: Tally::default(),
             locations: Vec::new(),
             last_index: 0,
@@ -378,7 +380,7 @@ impl Breakpoints {
         let breakpoint = self.get(id)?;
         Some(BreakpointInfo {
             id,
-            spec: BreakpointSpec::clone(&breakpoint.spec),
+            spec: breakpoint.spec.clone(),
             tally: breakpoint.tally,
             locations: breakpoint.locations.iter().map(|l| l.info(&breakpoint.spec)).collect(),
             notes: breakpoint.notes.clone(),
@@ -445,11 +447,7 @@ impl Breakpoint {
     /// Whether it is on an address that is known, be it of a library that the
     /// next process has yet to load.
     pub(crate) fn keeps_its_place(&self) -> bool {
-        let at_address = matches!(
-            &self.spec.subject,
-            Subject::Code { location, .. } if location.trim_start().starts_with('*')
-        );
-        at_address && !self.locations.is_empty()
+        matches!(*self.sought, Sought::Place(PlaceText::Address(_))) && !self.locations.is_empty()
     }
 
     /// Puts a location where its number belongs: they are looked up by it.
@@ -483,7 +481,7 @@ impl Location {
             line: self.line,
             enabled: self.enabled,
             say: self.say.copy(),
-            watch: self.watch.as_ref().map(Watch::copy),
+            watch: self.watch.as_ref().map(|watch| Box::new(watch.copy())),
             service: self.service.clone(),
         }
     }

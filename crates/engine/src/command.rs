@@ -6,6 +6,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use trapline_core::breakpoint::{BreakpointSpec, HitRule, Mechanism, Tally};
 use trapline_core::stop::Signal;
@@ -376,7 +377,7 @@ pub struct BreakpointInfo {
     /// Its number.
     pub id: BreakpointId,
     /// What was asked for, with later changes.
-    pub spec: BreakpointSpec,
+    pub spec: Arc<BreakpointSpec>,
     /// What happened at it.
     pub tally: Tally,
     /// Where it is; empty when it is pending.
@@ -400,9 +401,9 @@ pub struct LocationInfo {
     /// Bytes watched; `None` for code.
     pub len: Option<u64>,
     /// The function there.
-    pub function: Option<String>,
+    pub function: Option<Arc<str>>,
     /// The source file there.
-    pub file: Option<PathBuf>,
+    pub file: Option<Arc<str>>,
     /// The line there.
     pub line: Option<u32>,
     /// Whether it is armed on its own account.

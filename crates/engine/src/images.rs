@@ -83,21 +83,18 @@ impl Images {
 /// for one request: the files may change at any time.
 #[derive(Default)]
 pub(crate) struct SourceAges {
-    newer: HashMap<PathBuf, HashMap<PathBuf, bool>>,
+    newer: HashMap<(ModuleId, Arc<str>), bool>,
 }
 
 impl SourceAges {
     /// Whether a source file was changed after a program. No when one of them
     /// is not there.
-    pub(crate) fn is_newer(&mut self, source: &Path, program: &Path) -> bool {
-        let known = self.newer.get(program).and_then(|files| files.get(source));
-        if let Some(known) = known {
-            return *known;
-        }
-        let changed = |path: &Path| std::fs::metadata(path).ok()?.modified().ok();
-        let newer = changed(source).zip(changed(program)).is_some_and(|(a, b)| a > b);
-        self.newer.entry(program.to_owned()).or_default().insert(source.to_owned(), newer);
-        newer
+    pub(crate) fn is_newer(&mut self, source: &Arc<str>, program: &Image) -> bool {
+        *self.newer.entry((program.module(), source.clone())).or_insert_with(|| {
+            let changed = |path: &Path| std::fs::metadata(path).ok()?.modified().ok();
+            let ages = changed(Path::new(&**source)).zip(changed(program.path()));
+            ages.is_some_and(|(source, program)| source > program)
+        })
     }
 
     /// Forgets what was found.

@@ -2,11 +2,25 @@
 //! `function+offset`) and what they mean in one image. gdb's spellings
 //! wherever gdb has one.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use regex::Regex;
 use trapline_core::ImageAddr;
+use trapline_core::breakpoint::Subject;
 use trapline_symbols::{Function, Image, LineError};
+
+use crate::command::CommandError;
+
+/// What a breakpoint's subject asks to be found.
+#[derive(Clone, Debug)]
+pub(crate) enum Sought {
+    /// A place in code.
+    Place(PlaceText),
+    /// Every function whose name the pattern finds.
+    Functions(Regex),
+    /// Data, whose expression is read where it is watched.
+    Data,
+}
 
 /// A place, read but not yet looked up.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,8 +51,8 @@ pub(crate) enum Offset {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct FoundPlace {
     pub(crate) address: ImageAddr,
-    pub(crate) function: Option<String>,
-    pub(crate) file: Option<PathBuf>,
+    pub(crate) function: Option<Arc<str>>,
+    pub(crate) file: Option<Arc<str>>,
     pub(crate) line: Option<u32>,
 }
 
@@ -50,6 +64,28 @@ pub(crate) struct Lookup {
     pub(crate) notes: Vec<String>,
     /// Why nothing was found here.
     pub(crate) reason: Option<String>,
+}
+
+impl Sought {
+    /// Reads a subject, and refuses one that cannot be read.
+    pub(crate) fn of(subject: &Subject) -> Result<Self, CommandError> {
+        match subject {
+            Subject::Code { location, .. } => {
+                PlaceText::parse(location).map(Self::Place).map_err(CommandError::new)
+            }
+            Subject::Functions { regex } => compile_regex(regex).map(Self::Functions),
+            Subject::Data { .. } => Ok(Self::Data),
+        }
+    }
+}
+
+fn compile_regex(regex: &str) -> Result<Regex, CommandError> {
+    Regex::new(regex).map_err(|error| {
+        // The last line says what is wrong; those before it draw where.
+        let text = error.to_string();
+        let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        CommandError::new(format!("`{regex}` is not a regular expression: {why}"))
+    })
 }
 
 impl PlaceText {
@@ -87,6 +123,13 @@ impl PlaceText {
             return Err(format!("`{text}` names no function or line after its colon"));
         }
         function(file, rest.trim())
+    }
+}
+
+impl PlaceText {
+    /// Whether it means the same wherever the program stands.
+    pub(crate) fn is_settled(&self) -> bool {
+        !matches!(self, Self::Relative(_) | Self::Line { file: None, .. })
     }
 }
 
@@ -200,8 +243,8 @@ fn look_up_line(image: &Image, file: &str, line: u32) -> Lookup {
             };
             let places = found.places.iter().map(|place| FoundPlace {
                 address: place.address,
-                function: place.function.clone(),
-                file: Some(PathBuf::from(&*place.file)),
+                function: place.function.as_deref().map(Arc::from),
+                file: Some(place.file.clone()),
                 line: Some(place.line).filter(|line| *line != 0),
             });
             Lookup { places: places.collect(), notes, ..Lookup::default() }
@@ -315,7 +358,7 @@ fn place_in(image: &Image, function: &Function, offset: Offset) -> Result<FoundP
                 .ok_or_else(|| format!("{} has no line {wanted}", function.name))?
         }
     };
-    Ok(found_at(image, address, Some(function.name.clone())))
+    Ok(found_at(image, address, Some(&function.name)))
 }
 
 fn within(function: &Function, bytes: u64) -> Result<ImageAddr, String> {
@@ -328,13 +371,16 @@ fn within(function: &Function, bytes: u64) -> Result<ImageAddr, String> {
 }
 
 /// Puts names to an address of an image.
-pub(crate) fn found_at(image: &Image, address: ImageAddr, function: Option<String>) -> FoundPlace {
+pub(crate) fn found_at(image: &Image, address: ImageAddr, function: Option<&str>) -> FoundPlace {
     let source = image.source_at(address).filter(|line| line.line != 0);
     FoundPlace {
         address,
-        function: function.or_else(|| image.function_at(address).map(|function| function.name)),
-        file: source.as_ref().map(|line| PathBuf::from(&*line.file)),
-        line: source.map(|line| line.line),
+        function: match function {
+            Some(name) => Some(name.into()),
+            None => image.function_at(address).map(|function| function.name.into()),
+        },
+        line: source.as_ref().map(|line| line.line),
+        file: source.map(|line| line.file),
     }
 }
 

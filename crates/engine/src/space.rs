@@ -184,46 +184,76 @@ impl Module {
 /// on a space's breakpoints takes one.
 #[derive(Clone, Default)]
 pub(crate) struct Modules {
-    list: Arc<Vec<Module>>,
+    held: Arc<ModuleList>,
+}
+
+#[derive(Clone, Default)]
+struct ModuleList {
+    by_address: Vec<Module>,
+    /// Indices into it.
+    load_order: Vec<usize>,
+}
+
+impl ModuleList {
+    fn new(by_address: Vec<Module>) -> Self {
+        let mut load_order: Vec<usize> = (0..by_address.len()).collect();
+        load_order.sort_by_key(|&index| by_address[index].loaded);
+        Self { by_address, load_order }
+    }
 }
 
 impl Modules {
+    /// One image as if it were loaded where it was linked.
+    pub(crate) fn alone(image: Arc<Image>) -> Self {
+        let (start, end) = image.image_range();
+        let bias = LoadBias::default();
+        let module = Module {
+            range: AddrRange::between(bias.to_virt(start), bias.to_virt(end)),
+            path: image.path().to_owned(),
+            bias,
+            loaded: 0,
+            image,
+        };
+        Self { held: Arc::new(ModuleList::new(vec![module])) }
+    }
+
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Module> {
-        self.list.iter()
+        self.held.by_address.iter()
     }
 
     /// The image that an address lies in.
     pub(crate) fn at(&self, addr: VirtAddr) -> Option<&Module> {
-        let next = self.list.partition_point(|module| module.range.start <= addr);
-        let module = self.list.get(next.checked_sub(1)?)?;
+        let list = &self.held.by_address;
+        let next = list.partition_point(|module| module.range.start <= addr);
+        let module = list.get(next.checked_sub(1)?)?;
         module.range.contains(addr).then_some(module)
     }
 
     /// The images in the order in which the program loaded them: executable
     /// first.
     pub(crate) fn in_load_order(&self) -> impl Iterator<Item = &Module> {
-        let mut list: Vec<&Module> = self.list.iter().collect();
-        list.sort_by_key(|module| module.loaded);
-        list.into_iter()
+        self.held.load_order.iter().map(|&index| &self.held.by_address[index])
     }
 
     pub(crate) fn by_id(&self, id: ModuleId) -> Option<&Module> {
-        self.list.iter().find(|module| module.id() == id)
+        self.iter().find(|module| module.id() == id)
     }
 
     pub(crate) fn insert(&mut self, module: Module) {
-        let place = self.list.partition_point(|other| other.range.start <= module.range.start);
-        Arc::make_mut(&mut self.list).insert(place, module);
+        let mut list = Arc::unwrap_or_clone(std::mem::take(&mut self.held)).by_address;
+        let place = list.partition_point(|other| other.range.start <= module.range.start);
+        list.insert(place, module);
+        self.held = Arc::new(ModuleList::new(list));
     }
 
     /// Removes the images for which `keep` is false and returns them.
     pub(crate) fn remove_unless(&mut self, keep: impl Fn(&Module) -> bool) -> Vec<Module> {
-        if self.list.iter().all(&keep) {
+        if self.iter().all(&keep) {
             return Vec::new();
         }
-        let list = Arc::unwrap_or_clone(std::mem::take(&mut self.list));
+        let list = Arc::unwrap_or_clone(std::mem::take(&mut self.held)).by_address;
         let (kept, gone) = list.into_iter().partition(keep);
-        self.list = Arc::new(kept);
+        self.held = Arc::new(ModuleList::new(kept));
         gone
     }
 }

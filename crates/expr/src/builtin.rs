@@ -1,7 +1,7 @@
 //! The types that a language has without debug information, for System V
 //! x86-64: `int` is 4 bytes, `long` and pointers are 8.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use trapline_core::types::{BaseKind, Type, TypeLink};
 
@@ -59,53 +59,62 @@ const TABLE: &[(&str, BaseKind, u64)] = &[
     ("size_t", BaseKind::Unsigned, 8),
 ];
 
+/// The table's types, made once: they stand in every program.
+static TYPES: LazyLock<Vec<Arc<Type>>> = LazyLock::new(|| {
+    let rows = TABLE.iter().map(|&(name, kind, size)| Arc::new(Type::base(name, kind, size)));
+    rows.chain([Arc::new(Type::void())]).collect()
+});
+
 /// The built-in type with a name.
 pub fn named(name: &str) -> Option<Arc<Type>> {
-    if name == "void" {
-        return Some(Arc::new(Type::void()));
-    }
-    let (name, kind, size) = TABLE.iter().find(|row| row.0 == name)?;
-    Some(Arc::new(Type::base(name, *kind, *size)))
+    TYPES.iter().find(|ty| ty.name == name).cloned()
 }
+
+/// One that is in the table.
+fn known(name: &str) -> Arc<Type> {
+    named(name).unwrap_or_else(|| Arc::new(Type::void()))
+}
+
+/// The bytes of a register's part: numbers, not characters.
+static BYTES: LazyLock<[Arc<Type>; 2]> = LazyLock::new(|| {
+    [("unsigned char", BaseKind::Unsigned), ("signed char", BaseKind::Signed)]
+        .map(|(name, kind)| Arc::new(Type::base(name, kind, 1)))
+});
 
 /// The type of C that has this meaning.
 pub fn integer(kind: IntKind) -> Arc<Type> {
-    let name = match (kind.bytes, kind.signed) {
-        (1, true) => "signed char",
-        (1, false) => "unsigned char",
+    known(match (kind.bytes, kind.signed) {
+        (1, signed) => return BYTES[usize::from(signed)].clone(),
         (2, true) => "short",
         (2, false) => "unsigned short",
         (4, true) => "int",
         (4, false) => "unsigned int",
         (_, true) => "long",
         (_, false) => "unsigned long",
-    };
-    let base = if kind.signed { BaseKind::Signed } else { BaseKind::Unsigned };
-    Arc::new(Type::base(name, base, u64::from(kind.bytes)))
+    })
 }
 
 /// `float` or `double`.
 pub fn float(kind: FloatKind) -> Arc<Type> {
-    let (name, size) = match kind {
-        FloatKind::F32 => ("float", 4),
-        FloatKind::F64 => ("double", 8),
-    };
-    Arc::new(Type::base(name, BaseKind::Float, size))
+    known(match kind {
+        FloatKind::F32 => "float",
+        FloatKind::F64 => "double",
+    })
 }
 
 /// `bool`.
 pub fn boolean() -> Arc<Type> {
-    Arc::new(Type::base("bool", BaseKind::Bool, 1))
+    known("bool")
 }
 
 /// `char`.
 pub fn character() -> Arc<Type> {
-    Arc::new(Type::base("char", BaseKind::SignedChar, 1))
+    known("char")
 }
 
 /// A character that does not fit a byte.
 pub fn wide_character() -> Arc<Type> {
-    Arc::new(Type::base("char32_t", BaseKind::Unicode, 4))
+    known("char32_t")
 }
 
 /// `target *`.

@@ -169,8 +169,9 @@ impl Lexer<'_> {
         let start = self.at;
         let mut digits = self.take_while(|c| c.is_ascii_digit() || c == '_').replace('_', "");
         let is_float = self.fraction(&mut digits) | self.exponent(&mut digits);
-        let suffix = self.rest().to_ascii_lowercase();
-        let float_suffix = ["f32", "f64"].iter().any(|wanted| suffix.starts_with(wanted));
+        let float_suffix = ["f32", "f64"].iter().any(|wanted| {
+            self.rest().get(..3).is_some_and(|suffix| suffix.eq_ignore_ascii_case(wanted))
+        });
         if is_float || float_suffix {
             return self.float(start, &digits);
         }

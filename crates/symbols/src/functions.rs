@@ -14,8 +14,8 @@ use crate::image::Image;
 use crate::index::Name;
 use crate::line_table;
 use crate::names::{self, Pattern};
-use crate::symbols::{SymbolHit, SymbolKind};
-use crate::units::{DieRef, Entry, UnitRef};
+use crate::symbols::{SymbolHit, SymbolKind, SymbolRef};
+use crate::units::{DieRef, Entry};
 
 /// One copy of a function in the code.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -86,8 +86,12 @@ impl Image {
         }
         let mut symbols = self.function_symbols(&pattern);
         if symbols.is_empty() {
-            symbols = self.symbols_named(name);
-            symbols.retain(|hit| is_function(hit.kind) && (!qualified || hit.linkage_name == name));
+            symbols = self.symbols_meant(name, Some(&pattern));
+            symbols.retain(|symbol| {
+                self.symbol_hit(*symbol).is_some_and(|hit| {
+                    is_function(hit.kind) && (!qualified || hit.linkage_name == name)
+                })
+            });
         }
         self.add_symbols(symbols, &mut found);
         in_order(found)
@@ -105,21 +109,23 @@ impl Image {
                 self.add_copies(name.die(), &mut seen, &mut found);
             }
         }
-        let symbols = self
-            .all_function_symbols()
-            .filter(|hit| pattern.is_match(&hit.name) && !names::split_clone(&hit.linkage_name).1);
+        let symbols = self.all_function_symbols().filter(|symbol| {
+            self.symbol_hit(*symbol).is_some_and(|hit| {
+                pattern.is_match(&hit.name) && !names::split_clone(&hit.linkage_name).1
+            })
+        });
         self.add_symbols(symbols.collect(), &mut found);
         in_order(found)
     }
 
     fn candidate_matches(&self, pattern: &Pattern, candidate: &Name) -> bool {
-        let path = self.index().path(candidate);
-        let by_path = pattern.matches(path.iter().copied());
-        let rust_impl = path.iter().any(|component| component.starts_with("{impl#"));
+        let path = || self.index().outward(candidate);
+        let by_path = pattern.matches(path());
+        let rust_impl = || path().any(|component| component.starts_with("{impl#"));
         if by_path && pattern.parameters().is_none() {
             return true;
         }
-        if !by_path && !rust_impl {
+        if !by_path && !rust_impl() {
             return false;
         }
         match self.any_linkage_name(candidate.die()) {
@@ -151,11 +157,12 @@ impl Image {
     }
 
     /// Adds functions that only a symbol names.
-    fn add_symbols(&self, symbols: Vec<SymbolHit>, found: &mut Vec<Function>) {
+    fn add_symbols(&self, symbols: Vec<SymbolRef>, found: &mut Vec<Function>) {
         let described = found.iter().any(|function| function.has_debug);
         let mut known: HashSet<ImageAddr> =
             found.iter().filter(|it| !it.inlined).map(|it| it.entry).collect();
-        for hit in symbols.into_iter().filter(|hit| known.insert(hit.start)) {
+        for symbol in symbols.into_iter().filter(|symbol| known.insert(symbol.address())) {
+            let Some(hit) = self.symbol_hit(symbol) else { continue };
             // A Rust program's own `main` is called by a `main` without debug
             // information that nobody means.
             if described && hit.linkage_name == "main" {
@@ -240,18 +247,22 @@ impl Image {
             call_line: small(dw::DW_AT_call_line).unwrap_or(0),
             call_column: small(dw::DW_AT_call_column).unwrap_or(0),
             entry: ImageAddr::new(dies::entry_pc(unit, &entry, &ranges)?),
-            ranges: image_ranges(&ranges),
+            ranges: image_ranges(ranges),
             die,
         })
     }
 
     /// The qualified name of an entry or of what it is a copy of.
     pub(crate) fn entry_name(&self, die: DieRef) -> Option<String> {
+        self.chain_name(&dies::origins(self.units(), die))
+    }
+
+    /// The qualified name of the first entry of a chain of origins.
+    fn chain_name(&self, chain: &[(DieRef, Entry)]) -> Option<String> {
         let units = self.units();
-        let chain = dies::origins(units, die);
-        let (named, text) = dies::chain_string(units, &chain, &[dw::DW_AT_name]).or_else(|| {
+        let (named, text) = dies::chain_string(units, chain, &[dw::DW_AT_name]).or_else(|| {
             let attributes = [dw::DW_AT_linkage_name];
-            dies::chain_string(units, &chain, &attributes)
+            dies::chain_string(units, chain, &attributes)
         })?;
         let text_name = || crate::demangle::demangle(&String::from_utf8_lossy(text)).into_owned();
         // The declaration within a class knows more scopes than a definition
@@ -262,7 +273,7 @@ impl Image {
             return Some(name);
         }
         // The linkage name says which trait of which type a numbered impl is.
-        let linkage = dies::linkage_name(units, &chain);
+        let linkage = dies::linkage_name(units, chain);
         Some(linkage.and_then(|linkage| crate::demangle::demangled(&linkage)).unwrap_or(name))
     }
 
@@ -285,17 +296,25 @@ impl Image {
             false => self.prologue_end(die, entry_pc, &ranges),
         };
         Some(Function {
-            name: self.entry_name(die)?,
+            name: self.chain_name(&chain)?,
             linkage_name: dies::linkage_name(units, &chain),
             entry: ImageAddr::new(entry_pc),
-            ranges: image_ranges(&ranges),
+            ranges: image_ranges(ranges),
             inlined,
-            decl: chain.iter().find_map(|(die, entry)| declared(units.unit(die.unit)?, entry)),
+            decl: chain.iter().find_map(|(die, entry)| self.declared(*die, entry)),
             prologue_end: ImageAddr::new(prologue_end),
             has_debug: true,
             indirect: false,
             die: Some(die),
         })
+    }
+
+    /// Where an entry says that it is declared.
+    fn declared(&self, die: DieRef, entry: &Entry) -> Option<(Arc<str>, u32)> {
+        let small = |attribute| u32::try_from(dies::number(entry, attribute)?).ok();
+        let line = small(dw::DW_AT_decl_line)?;
+        let file = small(dw::DW_AT_decl_file)?;
+        Some((self.line_table(die.unit)?.file(file)?.clone(), line))
     }
 
     /// Where a breakpoint on a function goes: at the place the compiler marks
@@ -336,7 +355,7 @@ impl Image {
             .filter(|name| name.kind() == crate::index::NameKind::Function)
             .filter_map(|name| completion(prefix, &index.path(name)))
             .collect();
-        let symbols = self.all_function_symbols();
+        let symbols = self.all_function_symbols().filter_map(|symbol| self.symbol_hit(symbol));
         let paths = symbols.map(|hit| names::demangled_path(&hit.name).to_owned());
         found.extend(paths.filter(|name| name.starts_with(prefix)));
         found.sort_unstable();
@@ -357,14 +376,8 @@ fn covers(ranges: &[(u64, u64)], address: u64) -> bool {
     ranges.iter().any(|&(start, end)| start <= address && address < end)
 }
 
-fn image_ranges(ranges: &[(u64, u64)]) -> Vec<(ImageAddr, ImageAddr)> {
-    ranges.iter().map(|&(start, end)| (ImageAddr::new(start), ImageAddr::new(end))).collect()
-}
-
-fn declared(unit: UnitRef<'_>, entry: &Entry) -> Option<(Arc<str>, u32)> {
-    let line = dies::number(entry, dw::DW_AT_decl_line)?;
-    let file = line_table::file(unit, dies::number(entry, dw::DW_AT_decl_file)?)?;
-    Some((file, u32::try_from(line).ok()?))
+fn image_ranges(ranges: Vec<(u64, u64)>) -> Vec<(ImageAddr, ImageAddr)> {
+    ranges.into_iter().map(|(start, end)| (ImageAddr::new(start), ImageAddr::new(end))).collect()
 }
 
 fn is_function(kind: SymbolKind) -> bool {

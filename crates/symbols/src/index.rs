@@ -150,7 +150,6 @@ impl Index {
         let hash = hash(key.as_bytes());
         let start = self.names.partition_point(|name| name.hash < hash);
         let same_hash = self.names[start..].iter().take_while(move |name| name.hash == hash);
-        let key = key.to_owned();
         same_hash.filter(move |name| name.kind() == kind && names::base(name.text()) == key)
     }
 
@@ -174,17 +173,17 @@ impl Index {
         self.named(key, NameKind::Enumerator)
     }
 
+    /// The components of a name, its own first and the outermost scope last.
+    pub(crate) fn outward(&self, name: &Name) -> impl Iterator<Item = &'static str> {
+        let scope = |number: u32| self.scopes.get(number as usize);
+        let scopes = std::iter::successors(scope(name.scope), move |inner| scope(inner.parent));
+        let texts = scopes.map(|scope| std::str::from_utf8(scope.text).unwrap_or(""));
+        std::iter::once(name.text()).chain(texts.take(MAX_SCOPES))
+    }
+
     /// The components of a name, outermost scope first.
     pub(crate) fn path(&self, name: &Name) -> Vec<&'static str> {
-        let mut path = vec![name.text()];
-        let mut scope = name.scope;
-        while let Some(found) = self.scopes.get(scope as usize) {
-            if path.len() > MAX_SCOPES {
-                break;
-            }
-            path.push(std::str::from_utf8(found.text).unwrap_or(""));
-            scope = found.parent;
-        }
+        let mut path: Vec<&str> = self.outward(name).collect();
         path.reverse();
         path
     }

@@ -39,9 +39,8 @@ impl Pattern {
         self.parameters.as_deref()
     }
 
-    /// Whether a name with these components (outermost first) is meant.
-    pub(crate) fn matches<'a>(&self, name: impl DoubleEndedIterator<Item = &'a str>) -> bool {
-        let mut theirs = name.rev();
+    /// Whether a name with these components (innermost first) is meant.
+    pub(crate) fn matches<'a>(&self, mut theirs: impl Iterator<Item = &'a str>) -> bool {
         for mine in self.components.iter().rev() {
             loop {
                 let Some(component) = theirs.next() else { return false };
@@ -64,13 +63,16 @@ impl Pattern {
             return false;
         }
         let path = demangled_path(demangled);
-        if self.matches(components(path).collect::<Vec<_>>().into_iter()) {
+        if self.matches_path(components(path)) {
             return true;
         }
-        rust_impl_path(path).is_some_and(|(of, method)| {
-            let path = components(of).chain(components(method));
-            self.matches(path.collect::<Vec<_>>().into_iter())
-        })
+        rust_impl_path(path)
+            .is_some_and(|(of, method)| self.matches_path(components(of).chain(components(method))))
+    }
+
+    /// As [`Self::matches`], outermost component first.
+    pub(crate) fn matches_path<'a>(&self, path: impl Iterator<Item = &'a str>) -> bool {
+        self.matches(path.collect::<Vec<_>>().into_iter().rev())
     }
 
     /// Whether a demangled name's parameter list is the one asked for. A name

@@ -26,7 +26,7 @@ impl Image {
                 search.offer(text, || index.qualified(candidate));
             }
         }
-        for hit in self.all_function_symbols() {
+        for hit in self.all_function_symbols().filter_map(|symbol| self.symbol_hit(symbol)) {
             let path = names::demangled_path(&hit.name);
             let last = names::components(path).last().unwrap_or(path);
             search.offer(if scoped { path } else { names::base(last) }, || path.to_owned());

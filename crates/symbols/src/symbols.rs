@@ -59,17 +59,25 @@ enum TableId {
     Dynamic,
 }
 
+/// A symbol, by its place in its table.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+pub(crate) struct SymbolRef {
     address: u64,
     index: u32,
     table: TableId,
 }
 
+impl SymbolRef {
+    /// Its address.
+    pub(crate) fn address(self) -> ImageAddr {
+        ImageAddr::new(self.address)
+    }
+}
+
 /// The symbols of an image by address. The names stay in the mapped files.
 #[derive(Debug, Default)]
 pub(crate) struct Symbols {
-    entries: Vec<Entry>,
+    entries: Vec<SymbolRef>,
     names: OnceLock<SymbolNames>,
     stubs: OnceLock<HashMap<u64, String>>,
     /// Slots of the global offset table, and the address in each.
@@ -88,7 +96,7 @@ impl Symbols {
                 if kind(symbol).is_some() {
                     let Ok(index) = u32::try_from(index) else { break };
                     let address = symbol.st_value(LittleEndian);
-                    entries.push(Entry { address, index, table: id });
+                    entries.push(SymbolRef { address, index, table: id });
                 }
             }
         }
@@ -137,20 +145,21 @@ impl Image {
         self.symbols.get_or_init(|| Symbols::read(self))
     }
 
-    fn raw_symbol(&self, entry: &Entry) -> Option<(&'static Raw, &'static [u8])> {
+    fn raw_symbol(&self, entry: SymbolRef) -> Option<(&'static Raw, &'static [u8])> {
         let table = table(self, entry.table)?;
         let symbol = table.symbols().get(entry.index as usize)?;
         let name = symbol.name(LittleEndian, table.strings()).ok()?;
         Some((symbol, name)).filter(|_| !name.is_empty())
     }
 
-    fn symbol_hit(&self, entry: &Entry) -> Option<SymbolHit> {
+    /// What a symbol says; `None` when it has no name.
+    pub(crate) fn symbol_hit(&self, entry: SymbolRef) -> Option<SymbolHit> {
         let (symbol, name) = self.raw_symbol(entry)?;
         let linkage_name = std::str::from_utf8(name).ok()?;
         Some(SymbolHit {
             name: demangle(linkage_name).into_owned(),
             linkage_name: linkage_name.to_owned(),
-            start: ImageAddr::new(entry.address),
+            start: entry.address(),
             size: symbol.st_size(LittleEndian),
             kind: kind(symbol)?,
         })
@@ -169,7 +178,7 @@ impl Image {
         let entries = &self.symbols().entries;
         let after = entries.partition_point(|entry| entry.address <= address);
         let nearest = entries.get(after.checked_sub(1)?)?.address;
-        let covering = entries[..after].iter().rev().take(NESTING).filter(|entry| {
+        let covering = entries[..after].iter().copied().rev().take(NESTING).filter(|&entry| {
             self.raw_symbol(entry).is_some_and(|(symbol, _)| {
                 let size = symbol.st_size(LittleEndian);
                 let open =
@@ -177,7 +186,7 @@ impl Image {
                 open || address - entry.address < size
             })
         });
-        let best = covering.max_by_key(|entry| {
+        let best = covering.max_by_key(|&entry| {
             let preference = self.raw_symbol(entry).map(|(symbol, _)| preference(symbol));
             let first_table = std::cmp::Reverse((entry.table, entry.index));
             (entry.address, preference, first_table)
@@ -186,7 +195,7 @@ impl Image {
     }
 
     /// Whether an address is in the section a symbol is defined in.
-    fn same_section(&self, entry: &Entry, address: u64) -> bool {
+    fn same_section(&self, entry: SymbolRef, address: u64) -> bool {
         let Some((symbol, _)) = self.raw_symbol(entry) else { return false };
         let index = object::SectionIndex(usize::from(symbol.st_shndx(LittleEndian).0));
         let elf = match entry.table {
@@ -203,19 +212,24 @@ impl Image {
     /// way functions are named. Copies in both tables count once.
     pub fn symbols_named(&self, name: &str) -> Vec<SymbolHit> {
         let pattern = Pattern::new(name, false);
-        let key = pattern.as_ref().map_or(name, Pattern::key);
-        let mut found = self.symbols_where(key, |linkage| {
-            linkage == name.as_bytes()
-                || pattern.as_ref().is_some_and(|pattern| mangled_matches(pattern, linkage))
-        });
+        let meant = self.symbols_meant(name, pattern.as_ref()).into_iter();
+        let mut found: Vec<SymbolHit> = meant.filter_map(|it| self.symbol_hit(it)).collect();
         found.sort_by(|a, b| (a.start, &a.linkage_name).cmp(&(b.start, &b.linkage_name)));
         found.dedup_by(|a, b| a.start == b.start && a.linkage_name == b.linkage_name);
         found
     }
 
+    /// The symbols whose linkage name is `name` or means the pattern made of it.
+    pub(crate) fn symbols_meant(&self, name: &str, pattern: Option<&Pattern>) -> Vec<SymbolRef> {
+        self.symbols_where(pattern.map_or(name, Pattern::key), |linkage| {
+            linkage == name.as_bytes()
+                || pattern.is_some_and(|pattern| mangled_matches(pattern, linkage))
+        })
+    }
+
     /// The symbols of functions that match a pattern, compiler clones included
     /// but for parts split off.
-    pub(crate) fn function_symbols(&self, pattern: &Pattern) -> Vec<SymbolHit> {
+    pub(crate) fn function_symbols(&self, pattern: &Pattern) -> Vec<SymbolRef> {
         let mut found = self.symbols_where(pattern.key(), |linkage| {
             let Ok(text) = std::str::from_utf8(linkage) else { return false };
             let (function, cold) = names::split_clone(text);
@@ -226,37 +240,34 @@ impl Image {
                     pattern.matches(std::iter::once(function))
                 }
         });
-        found.retain(|hit| {
-            matches!(hit.kind, SymbolKind::Function | SymbolKind::IndirectFunction)
-                || (hit.kind == SymbolKind::Label && self.is_code(hit.start))
+        found.retain(|symbol| match self.raw_symbol(*symbol).and_then(|(raw, _)| kind(raw)) {
+            Some(SymbolKind::Function | SymbolKind::IndirectFunction) => true,
+            Some(SymbolKind::Label) => self.is_code(symbol.address()),
+            _ => false,
         });
         found
     }
 
     /// Every symbol of code.
-    pub(crate) fn all_function_symbols(&self) -> impl Iterator<Item = SymbolHit> {
-        self.symbols().entries.iter().filter_map(|entry| {
-            let (symbol, _) = self.raw_symbol(entry)?;
-            let kind = kind(symbol)?;
-            matches!(kind, SymbolKind::Function | SymbolKind::IndirectFunction)
-                .then(|| self.symbol_hit(entry))?
+    pub(crate) fn all_function_symbols(&self) -> impl Iterator<Item = SymbolRef> {
+        self.symbols().entries.iter().copied().filter(|entry| {
+            let kind = self.raw_symbol(*entry).and_then(|(symbol, _)| kind(symbol));
+            matches!(kind, Some(SymbolKind::Function | SymbolKind::IndirectFunction))
         })
     }
 
     /// The symbols whose linkage names are wanted, among those that spell
     /// `key`.
-    fn symbols_where(&self, key: &str, wanted: impl Fn(&[u8]) -> bool) -> Vec<SymbolHit> {
-        let hit = |entry: &Entry| {
-            let (_, name) = self.raw_symbol(entry)?;
-            wanted(name).then(|| self.symbol_hit(entry))?
-        };
+    fn symbols_where(&self, key: &str, wanted: impl Fn(&[u8]) -> bool) -> Vec<SymbolRef> {
+        let meant =
+            |entry: &SymbolRef| self.raw_symbol(*entry).is_some_and(|(_, name)| wanted(name));
         let entries = &self.symbols().entries;
         let key = key.trim_start_matches('~');
         if !symbol_names::is_identifier(key) {
-            return entries.iter().filter_map(hit).collect();
+            return entries.iter().copied().filter(meant).collect();
         }
         let places = self.symbol_names().spelling(key);
-        places.filter_map(|place| hit(entries.get(place as usize)?)).collect()
+        places.filter_map(|place| entries.get(place as usize).copied()).filter(meant).collect()
     }
 
     /// Whether any symbol's linkage name may spell `key`.
@@ -270,7 +281,7 @@ impl Image {
         symbols.names.get_or_init(|| {
             let places = (0..).zip(&symbols.entries);
             let names =
-                places.filter_map(|(place, entry)| Some((place, self.raw_symbol(entry)?.1)));
+                places.filter_map(|(place, entry)| Some((place, self.raw_symbol(*entry)?.1)));
             SymbolNames::of(names)
         })
     }

@@ -8,7 +8,7 @@ mod support;
 use support::{Driver, hit};
 use trapline::command::{Reply, Setting};
 use trapline::event::{Event, StopReason};
-use trapline::{Access, BreakpointId, Command, spec};
+use trapline::{Access, BreakpointId, Command, LaunchSpec, spec};
 use trapline_testkit::Debuggee;
 
 const WRITE: Access = Access::Write;
@@ -62,6 +62,26 @@ fn values(stop: &trapline::event::StopReport) -> Vec<(Option<String>, Option<Str
 
 fn some(old: &str, new: &str) -> (Option<String>, Option<String>) {
     (Some(old.to_owned()), Some(new.to_owned()))
+}
+
+#[test]
+fn conditions_read_the_memory_of_the_process_at_hand_wherever_it_lies() {
+    let debuggee = Debuggee::build("restarted");
+    let mut driver = Driver::new();
+    let randomize_addresses = true;
+    let program = LaunchSpec { randomize_addresses, ..driver.launch_spec(&debuggee) };
+    driver.ask(Command::Program(program));
+    let first = debuggee.mark("first").spec();
+    let conditions = ["local == 1", "fixed == 1", "own == 1", "*&fixed == local", "fill == &fill"];
+    let set = conditions.map(|condition| driver.break_at(&format!("{first} if {condition}")));
+    let [local, fixed, own, joined, function] = set;
+    driver.run();
+    for _ in 0..3 {
+        assert_eq!(hit(&driver.go_to_stop()), [joined, function]);
+        assert_eq!(hit(&driver.go_to_stop()), [local, fixed, own, joined, function]);
+        again(&mut driver);
+    }
+    driver.quit();
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::{Motion, Program, Selected, Session};
 use crate::command::{CommandError, Reply};
 use crate::event::Event;
 use crate::process::{Origin, Process, Role, RunState, Thread};
-use crate::space::{Space, SpaceId};
+use crate::space::{Modules, Space, SpaceId};
 
 impl Session {
     /// Answers `file`: reads a program before it runs.
@@ -26,7 +26,7 @@ impl Session {
             )));
         }
         let another = self.program_image().is_none_or(|old| old.module() != image.module());
-        self.program = Some(Program { spec: LaunchSpec { program: path, ..spec }, image });
+        self.program = Some(Program::new(LaunchSpec { program: path, ..spec }, image));
         self.bind_before_run(another);
         Ok(Reply::Done)
     }
@@ -60,7 +60,7 @@ impl Session {
         if image.module() == program.image.module() {
             return;
         }
-        program.image = image;
+        *program = Program::new(program.spec.clone(), image);
         let path = program.spec.program.display();
         let message = format!("`{path}' has changed; re-reading symbols.");
         self.warn(message);
@@ -272,5 +272,11 @@ impl Session {
     /// The image of the program to run.
     pub(super) fn program_image(&self) -> Option<Arc<trapline_symbols::Image>> {
         self.program.as_ref().map(|program| program.image.clone())
+    }
+
+    /// The program to run, as if it were loaded where it was linked; nothing
+    /// when there is none.
+    pub(super) fn program_alone(&self) -> Modules {
+        self.program.as_ref().map(|program| program.alone.clone()).unwrap_or_default()
     }
 }

@@ -2,13 +2,13 @@
 //! it runs, in a process when it comes or loads something, and again after a
 //! restart.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use trapline_core::breakpoint::{BreakpointSpec, Subject};
-use trapline_core::{BreakpointId, ImageAddr, LoadBias, ModuleId, Pid, VirtAddr};
+use trapline_core::breakpoint::BreakpointSpec;
+use trapline_core::{BreakpointId, ImageAddr, ModuleId, Pid, VirtAddr};
 use trapline_expr::Purpose;
-use trapline_symbols::{Image, ImageKind};
+use trapline_symbols::ImageKind;
 
 use super::Session;
 use super::source::default_file;
@@ -17,7 +17,7 @@ use crate::breakpoints::{Anchor, Breakpoint, Location, Say, idle};
 use crate::command::CommandError;
 use crate::event::Event;
 use crate::log::LogMessage;
-use crate::place::{self, Effort, FoundPlace, Lookup, PlaceText};
+use crate::place::{self, Effort, FoundPlace, Lookup, PlaceText, Sought};
 use crate::space::{Module, Modules, SpaceId};
 
 /// Most locations that one `rbreak` may set.
@@ -28,6 +28,14 @@ pub(super) struct Found {
     anchor: Anchor,
     addr: VirtAddr,
     place: Option<FoundPlace>,
+}
+
+/// A breakpoint to bind.
+#[derive(Clone)]
+struct Bound {
+    id: BreakpointId,
+    spec: Arc<BreakpointSpec>,
+    sought: Arc<Sought>,
 }
 
 /// A process to bind in: its memory and what is loaded there.
@@ -79,6 +87,26 @@ pub(super) struct Search {
     candidates: Vec<String>,
 }
 
+impl Bound {
+    fn of(breakpoint: &Breakpoint) -> Self {
+        let Breakpoint { id, spec, sought, .. } = breakpoint;
+        Self { id: *id, spec: spec.clone(), sought: sought.clone() }
+    }
+
+    /// The expression of a breakpoint on an address.
+    fn address(&self) -> Option<&str> {
+        match &*self.sought {
+            Sought::Place(PlaceText::Address(expression)) => Some(expression),
+            _ => None,
+        }
+    }
+
+    /// Whether it is on a bare line number.
+    fn needs_default(&self) -> bool {
+        matches!(*self.sought, Sought::Place(PlaceText::Line { file: None, .. }))
+    }
+}
+
 impl Session {
     /// Binds a new breakpoint everywhere. An error means that it cannot ever
     /// bind as written; no place yet is no error.
@@ -87,17 +115,16 @@ impl Session {
         if breakpoint.is_watch() {
             return Ok(());
         }
-        let spec = breakpoint.spec.clone();
-        check_subject(&spec.subject)?;
+        let bound = Bound::of(breakpoint);
         let pids: Vec<Pid> = self.debuggees();
         if pids.is_empty() {
-            return self.bind_in_program(id, &spec);
+            return self.bind_in_program(&bound);
         }
         let mut failure = None;
         for pid in pids {
             let Some((space, modules)) = self.modules_of(pid) else { continue };
             let home = Home { pid, space, modules: &modules };
-            failure = self.bind_in(id, &spec, home, &Among::All).err().or(failure);
+            failure = self.bind_in(&bound, home, &Among::All).err().or(failure);
         }
         failure.map_or(Ok(()), Err)
     }
@@ -123,32 +150,29 @@ impl Session {
                 && !breakpoint.is_watch()
                 && (another || !breakpoint.keeps_its_place())
             {
-                let spec = breakpoint.spec.clone();
+                let bound = Bound::of(breakpoint);
                 breakpoint.locations.clear();
                 breakpoint.searched.clear();
-                if let Err(error) = self.bind_in_program(id, &spec) {
+                if let Err(error) = self.bind_in_program(&bound) {
                     self.warn(format!("breakpoint {id}: {error}"));
                 }
             }
         }
     }
 
-    fn bind_in_program(
-        &mut self,
-        id: BreakpointId,
-        spec: &BreakpointSpec,
-    ) -> Result<(), CommandError> {
-        let Some(image) = self.program_image() else { return Ok(()) };
-        let modules = alone(image);
-        if let Some(expression) = address_subject(&spec.subject) {
-            let search = self.search_static(&modules, &expression);
-            return self.attach_locations(id, spec, None, &modules, search, Vec::new());
-        }
-        let default_file = needs_default(&spec.subject).then(|| default_file(&modules, None));
-        let default_file = default_file.flatten();
-        let scope = Where { among: &Among::All, furthest: Effort::Everything };
-        let search = search(&modules, &spec.subject, default_file.as_deref(), scope)?;
-        self.attach_locations(id, spec, None, &modules, search, Vec::new())
+    fn bind_in_program(&mut self, bound: &Bound) -> Result<(), CommandError> {
+        let Some(program) = &self.program else { return Ok(()) };
+        let modules = program.alone.clone();
+        let search = match bound.address() {
+            Some(expression) => self.search_static(&modules, expression),
+            None => {
+                let default_file = || default_file(&modules, None);
+                let default_file = bound.needs_default().then(default_file).flatten();
+                let scope = Where { among: &Among::All, furthest: Effort::Everything };
+                search(&modules, &bound.sought, default_file.as_deref(), scope)
+            }
+        };
+        self.attach_locations(bound, None, &modules, search, Vec::new())
     }
 
     /// Binds every code breakpoint in images that a process has loaded.
@@ -162,10 +186,10 @@ impl Session {
                 self.rebind_watch(id, pid, among);
                 continue;
             }
-            let spec = breakpoint.spec.clone();
+            let bound = Bound::of(breakpoint);
             let before = breakpoint.locations.iter().filter(|l| l.space.is_some()).count();
             let pending = breakpoint.locations.is_empty();
-            if let Err(error) = self.bind_in(id, &spec, home, among) {
+            if let Err(error) = self.bind_in(&bound, home, among) {
                 self.warn(format!("breakpoint {id}: {error}"));
             }
             let after = self
@@ -181,28 +205,27 @@ impl Session {
 
     fn bind_in(
         &mut self,
-        id: BreakpointId,
-        spec: &BreakpointSpec,
+        bound: &Bound,
         home: Home<'_>,
         among: &Among,
     ) -> Result<(), CommandError> {
-        if let Some(expression) = address_subject(&spec.subject) {
-            return self.bind_address(id, spec, home, among, &expression);
+        if let Some(expression) = bound.address() {
+            return self.bind_address(bound, home, among, expression);
         }
-        let Some(breakpoint) = self.breakpoints.get(id) else { return Ok(()) };
+        let Some(breakpoint) = self.breakpoints.get(bound.id) else { return Ok(()) };
         let homeless = breakpoint.locations.is_empty();
         let furthest = if homeless { Effort::Everything } else { Effort::Likely };
         let known = known_places(breakpoint, home.modules, among);
         let unsearched = Among::These(unsearched(breakpoint, home.modules, among, furthest));
         let among = if breakpoint.searched.is_empty() { among } else { &unsearched };
-        let default = if needs_default(&spec.subject) {
+        let default = if bound.needs_default() {
             default_file(home.modules, self.selected_pc(home.pid))
         } else {
             None
         };
         let scope = Where { among, furthest };
-        let search = search(home.modules, &spec.subject, default.as_deref(), scope)?;
-        self.attach_locations(id, spec, Some(home.space), home.modules, search, known)
+        let search = search(home.modules, &bound.sought, default.as_deref(), scope);
+        self.attach_locations(bound, Some(home.space), home.modules, search, known)
     }
 
     /// Where an address is in a program that does not run. A bare number is an
@@ -226,14 +249,13 @@ impl Session {
 
     fn bind_address(
         &mut self,
-        id: BreakpointId,
-        spec: &BreakpointSpec,
+        bound: &Bound,
         home: Home<'_>,
         among: &Among,
         expression: &str,
     ) -> Result<(), CommandError> {
         let Home { space, modules, pid } = home;
-        let Some(breakpoint) = self.breakpoints.get_mut(id) else { return Ok(()) };
+        let Some(breakpoint) = self.breakpoints.get_mut(bound.id) else { return Ok(()) };
         if breakpoint.locations.iter().any(|location| location.space == Some(space)) {
             return Ok(());
         }
@@ -249,7 +271,7 @@ impl Session {
             None => match self.frameless_address(pid, expression) {
                 Ok(addr) => found_at(modules, addr),
                 Err(error) => {
-                    if let Some(breakpoint) = self.breakpoints.get_mut(id) {
+                    if let Some(breakpoint) = self.breakpoints.get_mut(bound.id) {
                         breakpoint.notes = vec![format!("pending: {}", error.message)];
                     }
                     return Ok(());
@@ -257,15 +279,14 @@ impl Session {
             },
         };
         let search = Search { found: vec![found], ..Search::default() };
-        self.attach_locations(id, spec, Some(space), modules, search, Vec::new())
+        self.attach_locations(bound, Some(space), modules, search, Vec::new())
     }
 
     /// Joins what was found with the locations a breakpoint has already, and
     /// puts those that were `known` where they are now.
     fn attach_locations(
         &mut self,
-        id: BreakpointId,
-        spec: &BreakpointSpec,
+        bound: &Bound,
         space: Option<SpaceId>,
         modules: &Modules,
         search: Search,
@@ -273,31 +294,31 @@ impl Session {
     ) -> Result<(), CommandError> {
         let stale = self.stale_source_note(modules, &search);
         let values = &self.values;
-        let Some(breakpoint) = self.breakpoints.get_mut(id) else { return Ok(()) };
+        let Some(breakpoint) = self.breakpoints.get_mut(bound.id) else { return Ok(()) };
         note_findings(breakpoint, &search, stale);
         let mut changed = false;
         let mut refused = None;
         let mut known_at = by_anchor(&breakpoint.locations);
+        if breakpoint.locations.is_empty() {
+            breakpoint.locations.reserve_exact(search.found.len());
+        }
         for found in search.found.into_iter().chain(known) {
             let compile = || {
                 let scope = CodeScope::at(modules, found.addr, values);
-                compile_say(spec, &scope)
+                compile_say(&bound.spec, &scope)
             };
-            let known = known_at.entry(found.anchor).or_default();
-            if let Some(known) = reuse(&mut breakpoint.locations, known, space) {
-                if known.space != space {
-                    // Compiled for another memory, where statics lie elsewhere.
+            if let Some(known) = reuse(&mut breakpoint.locations, &known_at, found.anchor, space) {
+                if known.space != space && known.say.rooted {
                     known.say = compile()?;
-                    changed = true;
                 }
-                changed |= known.addr != found.addr;
+                changed |= known.space != space || known.addr != found.addr;
                 known.space = space;
                 known.addr = found.addr;
                 continue;
             }
             match compile() {
                 Ok(say) => {
-                    known.push(breakpoint.locations.len());
+                    known_at.insert((found.anchor, breakpoint.locations.len()));
                     let location = new_location(breakpoint, space, found, say);
                     breakpoint.locations.push(location);
                     changed = true;
@@ -331,8 +352,8 @@ impl Session {
             Anchor::Address(_) => return None,
         };
         let ages = &mut self.source_ages;
-        let newer = ages.is_newer(file, module.image.path());
-        newer.then(|| format!("{} is newer than the program: lines may be off", file.display()))
+        let newer = ages.is_newer(file, &module.image);
+        newer.then(|| format!("{file} is newer than the program: lines may be off"))
     }
 
     /// Compiles anew what a breakpoint says, at all its locations.
@@ -340,7 +361,7 @@ impl Session {
         let frame_pc = self.selected_lookup_pc();
         let Some(breakpoint) = self.breakpoints.get(id) else { return Ok(()) };
         let spec = breakpoint.spec.clone();
-        let preview = self.program_image().map(alone).unwrap_or_default();
+        let preview = self.program_alone();
         let mut compiled = Vec::new();
         for location in &breakpoint.locations {
             let modules = location
@@ -366,15 +387,6 @@ impl Session {
     }
 }
 
-/// The expression of a breakpoint on an address.
-fn address_subject(subject: &Subject) -> Option<String> {
-    let Subject::Code { location, .. } = subject else { return None };
-    match PlaceText::parse(location) {
-        Ok(PlaceText::Address(expression)) => Some(expression),
-        _ => None,
-    }
-}
-
 fn found_in(module: &Module, place: ImageAddr) -> Found {
     Found {
         anchor: Anchor::Image(module.id(), place),
@@ -390,64 +402,41 @@ fn found_at(modules: &Modules, addr: VirtAddr) -> Found {
     }
 }
 
-/// Refuses a subject that cannot be read at all.
-fn check_subject(subject: &Subject) -> Result<(), CommandError> {
-    match subject {
-        Subject::Code { location, .. } => {
-            PlaceText::parse(location).map(drop).map_err(CommandError::new)
-        }
-        Subject::Functions { regex } => compile_regex(regex).map(drop),
-        Subject::Data { .. } => Ok(()),
-    }
-}
-
-fn compile_regex(regex: &str) -> Result<regex::Regex, CommandError> {
-    regex::Regex::new(regex).map_err(|error| {
-        // The last line says what is wrong; those before it draw where.
-        let text = error.to_string();
-        let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        CommandError::new(format!("`{regex}` is not a regular expression: {why}"))
-    })
-}
-
-/// Looks a subject up in every image.
+/// Looks for what is sought in every image.
 fn search(
     modules: &Modules,
-    subject: &Subject,
+    sought: &Sought,
     default_file: Option<&str>,
     scope: Where<'_>,
-) -> Result<Search, CommandError> {
+) -> Search {
     let mut search = Search::default();
-    match subject {
-        Subject::Code { location, .. } => {
-            let text = PlaceText::parse(location).map_err(CommandError::new)?;
-            search = search_place(modules, &text, default_file, scope);
+    match sought {
+        Sought::Place(text) => {
+            search = search_place(modules, text, default_file, scope);
             if search.found.is_empty() && *scope.among == Among::All {
                 let images = modules.in_load_order().map(|module| &module.image);
-                search.candidates = images
-                    .flat_map(|image| place::candidates(image, &text, default_file))
-                    .collect();
+                search.candidates =
+                    images.flat_map(|image| place::candidates(image, text, default_file)).collect();
             }
         }
-        Subject::Functions { regex } => {
-            let pattern = compile_regex(regex)?;
+        Sought::Functions(pattern) => {
             for module in modules.in_load_order().filter(|module| scope.among.has(module.id())) {
-                let functions = module.image.functions_matching(&pattern);
+                let functions = module.image.functions_matching(pattern);
                 let places =
                     functions.into_iter().filter(|function| !function.inlined).map(|function| {
-                        place::found_at(&module.image, function.prologue_end, Some(function.name))
+                        place::found_at(&module.image, function.prologue_end, Some(&function.name))
                     });
                 let places = places.take(MAX_FUNCTIONS).collect();
                 search.looked.push((module.id(), Effort::Everything));
                 search.add(module, Lookup { places, ..Lookup::default() });
             }
             if search.found.is_empty() {
-                search.reasons.push(format!("no function matches `{regex}`"));
+                search.reasons.push(format!("no function matches `{pattern}`"));
             }
         }
-        Subject::Data { .. } => {}
+        Sought::Data => {}
     }
-    Ok(search)
+    search
 }
 
 /// Looks a place up where it is likely, and if it is nowhere there, as far as
@@ -568,22 +557,20 @@ fn left_out(found: &Found, error: &CommandError) -> String {
 }
 
 /// Indices of locations by what they are tied to; there may be very many.
-fn by_anchor(locations: &[Location]) -> BTreeMap<Anchor, Vec<usize>> {
-    let mut found: BTreeMap<Anchor, Vec<usize>> = BTreeMap::new();
-    for (index, location) in locations.iter().enumerate() {
-        found.entry(location.anchor).or_default().push(index);
-    }
-    found
+fn by_anchor(locations: &[Location]) -> BTreeSet<(Anchor, usize)> {
+    locations.iter().enumerate().map(|(index, location)| (location.anchor, index)).collect()
 }
 
-/// One of the `known` locations that may serve a space.
+/// One of the locations `known_at` an anchor that may serve a space.
 fn reuse<'a>(
     locations: &'a mut [Location],
-    known: &[usize],
+    known_at: &BTreeSet<(Anchor, usize)>,
+    anchor: Anchor,
     space: Option<SpaceId>,
 ) -> Option<&'a mut Location> {
     let serves = |at: &Location| at.space.is_none() || at.space == space;
-    let index = known.iter().find(|&&index| locations.get(index).is_some_and(serves))?;
+    let mut known = known_at.range((anchor, 0)..=(anchor, usize::MAX));
+    let (_, index) = known.find(|(_, index)| locations.get(*index).is_some_and(serves))?;
     locations.get_mut(*index)
 }
 
@@ -593,15 +580,16 @@ fn new_location(
     found: Found,
     say: Say,
 ) -> Location {
-    let place = found.place;
+    let (function, file, line) =
+        found.place.map_or((None, None, None), |place| (place.function, place.file, place.line));
     Location {
         id: breakpoint.next_location(),
         space,
         anchor: found.anchor,
         addr: found.addr,
-        function: place.as_ref().and_then(|place| place.function.clone()),
-        file: place.as_ref().and_then(|place| place.file.clone()),
-        line: place.as_ref().and_then(|place| place.line),
+        function,
+        file,
+        line,
         enabled: true,
         say,
         watch: None,
@@ -618,6 +606,7 @@ pub(super) fn compile_say(
         text.as_ref()
             .map(|text| {
                 trapline_expr::compile(text, scope, purpose)
+                    .map(Arc::new)
                     .map_err(|error| super::values::expression_error(text, &error))
             })
             .transpose()
@@ -626,7 +615,12 @@ pub(super) fn compile_say(
         filter: compile(&spec.filter, Purpose::Filter)?,
         condition: compile(&spec.condition, Purpose::Condition)?,
         changed: compile(&spec.changed, Purpose::Value)?,
-        log: spec.log.as_ref().map(|text| LogMessage::compile(text, scope)).transpose()?,
+        log: spec
+            .log
+            .as_ref()
+            .map(|text| LogMessage::compile(text, scope).map(Arc::new))
+            .transpose()?,
+        rooted: scope.is_rooted(),
         ..Say::default()
     })
 }
@@ -638,29 +632,4 @@ fn check_syntax(spec: &BreakpointSpec) -> Result<(), CommandError> {
             .map_err(|error| super::values::expression_error(text, &error))?;
     }
     Ok(())
-}
-
-/// A program that is not loaded, as if it were loaded where it was linked.
-pub(super) fn alone(image: Arc<Image>) -> Modules {
-    let (start, end) = image.image_range();
-    let bias = LoadBias::default();
-    let mut modules = Modules::default();
-    modules.insert(Module {
-        range: trapline_core::AddrRange::between(bias.to_virt(start), bias.to_virt(end)),
-        path: image.path().to_owned(),
-        bias,
-        loaded: 0,
-        image,
-    });
-    modules
-}
-
-/// Whether a subject is a bare line number.
-fn needs_default(subject: &Subject) -> bool {
-    match subject {
-        Subject::Code { location, .. } => {
-            matches!(PlaceText::parse(location), Ok(PlaceText::Line { file: None, .. }))
-        }
-        Subject::Functions { .. } | Subject::Data { .. } => false,
-    }
 }

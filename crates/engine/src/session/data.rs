@@ -116,7 +116,7 @@ impl Session {
 
     fn watch_of(&self, id: LocationId) -> Option<&Watch> {
         let locations = &self.breakpoints.get(id.breakpoint)?.locations;
-        locations.iter().find(|location| location.id == id)?.watch.as_ref()
+        locations.iter().find(|location| location.id == id)?.watch.as_deref()
     }
 
     /// What the instruction that has just run did to memory; `None` where that

@@ -76,7 +76,7 @@ impl Machine for FramelessMachine<'_> {
 impl Session {
     /// A value that needs no process: constants, and sizes of types.
     pub(super) fn static_value(&self, expression: &str) -> Result<Value, CommandError> {
-        let modules = self.program_image().map(super::binding::alone).unwrap_or_default();
+        let modules = self.program_alone();
         self.frameless_value(&modules, None, 0, expression)
     }
 

@@ -317,9 +317,6 @@ fn predicates_hold(
     location: &mut Location,
 ) -> Result<bool, String> {
     let say = &mut location.say;
-    if let Some(why) = &say.broken {
-        return Err(why.clone());
-    }
     let memory = &mut say.memory;
     if let Some(filter) = &say.filter
         && !holds(context, tally, filter, memory)?

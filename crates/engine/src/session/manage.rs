@@ -48,9 +48,9 @@ impl Session {
 
     fn set_held(&mut self, spec: BreakpointSpec) -> Result<BreakpointInfo, CommandError> {
         refuse_nonsense(&spec)?;
-        let spec = self.settled_spec(spec)?;
+        let (spec, sought) = self.settled_spec(spec)?;
         let at_once = is_decided_at_once(&spec);
-        let id = self.breakpoints.add(spec);
+        let id = self.breakpoints.add(spec, sought);
         let bound = self.bind_watch(id).and_then(|()| self.bind_new(id));
         if let Err(error) = bound {
             self.breakpoints.unmake(id);

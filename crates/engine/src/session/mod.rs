@@ -33,7 +33,7 @@ pub(crate) use stepping::Residue;
 pub(crate) use values::{CodeScope, ValueHistory, symbolic};
 
 use std::collections::BTreeMap;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
 use trapline_core::target::{LaunchSpec, Target, Wait};
@@ -46,7 +46,7 @@ use crate::handle::Envelope;
 use crate::images::{Images, SourceAges};
 use crate::process::{Process, Thread};
 use crate::signals::SignalTable;
-use crate::space::{Space, SpaceId};
+use crate::space::{Modules, Space, SpaceId};
 use crate::stream::EventSender;
 
 /// Everything the tracer thread owns.
@@ -80,7 +80,15 @@ pub(crate) struct Session {
 /// The program that `run` starts.
 pub(crate) struct Program {
     spec: LaunchSpec,
-    image: std::sync::Arc<trapline_symbols::Image>,
+    image: Arc<trapline_symbols::Image>,
+    /// Its image alone, as if it were loaded where it was linked.
+    alone: Modules,
+}
+
+impl Program {
+    fn new(spec: LaunchSpec, image: Arc<trapline_symbols::Image>) -> Self {
+        Self { spec, alone: Modules::alone(image.clone()), image }
+    }
 }
 
 /// What commands are about.

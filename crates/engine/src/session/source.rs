@@ -2,6 +2,7 @@
 //! without a file, or a distance in lines, means where the program stands.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use trapline_core::breakpoint::{BreakpointSpec, Subject};
 use trapline_core::{ImageAddr, VirtAddr};
@@ -10,7 +11,7 @@ use trapline_symbols::{Image, LineError};
 use super::Session;
 use super::values::symbolic;
 use crate::command::{CommandError, Reply};
-use crate::place::{self, Effort, Lookup, Offset, PlaceText};
+use crate::place::{self, Effort, Lookup, Offset, PlaceText, Sought};
 use crate::process::Process;
 use crate::space::{Module, Modules};
 
@@ -22,7 +23,7 @@ const NO_LINES: &str =
 
 /// A line of a source file, and the image that was built from it.
 struct SourceLine<'a> {
-    file: PathBuf,
+    file: Arc<str>,
     line: u32,
     image: &'a Image,
 }
@@ -31,7 +32,10 @@ impl Session {
     /// What a place means from now on, wherever the program stands later: a
     /// bare line gets its file, a distance becomes a line.
     pub(super) fn settled_place(&mut self, text: &str) -> Result<PlaceText, CommandError> {
-        let place = PlaceText::parse(text).map_err(CommandError::new)?;
+        self.settle(PlaceText::parse(text).map_err(CommandError::new)?)
+    }
+
+    fn settle(&mut self, place: PlaceText) -> Result<PlaceText, CommandError> {
         match place {
             PlaceText::Relative(distance) => self.line_at_distance(distance),
             PlaceText::Line { file: None, line } => {
@@ -56,32 +60,34 @@ impl Session {
         let line = line.and_then(|line| u32::try_from(line).ok()).ok_or_else(|| {
             CommandError::new(format!(
                 "`{distance:+}` from line {} is no line of {}",
-                here.line,
-                here.file.display()
+                here.line, here.file
             ))
         })?;
-        Ok(PlaceText::Line { file: Some(here.file.to_string_lossy().into_owned()), line })
+        Ok(PlaceText::Line { file: Some(here.file.as_ref().to_owned()), line })
     }
 
     /// The same breakpoint with its place settled.
     pub(super) fn settled_spec(
         &mut self,
         mut spec: BreakpointSpec,
-    ) -> Result<BreakpointSpec, CommandError> {
-        let Subject::Code { location, .. } = &mut spec.subject else { return Ok(spec) };
+    ) -> Result<(BreakpointSpec, Sought), CommandError> {
+        let sought = Sought::of(&spec.subject)?;
+        let Sought::Place(place) = sought else { return Ok((spec, sought)) };
+        let Subject::Code { location, .. } = &mut spec.subject else {
+            return Ok((spec, Sought::Place(place)));
+        };
         let runs = self.processes.values().any(Process::is_debuggee);
         if !runs && location.trim() == "*$pc" {
             return Err(CommandError::new(
                 "no program stands anywhere yet: say where, by FUNCTION, FILE:LINE or *ADDRESS",
             ));
         }
-        if let Ok(PlaceText::Relative(_) | PlaceText::Line { file: None, .. }) =
-            PlaceText::parse(location)
-            && let PlaceText::Line { file: Some(file), line } = self.settled_place(location)?
-        {
+        let was_settled = place.is_settled();
+        let place = self.settle(place)?;
+        if let (false, PlaceText::Line { file: Some(file), line }) = (was_settled, &place) {
             *location = format!("{file}:{line}");
         }
-        Ok(spec)
+        Ok((spec, Sought::Place(place)))
     }
 
     /// Answers `list`: which file and line; the front end shows the text.
@@ -100,8 +106,8 @@ impl Session {
         };
         let SourceLine { file, line, image } = found.ok_or_else(|| CommandError::new(NO_LINES))?;
         self.source_ages.clear();
-        let stale = self.source_ages.is_newer(&file, image.path());
-        Ok(Reply::Source { file, line, stale })
+        let stale = self.source_ages.is_newer(&file, image);
+        Ok(Reply::Source { file: PathBuf::from(&*file), line, stale })
     }
 
     pub(super) fn visible_modules(&self) -> Modules {
@@ -110,7 +116,7 @@ impl Session {
             .ok()
             .and_then(|selected| self.space_of(selected.pid))
             .map(|space| space.modules.clone());
-        running.or_else(|| self.program_image().map(super::binding::alone)).unwrap_or_default()
+        running.unwrap_or_else(|| self.program_alone())
     }
 
     /// Answers `info line`.
@@ -149,7 +155,7 @@ impl Session {
 /// that of `main`.
 pub(super) fn default_file(modules: &Modules, pc: Option<VirtAddr>) -> Option<String> {
     let found = pc.and_then(|pc| line_of(modules, pc)).or_else(|| line_of_main(modules))?;
-    Some(found.file.to_string_lossy().into_owned())
+    Some(found.file.as_ref().to_owned())
 }
 
 fn at_address(module: &Module, addr: VirtAddr) -> Lookup {
@@ -196,7 +202,7 @@ fn line_of_place<'a>(
 }
 
 /// A line by its own number, and a function by the line that declares it.
-fn named_line(image: &Image, text: &PlaceText) -> Option<(PathBuf, u32)> {
+fn named_line(image: &Image, text: &PlaceText) -> Option<(Arc<str>, u32)> {
     match text {
         PlaceText::Line { file: Some(file), line } => {
             let known = match image.line_locations(file, *line) {
@@ -204,12 +210,11 @@ fn named_line(image: &Image, text: &PlaceText) -> Option<(PathBuf, u32)> {
                 Err(LineError::NoCode { files, .. }) => files.into_iter().next()?,
                 Err(LineError::NoDebugInfo | LineError::UnknownFile { .. }) => return None,
             };
-            Some((PathBuf::from(&*known), *line))
+            Some((known, *line))
         }
         PlaceText::Function { name, file: None, qualified, offset: Offset::Body } => {
             let mut functions = image.functions_named(name, *qualified).into_iter();
-            let (file, line) = functions.find_map(|function| function.decl)?;
-            Some((PathBuf::from(&*file), line))
+            functions.find_map(|function| function.decl)
         }
         _ => None,
     }

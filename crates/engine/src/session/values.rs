@@ -54,6 +54,8 @@ pub(crate) struct CodeScope<'a> {
     locals: Locals,
     /// Whether a name was found that lives and dies with its frame.
     used_frame: Cell<bool>,
+    /// Whether a name was found whose address is right in this memory only.
+    rooted: Cell<bool>,
 }
 
 /// Which variables of a function a scope sees.
@@ -77,7 +79,15 @@ impl<'a> CodeScope<'a> {
         pc: Option<VirtAddr>,
         values: &'a ValueHistory,
     ) -> Self {
-        Self { modules, pc, values, locals: Locals::All, used_frame: Cell::new(false) }
+        let locals = Locals::All;
+        let (used_frame, rooted) = (Cell::new(false), Cell::new(false));
+        Self { modules, pc, values, locals, used_frame, rooted }
+    }
+
+    /// Whether what was found so far holds addresses of this memory, so that
+    /// it means nothing in another.
+    pub(crate) fn is_rooted(&self) -> bool {
+        self.rooted.get()
     }
 
     fn here(&self) -> Option<(&'a Module, VirtAddr)> {
@@ -114,7 +124,9 @@ impl<'a> CodeScope<'a> {
         ty: &trapline_core::types::TypeLink,
         mut place: Place,
     ) -> Result<Binding, String> {
-        location::relocate(&mut place, module.bias);
+        if location::relocate(&mut place, module.bias) {
+            self.rooted.set(true);
+        }
         Ok(Binding::Variable { ty: self.follow(ty)?, place })
     }
 
@@ -153,6 +165,7 @@ impl<'a> CodeScope<'a> {
                 kind: TypeKind::Function { result: None, parameters: Vec::new() },
             };
             let ty = module.image.function_type(&function).unwrap_or_else(unknown);
+            self.rooted.set(true);
             Some(Binding::Function {
                 ty: Arc::new(ty),
                 address: module.bias.to_virt(function.entry),
@@ -581,7 +594,7 @@ impl Session {
     ) -> Result<Reply, CommandError> {
         let modules = match self.selected() {
             Ok(selected) => self.space_of(selected.pid).map(|space| space.modules.clone()),
-            Err(_) => self.program_image().map(super::binding::alone),
+            Err(_) => Some(self.program_alone()),
         }
         .unwrap_or_default();
         let pc = self.selected_lookup_pc();

@@ -93,7 +93,7 @@ impl Session {
             line: None,
             enabled: true,
             say,
-            watch: Some(watch),
+            watch: Some(Box::new(watch)),
             service: Err("not armed yet".to_owned()),
         });
         Ok(location)
@@ -102,7 +102,7 @@ impl Session {
     /// Keeps a watch on global data for the process to come, as gdb does. What
     /// lives in a frame cannot be named yet.
     fn watch_later(&mut self, id: BreakpointId, expression: &str) -> Result<(), CommandError> {
-        let modules = self.program_image().map(super::binding::alone).unwrap_or_default();
+        let modules = self.program_alone();
         self.check_frameless_watch(&modules, expression).map_err(|error| CommandError {
             message: format!(
                 "{} (while no program runs, only global data can be watched: use `start` first)",

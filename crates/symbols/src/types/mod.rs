@@ -112,10 +112,10 @@ impl Image {
         let index = self.index();
         let named = index.types(pattern.key());
         let meant = named.filter(|name| {
-            pattern.matches(index.path(name).into_iter())
-                || self.name_by_declaration(name).is_some_and(|full| {
-                    pattern.matches(names::components(&full).collect::<Vec<_>>().into_iter())
-                })
+            pattern.matches(index.outward(name))
+                || self
+                    .name_by_declaration(name)
+                    .is_some_and(|full| pattern.matches_path(names::components(&full)))
         });
         meant.map(Name::die).collect()
     }

@@ -40,7 +40,7 @@ impl Image {
         let Some(pattern) = Pattern::new(name, false) else { return Vec::new() };
         let index = self.index();
         let named = index.globals(pattern.key());
-        let meant = named.filter(|entry| pattern.matches(index.path(entry).into_iter()));
+        let meant = named.filter(|entry| pattern.matches(index.outward(entry)));
         let mut found: Vec<Global> = Vec::new();
         for global in meant.flat_map(|entry| self.globals_of(entry)) {
             // A declaration and its definition lead to the same variable.
@@ -76,7 +76,7 @@ impl Image {
         let pattern = Pattern::new(name, false)?;
         let index = self.index();
         let named = index.enumerators(pattern.key());
-        let mut meant = named.filter(|entry| pattern.matches(index.path(entry).into_iter()));
+        let mut meant = named.filter(|entry| pattern.matches(index.outward(entry)));
         meant.find_map(|entry| {
             let ty = self.enumeration_of(entry)?;
             let TypeKind::Enum { enumerators, .. } = &ty.kind else { return None };

@@ -1,5 +1,7 @@
 //! `help`, `apropos` and the page `docs/commands.md`, all from the table.
 
+use std::path::Path;
+
 use trapline_core::breakpoint::Subject;
 use trapline_engine::command::BreakpointInfo;
 
@@ -104,7 +106,7 @@ pub(crate) fn is_at(info: &BreakpointInfo, place: &str) -> bool {
     info.locations.iter().any(|location| {
         let at_line = line.is_some_and(|(file, line): (&str, u32)| {
             location.line == Some(line)
-                && location.file.as_ref().is_some_and(|known| known.ends_with(file))
+                && location.file.as_ref().is_some_and(|known| Path::new(&**known).ends_with(file))
         });
         at_line || (location.function.as_deref() == Some(place) && !is_watch(info))
     })

@@ -128,7 +128,8 @@ impl Driver {
         &self.folder
     }
 
-    fn launch_spec(&self, debuggee: &Debuggee) -> LaunchSpec {
+    /// How a debuggee is started without arguments.
+    pub fn launch_spec(&self, debuggee: &Debuggee) -> LaunchSpec {
         LaunchSpec {
             program: debuggee.path.clone(),
             environment: BTreeMap::from([(MARKER.into(), Some(self.marker.clone().into()))]),

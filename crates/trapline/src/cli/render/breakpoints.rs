@@ -111,7 +111,7 @@ fn asked(info: &BreakpointInfo) -> String {
 fn place(location: &LocationInfo) -> Option<String> {
     let function = location.function.as_ref().map(|function| format!("in {function}"));
     let line = match (&location.file, location.line) {
-        (Some(file), Some(line)) => Some(format!("at {}:{line}", file.display())),
+        (Some(file), Some(line)) => Some(format!("at {file}:{line}")),
         _ => None,
     };
     match (function, line) {
@@ -200,7 +200,7 @@ pub(crate) fn never_bound(info: &BreakpointInfo) -> String {
 
 fn set_at(location: &LocationInfo) -> String {
     let place = match (&location.file, location.line) {
-        (Some(file), Some(line)) => format!(": file {}, line {line}.", file.display()),
+        (Some(file), Some(line)) => format!(": file {file}, line {line}."),
         _ => String::new(),
     };
     format!(" at {}{place}", location.address)
@@ -230,7 +230,6 @@ pub(crate) fn statistics(all: &[BreakpointInfo]) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::path::PathBuf;
 
     use trapline_core::breakpoint::{HitRule, Mechanism, Tally};
     use trapline_core::{BreakpointId, LocationId, VirtAddr};
@@ -247,8 +246,8 @@ pub(crate) mod tests {
             pid: None,
             address: VirtAddr::new(0x40_1130 + u64::from(index) * 16),
             len: None,
-            function: Some("deposit".to_owned()),
-            file: Some(PathBuf::from("bank.c")),
+            function: Some("deposit".into()),
+            file: Some("bank.c".into()),
             line: Some(12),
             enabled: true,
             mechanism: Some(Mechanism::Trap),
@@ -256,7 +255,14 @@ pub(crate) mod tests {
         };
         let tally = Tally { passes: 9, hits: 7, stops: 2, errors: 0 };
         let locations = (1..=places).map(location).collect();
-        BreakpointInfo { id, spec, tally, locations, notes: Vec::new(), was_bound: places > 0 }
+        BreakpointInfo {
+            id,
+            spec: spec.into(),
+            tally,
+            locations,
+            notes: Vec::new(),
+            was_bound: places > 0,
+        }
     }
 
     fn examples() -> Vec<BreakpointInfo> {
