@@ -72,6 +72,8 @@ pub struct Image {
     pub(crate) files: OnceLock<Files>,
     pub(crate) file_names: OnceLock<Option<FileNames>>,
     pub(crate) symbols: OnceLock<Symbols>,
+    /// Starts and lengths of restartable sequences.
+    pub(crate) restartable: OnceLock<Vec<(u64, u64)>>,
     pub(crate) values: Values,
 }
 
@@ -112,6 +114,7 @@ impl Image {
             files: OnceLock::new(),
             file_names: OnceLock::new(),
             symbols: OnceLock::new(),
+            restartable: OnceLock::new(),
             values: Values::default(),
         })
     }

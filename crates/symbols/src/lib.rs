@@ -25,6 +25,7 @@ mod location;
 mod names;
 mod ranges;
 mod reach;
+mod restartable;
 mod separate;
 mod suggest;
 mod symbol_names;

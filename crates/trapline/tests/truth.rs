@@ -397,6 +397,33 @@ fn traps_are_refused_where_no_code_can_run() {
 }
 
 #[test]
+fn restartable_sequences_are_left_to_run() {
+    for linkage in [Linkage::Pie, Linkage::Fixed] {
+        let debuggee = Build::new("restartable_sequence").linkage(linkage).build();
+        let mut driver = Driver::launching(&debuggee, &["4", "2000"]);
+        let refused = |driver: &Driver| {
+            for (how, place) in [("-trap", "within"), ("-hw", "within"), ("-trap", "last")] {
+                let asked = trapline::spec::code(&format!("{how} *&{place}")).unwrap();
+                let why = driver.try_ask(Command::Break(asked)).unwrap_err();
+                assert!(why.contains("within a restartable sequence (rseq)"), "{why}");
+            }
+        };
+        refused(&driver);
+        let [entered, committed] = ["*&add", "*&committed"]
+            .map(|at| driver.break_at(&format!("-hits '== 1000000000' {at}")));
+        driver.run();
+        driver.break_at("-once main");
+        driver.go_to_stop();
+        refused(&driver);
+        driver.go_to_end();
+        assert!(driver.tally(entered).passes >= 8000, "{:?}", driver.tally(entered));
+        assert_eq!(driver.tally(committed).passes, 8000);
+        assert_eq!(driver.output(), "counted=8000\n");
+        driver.quit();
+    }
+}
+
+#[test]
 fn a_place_without_code_that_was_asked_for_before_the_run_is_told_about() {
     let debuggee = Debuggee::build("self_reading");
     let mut driver = Driver::launching(&debuggee, &["print"]);

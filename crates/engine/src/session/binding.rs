@@ -304,6 +304,7 @@ impl Session {
         }
         for found in search.found.into_iter().chain(known) {
             let compile = || {
+                refuse_restartable(modules, found.addr)?;
                 let scope = CodeScope::at(modules, found.addr, values);
                 compile_say(&bound.spec, &scope)
             };
@@ -399,6 +400,21 @@ fn found_at(modules: &Modules, addr: VirtAddr) -> Found {
     match modules.at(addr) {
         Some(module) => found_in(module, module.to_image(addr)),
         None => Found { anchor: Anchor::Address(addr), addr, place: None },
+    }
+}
+
+/// Refuses a place that no thread could get past: the kernel sends whoever is
+/// interrupted within such a sequence back to its beginning, and going on
+/// beside it, as around a trap, would take from it what it is written for.
+fn refuse_restartable(modules: &Modules, addr: VirtAddr) -> Result<(), CommandError> {
+    match modules.at(addr) {
+        Some(module) if module.image.is_restartable(module.to_image(addr)) => {
+            Err(CommandError::new(format!(
+                "{addr} is within a restartable sequence (rseq): a thread stopped there is sent \
+                 back to its beginning, every time; break before or after it"
+            )))
+        }
+        _ => Ok(()),
     }
 }
 
