@@ -251,27 +251,24 @@ struct Tail<'a> {
 
 impl<'a> Tail<'a> {
     fn read(text: &'a str) -> Self {
-        let starts = outer_words(text);
-        let is_if = |&at: &usize| {
-            text[at..].strip_prefix("if").is_some_and(|after| {
-                after.is_empty() || after.starts_with(|c: char| c.is_whitespace() || c == '(')
-            })
-        };
-        let condition_at = starts.iter().copied().find(is_if);
-        let head = &text[..condition_at.unwrap_or(text.len())];
-        let thread_at =
-            starts.iter().rev().copied().find(|&at| {
-                at < head.len() && head[at..].split_whitespace().next() == Some("thread")
-            });
-        let thread = thread_at.map(|at| head[at + "thread".len()..].trim());
-        // `thread` alone is a name like any other.
-        let thread = thread.filter(|number| !number.is_empty());
-        let end = if thread.is_some() { thread_at.unwrap_or(head.len()) } else { head.len() };
-        Self {
-            subject: head[..end].trim(),
-            thread,
-            condition: condition_at.map(|at| text[at + "if".len()..].trim()),
+        let (mut head, mut thread_at, mut condition) = (text, None, None);
+        for at in outer_words(text) {
+            let word = &text[at..];
+            if let Some(after) = after_keyword("if", word, |c| c.is_whitespace() || c == '(') {
+                (head, condition) = (&text[..at], Some(after.trim()));
+                break;
+            }
+            if after_keyword("thread", word, char::is_whitespace).is_some() {
+                thread_at = Some(at);
+            }
         }
+        let of_thread = thread_at.map(|at| (&head[..at], head[at + "thread".len()..].trim()));
+        let (subject, thread) = match of_thread {
+            Some((before, number)) if !number.is_empty() => (before, Some(number)),
+            // `thread` alone is a name like any other.
+            _ => (head, None),
+        };
+        Self { subject: subject.trim(), thread, condition }
     }
 
     fn condition(&self) -> Result<Option<String>, String> {
@@ -280,6 +277,12 @@ impl<'a> Tail<'a> {
             condition => Ok(condition.map(str::to_owned)),
         }
     }
+}
+
+/// What follows a keyword that `text` begins with and that one of `ends`, or
+/// the text's end, ends.
+fn after_keyword<'a>(keyword: &str, text: &'a str, ends: impl Fn(char) -> bool) -> Option<&'a str> {
+    text.strip_prefix(keyword).filter(|after| after.chars().next().is_none_or(ends))
 }
 
 /// Quotes protect blanks in a file name: `"my file.c":12`.
@@ -292,7 +295,7 @@ fn dequote(location: &str) -> String {
 }
 
 fn quote_location(location: &str) -> String {
-    let risky = location.starts_with('-') || outer_words(location).len() > 1;
+    let risky = location.starts_with('-') || outer_words(location).nth(1).is_some();
     if risky && !location.starts_with('*') && !location.contains('"') {
         format!("\"{location}\"")
     } else {

@@ -1,6 +1,8 @@
 //! Cutting what a user typed into words: quotes, brackets, and the places
 //! where a condition begins. It knows no command.
 
+use std::str::Chars;
+
 /// What is left of a line, read from the front.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Words<'a> {
@@ -144,29 +146,54 @@ fn after_bracket(depth: u32, c: char) -> u32 {
 
 /// Where the words of `text` start that stand outside quotes, brackets and
 /// template arguments: byte offsets.
-pub(crate) fn outer_words(text: &str) -> Vec<usize> {
-    let templates = templates_balance(text);
-    let mut starts = Vec::new();
-    let (mut depth, mut angle) = (0_u32, 0_u32);
-    let mut at = 0;
-    let mut between = true;
-    while let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
-        if between && !c.is_whitespace() && depth == 0 && angle == 0 {
-            starts.push(at);
+pub(crate) fn outer_words(text: &str) -> OuterWords<'_> {
+    let templates = text.contains('<') && templates_balance(text);
+    OuterWords { text, rest: text.chars(), depth: 0, angle: 0, templates, between: true }
+}
+
+/// What [`outer_words`] finds.
+#[derive(Clone, Debug)]
+pub(crate) struct OuterWords<'a> {
+    text: &'a str,
+    rest: Chars<'a>,
+    depth: u32,
+    angle: u32,
+    templates: bool,
+    between: bool,
+}
+
+impl Iterator for OuterWords<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        loop {
+            let at = self.text.len() - self.rest.as_str().len();
+            let c = self.rest.next()?;
+            let outside = self.depth == 0 && self.angle == 0;
+            let starts = self.between && outside && !c.is_whitespace();
+            self.between = c.is_whitespace();
+            self.pass(at, c);
+            if starts {
+                return Some(at);
+            }
         }
-        between = c.is_whitespace();
-        let quoted = matches!(c, '"' | '\'').then(|| text.get(at..).and_then(end_of_quote));
-        if let Some(Some(len)) = quoted {
-            at += len;
-            continue;
-        }
-        depth = after_bracket(depth, c);
-        if templates {
-            angle = after_angle(text, at, angle);
-        }
-        at += c.len_utf8();
     }
-    starts
+}
+
+impl OuterWords<'_> {
+    /// Goes past the character at `at`, or past the whole string that it opens.
+    fn pass(&mut self, at: usize, c: char) {
+        if matches!(c, '"' | '\'')
+            && let Some(len) = end_of_quote(&self.text[at..])
+        {
+            self.rest = self.text[at + len..].chars();
+            return;
+        }
+        self.depth = after_bracket(self.depth, c);
+        if self.templates {
+            self.angle = after_angle(self.text, at, self.angle);
+        }
+    }
 }
 
 /// Whether every `<` that opens template arguments is closed again: otherwise
@@ -180,12 +207,15 @@ fn templates_balance(text: &str) -> bool {
 }
 
 fn after_angle(text: &str, at: usize, depth: u32) -> u32 {
+    let Some(bracket @ (b'<' | b'>')) = text.as_bytes().get(at) else { return depth };
     let before = text.get(..at).unwrap_or("");
-    let is_operator = before.trim_end_matches(['<', '>', '=', '-']).ends_with("operator");
+    if before.trim_end_matches(['<', '>', '=', '-']).ends_with("operator") {
+        return depth;
+    }
     let follows_name = before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
-    match text.as_bytes().get(at) {
-        Some(b'<') if follows_name && !is_operator => depth.saturating_add(1),
-        Some(b'>') if !is_operator && !before.ends_with('-') => depth.saturating_sub(1),
+    match bracket {
+        b'<' if follows_name => depth.saturating_add(1),
+        b'>' if !before.ends_with('-') => depth.saturating_sub(1),
         _ => depth,
     }
 }
@@ -219,7 +249,7 @@ mod tests {
     #[test]
     fn outer_words_skip_templates_but_not_comparisons() {
         let check = |text: &str, expected: &[&str]| {
-            let words: Vec<&str> = outer_words(text).iter().map(|&at| &text[at..]).collect();
+            let words: Vec<&str> = outer_words(text).map(|at| &text[at..]).collect();
             assert_eq!(words, expected);
         };
         check("f if a", &["f if a", "if a", "a"]);
