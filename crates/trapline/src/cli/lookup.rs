@@ -1,7 +1,7 @@
 //! From a line to its row in the command table, by gdb's rules: a name or
 //! alias wins, then the one name that the word begins.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::OnceLock;
 
 use super::action::Action;
@@ -31,12 +31,11 @@ pub(crate) fn find(line: &str) -> Result<Option<Found<'_>>, String> {
         return Ok(None);
     }
     let (word, rest) = split_word(line);
-    let top = top();
     if let Some(reason) = refused(word) {
         return Err(reason);
     }
-    let Some(row) = select(word, top, "")? else {
-        return Err(unknown(line, word, top));
+    let Some(row) = select(word, TOP)? else {
+        return Err(unknown(line, word));
     };
     Ok(Some(member(row, rest)?.unwrap_or(Found { row, args: rest })))
 }
@@ -49,40 +48,58 @@ pub(crate) fn read(line: &str) -> Result<Action, String> {
     find(line)?.map_or(Ok(Action::Nothing), |found| found.action())
 }
 
-/// The rows outside of families. Put together once: a script may have many
-/// lines.
-fn top() -> &'static [&'static Row] {
-    static TOP: OnceLock<Vec<&'static Row>> = OnceLock::new();
-    TOP.get_or_init(|| ROWS.iter().filter(|row| row.family().is_none()).collect())
+/// The name under which the commands outside of families are a family.
+const TOP: &str = "";
+
+/// Commands whose names begin with the same word.
+struct Family {
+    name: &'static str,
+    /// In the table's order.
+    rows: Vec<&'static Row>,
+    /// By names and aliases.
+    by_word: HashMap<&'static str, &'static Row>,
+}
+
+impl Family {
+    fn new(name: &'static str) -> Self {
+        let belongs = |row: &&Row| row.family().unwrap_or(TOP) == name;
+        let rows: Vec<&'static Row> = ROWS.iter().filter(belongs).collect();
+        let mut by_word = HashMap::new();
+        for row in &rows {
+            for word in row.aliases.iter().copied().chain([row.word()]) {
+                by_word.entry(word).or_insert(*row);
+            }
+        }
+        Self { name, rows, by_word }
+    }
+}
+
+/// The commands of a family. Put together once: a script may have many lines.
+fn family(name: &str) -> Option<&'static Family> {
+    static FAMILIES: OnceLock<Vec<Family>> = OnceLock::new();
+    let families = FAMILIES.get_or_init(|| {
+        let names: BTreeSet<&str> = ROWS.iter().map(|row| row.family().unwrap_or(TOP)).collect();
+        names.into_iter().map(Family::new).collect()
+    });
+    families.iter().find(|family| family.name == name)
 }
 
 /// The members of a family.
-pub(crate) fn members(family: &str) -> &'static [&'static Row] {
-    static FAMILIES: OnceLock<BTreeMap<&str, Vec<&'static Row>>> = OnceLock::new();
-    let families = FAMILIES.get_or_init(|| {
-        let mut families = BTreeMap::<&str, Vec<&'static Row>>::new();
-        for row in ROWS {
-            if let Some(family) = row.family() {
-                families.entry(family).or_default().push(row);
-            }
-        }
-        families
-    });
-    families.get(family).map_or(&[], Vec::as_slice)
+pub(crate) fn members(name: &str) -> &'static [&'static Row] {
+    family(name).map_or(&[], |family| &family.rows)
 }
 
 /// The member of `row`'s family that the arguments name, if any.
 fn member<'a>(row: &'static Row, args: &'a str) -> Result<Option<Found<'a>>, String> {
-    let family = members(row.name);
-    let (word, rest) = split_word(args);
-    if family.is_empty() || word.is_empty() {
+    if members(row.name).is_empty() {
         return Ok(None);
     }
+    let (word, rest) = split_word(args);
     // `set x = 1` is an assignment, whatever settings begin with an x.
     if row.name == "set" && rest.starts_with('=') && !rest.starts_with("==") {
         return Ok(None);
     }
-    let found = select(word, family, row.name)?;
+    let found = select(word, row.name)?;
     Ok(found.map(|row| Found { row, args: rest }))
 }
 
@@ -94,19 +111,20 @@ fn split_word(line: &str) -> (&str, &str) {
     (&line[..end], line[end..].trim())
 }
 
-fn select(word: &str, rows: &[&'static Row], family: &str) -> Result<Option<&'static Row>, String> {
+/// The row that a word means among those of a family.
+fn select(word: &str, family_name: &str) -> Result<Option<&'static Row>, String> {
+    let Some(family) = family(family_name) else { return Ok(None) };
     if word.is_empty() {
         return Ok(None);
     }
-    let exact = rows.iter().find(|row| row.word() == word || row.aliases.contains(&word));
-    if let Some(row) = exact {
+    if let Some(row) = family.by_word.get(word) {
         return Ok(Some(row));
     }
     let mut matches: Vec<&'static Row> =
-        rows.iter().copied().filter(|row| row.word().starts_with(word)).collect();
+        family.rows.iter().copied().filter(|row| row.word().starts_with(word)).collect();
     if matches.len() > 1 {
         let names: Vec<&str> = matches.iter().map(|row| row.word()).collect();
-        let typed = format!("{family} {word}");
+        let typed = format!("{family_name} {word}");
         return Err(format!("`{}` may be {}", typed.trim(), names.join(", ")));
     }
     Ok(matches.pop())
@@ -118,11 +136,11 @@ fn refused(word: &str) -> Option<String> {
     Some(format!("`{name}`: {reason}"))
 }
 
-fn unknown(line: &str, word: &str, rows: &[&'static Row]) -> String {
+fn unknown(line: &str, word: &str) -> String {
     if word.is_empty() {
         return format!("`{line}` is not a command; try `help`");
     }
-    let near = rows.iter().map(|row| row.name).filter(|name| distance(word, name) <= 2);
+    let near = members(TOP).iter().map(|row| row.name).filter(|name| distance(word, name) <= 2);
     let near: Vec<&str> = near.take(3).collect();
     match near.as_slice() {
         [] => format!("`{word}` is not a command; try `help`"),
