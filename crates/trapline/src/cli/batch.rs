@@ -89,9 +89,9 @@ impl Plan {
         });
         let mut script = Script::default();
         for file in &wishes.scripts {
-            script.append(Script::read(file)?);
+            script.add_file(file)?;
         }
-        script.append(wishes.commands.iter().cloned().collect());
+        script.extend(&wishes.commands);
         Ok(Self {
             attach,
             breakpoints: code.collect::<Result<_, _>>()?,

@@ -413,7 +413,8 @@ impl<S: Session> Console<S> {
     /// # Errors
     /// The failure, with file and line in front.
     pub(crate) fn source(&mut self, file: &Path) -> Result<Flow, CommandError> {
-        let mut script = Script::read(file)?;
+        let mut script = Script::default();
+        script.add_file(file)?;
         let mut result = Ok(Flow::Stay);
         self.nested(|console| {
             while matches!(result, Ok(Flow::Stay))

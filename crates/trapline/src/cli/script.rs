@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
 use trapline_core::breakpoint::BreakpointSpec;
@@ -17,7 +18,9 @@ use super::table::Needs;
 /// Lines still to be run.
 #[derive(Default, Debug)]
 pub(crate) struct Script {
-    lines: VecDeque<String>,
+    /// What the lines are cut from.
+    text: String,
+    lines: VecDeque<Range<usize>>,
     number: usize,
 }
 
@@ -31,18 +34,15 @@ pub(crate) enum Step {
 }
 
 impl Script {
-    /// Reads the lines of a file.
+    /// Adds the lines of a file.
     ///
     /// # Errors
     /// That it cannot be read.
-    pub(crate) fn read(file: &Path) -> Result<Self, CommandError> {
+    pub(crate) fn add_file(&mut self, file: &Path) -> Result<(), CommandError> {
         let text = fs::read_to_string(file).map_err(|error| cannot("read", file, &error))?;
-        Ok(text.lines().map(str::to_owned).collect())
-    }
-
-    /// Adds another's lines after its own.
-    pub(crate) fn append(&mut self, other: Self) {
-        self.lines.extend(other.lines);
+        self.text.reserve(text.len());
+        self.extend(text.lines());
+        Ok(())
     }
 
     /// Whether no line is left.
@@ -64,11 +64,20 @@ impl Script {
     /// Takes the next step.
     pub(crate) fn next_step(&mut self) -> Option<Step> {
         let mut specs = Vec::new();
-        while let Some(spec) = self.lines.front().and_then(|line| breakpoint(line)) {
+        while let Some(spec) = self.front().and_then(breakpoint) {
             specs.push(spec);
-            self.next();
+            self.advance();
         }
         if specs.is_empty() { self.next().map(Step::Line) } else { Some(Step::Breakpoints(specs)) }
+    }
+
+    /// The line to be taken next.
+    fn front(&self) -> Option<&str> {
+        self.lines.front().map(|line| &self.text[line.clone()])
+    }
+
+    fn advance(&mut self) {
+        self.number += usize::from(self.lines.pop_front().is_some());
     }
 }
 
@@ -88,15 +97,19 @@ impl Iterator for Script {
     type Item = String;
 
     fn next(&mut self) -> Option<String> {
-        let line = self.lines.pop_front()?;
-        self.number += 1;
+        let line = self.front()?.to_owned();
+        self.advance();
         Some(line)
     }
 }
 
-impl FromIterator<String> for Script {
-    fn from_iter<I: IntoIterator<Item = String>>(lines: I) -> Self {
-        Self { lines: lines.into_iter().collect(), number: 0 }
+impl<L: AsRef<str>> Extend<L> for Script {
+    fn extend<I: IntoIterator<Item = L>>(&mut self, lines: I) {
+        for line in lines {
+            let start = self.text.len();
+            self.text += line.as_ref();
+            self.lines.push_back(start..self.text.len());
+        }
     }
 }
 
@@ -106,7 +119,8 @@ mod tests {
 
     /// Each step as the number of its breakpoints, or its line.
     fn check(lines: &[&str], expected: &[&str]) {
-        let mut script: Script = lines.iter().map(|line| (*line).to_owned()).collect();
+        let mut script = Script::default();
+        script.extend(lines);
         let mut steps = Vec::new();
         while let Some(step) = script.next_step() {
             steps.push(match step {
@@ -128,12 +142,14 @@ mod tests {
             &["1 breakpoints", "commands", "print x", "end", "1 breakpoints"],
         );
         check(&["b f", "", "b g"], &["1 breakpoints", "", "1 breakpoints"]);
+        check(&["echo a\nb f", "b f\nb g"], &["echo a\nb f", "1 breakpoints"]);
         check(&["b f", "break -nonsense"], &["1 breakpoints", "break -nonsense"]);
     }
 
     #[test]
     fn the_line_to_blame_is_the_first_not_run() {
-        let mut script: Script = (0..5).map(|index| format!("break f{index}")).collect();
+        let mut script = Script::default();
+        script.extend((0..5).map(|index| format!("break f{index}")));
         assert!(matches!(script.next_step(), Some(Step::Breakpoints(specs)) if specs.len() == 5));
         script.blame(3);
         assert_eq!(script.number(), 3);
