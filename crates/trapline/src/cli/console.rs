@@ -287,10 +287,7 @@ impl<S: Session> Console<S> {
         let reply = self.session.request(Command::BreakEach(specs)).map_err(|why| (0, why))?;
         let Reply::Set { set, refused } = reply else { return Ok(()) };
         self.last_breakpoint = set.last().map(|info| info.id).or(self.last_breakpoint);
-        let said: Vec<String> = set.iter().map(render::breakpoints::set).collect();
-        if !said.is_empty() {
-            self.screen.line(said.join("\n"));
-        }
+        self.screen.lines(set.iter().map(render::breakpoints::set));
         refused.map_or(Ok(()), |why| Err((set.len(), why)))
     }
 

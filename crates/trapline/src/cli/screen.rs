@@ -1,7 +1,7 @@
 //! Where our own text goes: standard output at the prompt, standard error in a
 //! batch run, so that what the program itself prints stays as it is.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
@@ -62,7 +62,18 @@ impl Screen {
 
     /// Writes a line.
     pub(crate) fn line(&mut self, text: impl fmt::Display) {
-        self.text(&format!("{text}\n"));
+        self.lines([text]);
+    }
+
+    /// Writes lines, all at once.
+    pub(crate) fn lines(&mut self, lines: impl IntoIterator<Item = impl fmt::Display>) {
+        let mut text = String::new();
+        for line in lines {
+            let _takes_all = writeln!(text, "{line}");
+        }
+        if !text.is_empty() {
+            self.text(&text);
+        }
     }
 
     /// Whether nobody reads us any more.

@@ -1,12 +1,15 @@
 //! The table of breakpoints: what each says, what happened at it, what serves
 //! it and why.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use trapline_core::breakpoint::{BreakpointSpec, Subject};
 use trapline_core::x64::debug::Access;
 use trapline_engine::command::{BreakpointInfo, LocationInfo};
 
 use super::{finish, padded, table};
-use crate::cli::screen::{paint, styled};
+use crate::cli::screen::paint;
 
 /// `info breakpoints`.
 pub(crate) fn breakpoints(all: &[BreakpointInfo]) -> String {
@@ -95,16 +98,16 @@ fn kind(spec: &BreakpointSpec) -> &'static str {
 fn what(info: &BreakpointInfo) -> String {
     match (&info.spec.subject, info.locations.as_slice()) {
         (Subject::Data { expression, .. }, _) => expression.clone(),
-        (Subject::Code { .. }, [one]) => place(one).unwrap_or_else(|| asked(info)),
-        _ => asked(info),
+        (Subject::Code { .. }, [one]) => place(one).unwrap_or_else(|| asked(info).into_owned()),
+        _ => asked(info).into_owned(),
     }
 }
 
-fn asked(info: &BreakpointInfo) -> String {
+fn asked(info: &BreakpointInfo) -> Cow<'_, str> {
     match &info.spec.subject {
-        Subject::Code { location, .. } => location.clone(),
-        Subject::Functions { regex } => format!("functions matching {regex}"),
-        Subject::Data { expression, .. } => expression.clone(),
+        Subject::Code { location, .. } => location.into(),
+        Subject::Functions { regex } => format!("functions matching {regex}").into(),
+        Subject::Data { expression, .. } => expression.into(),
     }
 }
 
@@ -166,25 +169,37 @@ pub(crate) fn why(info: &BreakpointInfo) -> Vec<String> {
 }
 
 /// What is said when a breakpoint has been set.
-pub(crate) fn set(info: &BreakpointInfo) -> String {
-    let kind = match (&info.spec.subject, info.spec.temporary) {
+pub(crate) fn set(info: &BreakpointInfo) -> impl fmt::Display {
+    fmt::from_fn(|f| {
+        write!(f, "{} {}", full_kind(&info.spec), info.id)?;
+        match (&info.spec.subject, info.locations.as_slice()) {
+            (Subject::Data { expression, .. }, _) => write!(f, ": {expression}")?,
+            (_, []) => write!(f, " ({}) pending.", asked(info))?,
+            (_, [one]) => write_place(f, one)?,
+            (_, many) => write!(f, ": {}. ({} locations)", asked(info), many.len())?,
+        }
+        let head = paint::WARNING;
+        info.notes.iter().try_for_each(|note| write!(f, "\n{head}note:{head:#} {note}"))
+    })
+}
+
+/// gdb's words for a breakpoint when it is set.
+fn full_kind(spec: &BreakpointSpec) -> &'static str {
+    match (&spec.subject, spec.temporary) {
         (Subject::Data { access: Access::Write, .. }, _) => "Hardware watchpoint",
         (Subject::Data { access: Access::Read, .. }, _) => "Hardware read watchpoint",
         (Subject::Data { .. }, _) => "Hardware access (read/write) watchpoint",
         (_, true) => "Temporary breakpoint",
         _ => "Breakpoint",
-    };
-    let mut text = format!("{kind} {}", info.id);
-    text += &match (&info.spec.subject, info.locations.as_slice()) {
-        (Subject::Data { expression, .. }, _) => format!(": {expression}"),
-        (_, []) => format!(" ({}) pending.", asked(info)),
-        (_, [one]) => set_at(one),
-        (_, many) => format!(": {}. ({} locations)", asked(info), many.len()),
-    };
-    for note in &info.notes {
-        text += &format!("\n{} {note}", styled(paint::WARNING, "note:"));
     }
-    text
+}
+
+fn write_place(f: &mut fmt::Formatter<'_>, location: &LocationInfo) -> fmt::Result {
+    write!(f, " at {}", location.address)?;
+    match (&location.file, location.line) {
+        (Some(file), Some(line)) => write!(f, ": file {file}, line {line}."),
+        _ => Ok(()),
+    }
 }
 
 /// What is said at the end of a run of a breakpoint that never had a place.
@@ -196,14 +211,6 @@ pub(crate) fn never_bound(info: &BreakpointInfo) -> String {
         .collect();
     let why = if reasons.is_empty() { "no place was found" } else { &reasons.join("; ") };
     format!("breakpoint {} ({}) never bound: {why}", info.id, asked(info))
-}
-
-fn set_at(location: &LocationInfo) -> String {
-    let place = match (&location.file, location.line) {
-        (Some(file), Some(line)) => format!(": file {file}, line {line}."),
-        _ => String::new(),
-    };
-    format!(" at {}{place}", location.address)
 }
 
 /// The statistics at the end of a run.
@@ -282,7 +289,7 @@ pub(crate) mod tests {
     #[test]
     fn tables_and_announcements() {
         let all = examples();
-        let set: Vec<String> = all.iter().map(|info| plain(&set(info))).collect();
+        let set: Vec<String> = all.iter().map(|info| plain(&set(info).to_string())).collect();
         let text =
             format!("{}\n---\n{}\n---\n{}\n", breakpoints(&all), statistics(&all), set.join("\n"));
         trapline_testkit::golden::check("cli/breakpoints.txt", &text);
