@@ -1,9 +1,13 @@
 //! Where our own text goes: standard output at the prompt, standard error in a
 //! batch run, so that what the program itself prints stays as it is.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 
+use anstream::adapter::strip_bytes;
+use anstream::stream::{AsLockedWrite, RawStream};
+use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
 /// Colours by meaning.
@@ -35,28 +39,37 @@ pub(crate) fn styled(style: Style, text: impl fmt::Display) -> String {
 /// A stream for people.
 pub(crate) struct Screen {
     to: Box<dyn Write + Send>,
+    plain: bool,
     broken: bool,
 }
 
 impl Screen {
     /// Writes to `to`, styles and all.
     pub(crate) fn new(to: Box<dyn Write + Send>) -> Self {
-        Self { to, broken: false }
+        Self { to, plain: false, broken: false }
     }
 
     /// Standard output; plain when it is no terminal or `NO_COLOR` is set.
     pub(crate) fn stdout() -> Self {
-        Self::new(Box::new(anstream::AutoStream::auto(io::stdout())))
+        Self::on(io::stdout())
     }
 
     /// Standard error, likewise.
     pub(crate) fn stderr() -> Self {
-        Self::new(Box::new(anstream::AutoStream::auto(io::stderr())))
+        Self::on(io::stderr())
     }
 
-    /// Writes text as it is and shows it at once.
+    fn on(stream: impl AsLockedWrite + RawStream + Send + 'static) -> Self {
+        match AutoStream::choice(&stream) {
+            ColorChoice::Never => Self { plain: true, ..Self::new(Box::new(stream)) },
+            choice => Self::new(Box::new(AutoStream::new(stream, choice))),
+        }
+    }
+
+    /// Writes text and shows it at once.
     pub(crate) fn text(&mut self, text: &str) {
-        let written = self.to.write_all(text.as_bytes()).and_then(|()| self.to.flush());
+        let bytes = if self.plain { without_styles(text) } else { text.as_bytes().into() };
+        let written = self.to.write_all(&bytes).and_then(|()| self.to.flush());
         self.broken |= written.is_err();
     }
 
@@ -79,5 +92,40 @@ impl Screen {
     /// Whether nobody reads us any more.
     pub(crate) fn is_broken(&self) -> bool {
         self.broken
+    }
+}
+
+/// What a stream without colours is given of a text. Most texts have nothing
+/// to leave out, which is seen much faster than escape sequences are parsed.
+fn without_styles(text: &str) -> Cow<'_, [u8]> {
+    let stays = |byte: u8| !byte.is_ascii_control() || byte.is_ascii_whitespace();
+    if text.bytes().all(stays) {
+        text.as_bytes().into()
+    } else {
+        strip_bytes(text.as_bytes()).into_vec().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_stream_is_given_what_can_be_seen() {
+        let check = |text: &str, expected: &str| {
+            assert_eq!(without_styles(text), expected.as_bytes(), "{text:?}");
+        };
+        check(&styled(paint::ERROR, "no"), "no");
+        check(&format!("a {}\tb\r\n", styled(paint::FILE, "ü.c")), "a ü.c\tb\r\n");
+        check("bell\x07 delete\x7f", "bell delete");
+        check("never ended \x1b[3", "never ended ");
+    }
+
+    #[test]
+    fn what_stays_is_what_stripping_leaves() {
+        for c in '\0'..='\u{7ff}' {
+            let text = format!("a{c}b");
+            assert_eq!(*without_styles(&text), *strip_bytes(text.as_bytes()).into_vec(), "{c:?}");
+        }
     }
 }
