@@ -384,12 +384,16 @@ impl Breakpoints {
             tally: breakpoint.tally,
             locations: breakpoint.locations.iter().map(|l| l.info(&breakpoint.spec)).collect(),
             notes: breakpoint.notes.clone(),
-            was_bound: breakpoint.last_index > 0,
         })
     }
 }
 
 impl Breakpoint {
+    /// Whether it ever had a location.
+    pub(crate) fn was_bound(&self) -> bool {
+        self.last_index > 0
+    }
+
     /// Whether it is about data rather than code.
     pub(crate) fn is_watch(&self) -> bool {
         matches!(self.spec.subject, Subject::Data { .. })

@@ -63,6 +63,9 @@ pub enum Command {
     },
     /// All breakpoints. Answer: [`Reply::Breakpoints`].
     Breakpoints,
+    /// The breakpoints that never had a location. Answer:
+    /// [`Reply::Breakpoints`].
+    NeverBound,
 
     /// All threads. Answer: [`Reply::Threads`].
     Threads,
@@ -287,7 +290,7 @@ pub enum Reply {
         /// Why the one after them was not; those that follow were not tried.
         refused: Option<CommandError>,
     },
-    /// All breakpoints, by number.
+    /// The breakpoints asked for, by number.
     Breakpoints(Vec<BreakpointInfo>),
     /// All threads, by session number.
     Threads(Vec<ThreadInfo>),
@@ -385,8 +388,6 @@ pub struct BreakpointInfo {
     /// Why it has no location, or another thing worth knowing (moved to the
     /// nearest line, source newer than the program); one sentence each.
     pub notes: Vec<String>,
-    /// Whether it ever had a location.
-    pub was_bound: bool,
 }
 
 /// One location of a breakpoint.

@@ -28,6 +28,7 @@ impl Session {
             Command::Delete(what) => self.delete(&what),
             Command::Enable { what, enabled } => self.enable(&what, enabled),
             Command::Breakpoints => Ok(self.breakpoint_table()),
+            Command::NeverBound => Ok(self.never_bound()),
             Command::Threads => Ok(self.thread_table()),
             Command::SelectThread(number) => self.select_thread(number),
             Command::SelectFrame(level) => self.select_frame(level),

@@ -215,6 +215,13 @@ impl Session {
         Reply::Breakpoints(rows.collect())
     }
 
+    /// Answers which breakpoints never had a location.
+    pub(super) fn never_bound(&self) -> Reply {
+        let unbound = self.breakpoints.iter().filter(|breakpoint| !breakpoint.was_bound());
+        let rows = unbound.filter_map(|breakpoint| self.breakpoints.info(breakpoint.id));
+        Reply::Breakpoints(rows.collect())
+    }
+
     fn process_in(&self, space: Option<crate::space::SpaceId>) -> Option<Pid> {
         self.processes
             .values()

@@ -14,7 +14,7 @@ use trapline_core::stop::Signal;
 use trapline_core::x64::debug::Access;
 use trapline_engine::command::Setting;
 use trapline_engine::event::StopReason;
-use trapline_engine::{Command, CommandError, Event};
+use trapline_engine::{Command, CommandError, Event, Reply};
 
 use super::args::Wishes;
 use super::console::{Console, Flow, Session};
@@ -243,8 +243,8 @@ fn to_the_end<S: Session>(
 /// nothing had been asked for looks like one where nothing happened.
 fn tell_unbound<S: Session>(console: &mut Console<S>) {
     // A session that cannot answer says so where it matters.
-    let Ok(all) = console.breakpoints() else { return };
-    for info in all.iter().filter(|info| !info.was_bound) {
+    let Ok(Reply::Breakpoints(all)) = console.session.request(Command::NeverBound) else { return };
+    for info in &all {
         console.on_event(&Event::Warning(never_bound(info)));
     }
 }

@@ -71,7 +71,7 @@ impl Script {
 
 impl Session for Script {
     fn request(&self, command: Command) -> Result<Reply, CommandError> {
-        if !matches!(command, Command::Breakpoints) {
+        if !matches!(command, Command::Breakpoints | Command::NeverBound) {
             let text = format!("{command:?}");
             self.note(
                 text.split_inclusive(['(', ' ']).next().unwrap().trim_end_matches(['(', ' ']),
@@ -85,6 +85,11 @@ impl Session for Script {
             }
             Command::Breakpoints => {
                 return Ok(Reply::Breakpoints(self.breakpoints.borrow().clone()));
+            }
+            Command::NeverBound => {
+                let all = self.breakpoints.borrow();
+                let unbound = all.iter().filter(|info| info.locations.is_empty());
+                return Ok(Reply::Breakpoints(unbound.cloned().collect()));
             }
             Command::Run => return Ok(Reply::Started { pid: Pid::new(100) }),
             Command::Attach(pid) => return Ok(Reply::Started { pid }),

@@ -262,14 +262,7 @@ pub(crate) mod tests {
         };
         let tally = Tally { passes: 9, hits: 7, stops: 2, errors: 0 };
         let locations = (1..=places).map(location).collect();
-        BreakpointInfo {
-            id,
-            spec: spec.into(),
-            tally,
-            locations,
-            notes: Vec::new(),
-            was_bound: places > 0,
-        }
+        BreakpointInfo { id, spec: spec.into(), tally, locations, notes: Vec::new() }
     }
 
     fn examples() -> Vec<BreakpointInfo> {
