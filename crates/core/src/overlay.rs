@@ -5,13 +5,14 @@
 //! says what to write and patches what was read; reading, writing and deciding
 //! what to arm are left to the caller.
 //!
-//! An entry is a range of bytes, and entries never overlap, so a query costs
+//! An entry is a range of a few bytes, and entries never overlap, so a query costs
 //! O(log n) and the number of entries it finds.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::addr::{AddrRange, VirtAddr};
+use crate::x64::CodeBytes;
 
 /// Our bytes in one address space, and the program's bytes under them.
 #[derive(Clone, Debug, Default)]
@@ -21,8 +22,8 @@ pub struct Overlay {
 
 #[derive(Clone, Debug)]
 struct Entry {
-    original: Box<[u8]>,
-    ours: Box<[u8]>,
+    original: CodeBytes,
+    ours: CodeBytes,
 }
 
 /// One armed range.
@@ -68,8 +69,8 @@ pub enum ArmError {
         /// Where that entry begins.
         by: VirtAddr,
     },
-    /// No bytes, a different number of original bytes than of ours, or past
-    /// the end of the address space.
+    /// No bytes or more than an instruction has, a different number of original
+    /// bytes than of ours, or past the end of the address space.
     Malformed,
 }
 
@@ -92,20 +93,22 @@ impl Overlay {
     /// When a byte is armed already or the two differ in length; nothing is
     /// recorded then.
     pub fn arm(&mut self, addr: VirtAddr, original: &[u8], ours: &[u8]) -> Result<(), ArmError> {
-        let len = ours.len() as u64;
-        if ours.is_empty() || original.len() != ours.len() || addr.checked_add(len).is_none() {
-            return Err(ArmError::Malformed);
+        let entry = Entry::new(original, ours).ok_or(ArmError::Malformed)?;
+        let end = addr.checked_add(ours.len() as u64).ok_or(ArmError::Malformed)?;
+        // Entries do not overlap each other, so the last that begins below the
+        // end is the one in the way if any is.
+        let last = self.entries.range(..end).next_back();
+        let last = last.map(|(&addr, entry)| entry.armed(addr).range());
+        if let Some(other) = last.filter(|range| range.end > addr) {
+            return Err(ArmError::Occupied { by: other.start });
         }
-        if let Some(other) = self.overlapping(AddrRange::sized(addr, len)).next() {
-            return Err(ArmError::Occupied { by: other.addr });
-        }
-        self.entries.insert(addr, Entry { original: original.into(), ours: ours.into() });
+        self.entries.insert(addr, entry);
         Ok(())
     }
 
     /// Forgets the entry that begins at `addr` and returns the program's bytes,
     /// which the caller writes back; `None` when nothing is armed there.
-    pub fn disarm(&mut self, addr: VirtAddr) -> Option<Box<[u8]>> {
+    pub fn disarm(&mut self, addr: VirtAddr) -> Option<CodeBytes> {
         self.entries.remove(&addr).map(|entry| entry.original)
     }
 
@@ -209,6 +212,12 @@ impl Overlay {
 }
 
 impl Entry {
+    fn new(original: &[u8], ours: &[u8]) -> Option<Self> {
+        let sound = !ours.is_empty() && original.len() == ours.len();
+        let (original, ours) = (CodeBytes::new(original)?, CodeBytes::new(ours)?);
+        sound.then_some(Self { original, ours })
+    }
+
     fn armed(&self, addr: VirtAddr) -> Armed<'_> {
         Armed { addr, original: &self.original, ours: &self.ours }
     }
@@ -421,6 +430,7 @@ mod tests {
         check(&mut overlay, at(7), &[0, 0], &[0, 0], ArmError::Occupied { by: at(8) });
         check(&mut overlay, at(0), &[], &[], ArmError::Malformed);
         check(&mut overlay, at(0), &[0], &[0, 0], ArmError::Malformed);
+        check(&mut overlay, at(0), &[0; 16], &[0; 16], ArmError::Malformed);
         check(&mut overlay, VirtAddr::new(u64::MAX), &[0], &[0], ArmError::Malformed);
     }
 

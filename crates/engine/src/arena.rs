@@ -9,10 +9,10 @@
 use std::collections::BTreeMap;
 
 use trapline_core::memory::{ReadMemory, Unreadable};
-use trapline_core::x64::Registers;
+use trapline_core::x64::{CodeBytes, Registers};
 use trapline_core::{AddrRange, VirtAddr};
 use trapline_patch::insn::{InsnKind, decode};
-use trapline_patch::relocate::{Boundary, Slot};
+use trapline_patch::relocate::{Boundary, Slot, relocate};
 
 /// Bytes of one chunk; a multiple of the page size.
 pub(crate) const CHUNK: u64 = 256 * 1024;
@@ -25,37 +25,52 @@ const SLOT_ROOM: u64 = 128;
 #[derive(Clone, Default)]
 pub(crate) struct Arena {
     chunks: Vec<Chunk>,
-    /// Slots by their first address.
-    slots: BTreeMap<VirtAddr, Placed>,
-    /// The slot of each instruction that ever had one.
+    /// The start of the slot of each instruction that ever had one.
     by_site: BTreeMap<VirtAddr, VirtAddr>,
     /// Whether a signal was ever delivered to a thread in a displaced system
     /// call or repeated string instruction.
     interrupted_calls: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Chunk {
     range: AddrRange,
     next: VirtAddr,
+    /// What is in it, ascending.
+    slots: Vec<Placed>,
 }
 
-#[derive(Clone)]
+/// What a slot was made from, and so all that is to know of it: very many are
+/// made, and few are ever asked about.
+#[derive(Clone, Copy, Debug)]
 struct Placed {
-    original: Box<[u8]>,
-    slot: Slot,
+    start: VirtAddr,
+    len: u16,
+    site: VirtAddr,
+    original: CodeBytes,
+}
+
+impl Placed {
+    fn contains(&self, raw: VirtAddr) -> bool {
+        raw.checked_sub(self.start).is_some_and(|offset| offset < u64::from(self.len))
+    }
+
+    /// The slot as it was when it was placed.
+    fn slot(&self) -> Option<Slot> {
+        relocate(&self.original, self.site, self.start).ok()
+    }
 }
 
 /// Where a raw pc stands in a slot.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct InSlot<'a> {
+#[derive(Clone, Debug)]
+pub(crate) struct InSlot {
     /// The slot.
-    pub(crate) slot: &'a Slot,
+    pub(crate) slot: Slot,
     /// What the pc stands for there.
-    pub(crate) boundary: &'a Boundary,
+    pub(crate) boundary: Boundary,
 }
 
-impl InSlot<'_> {
+impl InSlot {
     /// Whether the displaced instruction has not run yet.
     pub(crate) fn is_before(&self) -> bool {
         self.boundary.original == self.slot.at
@@ -85,7 +100,7 @@ impl Arena {
     }
 
     pub(crate) fn add_chunk(&mut self, range: AddrRange) {
-        self.chunks.push(Chunk { range, next: range.start });
+        self.chunks.push(Chunk { range, next: range.start, slots: Vec::new() });
     }
 
     /// A signal is delivered to a thread whose pc is in a slot: its frame will
@@ -107,7 +122,7 @@ impl Arena {
     /// The slot that already stands for these bytes at this place.
     pub(crate) fn existing(&self, site: VirtAddr, original: &[u8]) -> Option<VirtAddr> {
         let start = *self.by_site.get(&site)?;
-        let placed = self.slots.get(&start)?;
+        let placed = self.placed_around(start)?;
         original.starts_with(&placed.original).then_some(start)
     }
 
@@ -122,25 +137,31 @@ impl Arena {
         })
     }
 
-    /// Books a slot at the place [`Self::room_near`] gave. `original` are the
-    /// bytes of the displaced instruction.
-    pub(crate) fn place(&mut self, at: VirtAddr, site: VirtAddr, original: &[u8], slot: Slot) {
-        let len = (slot.bytes.len() as u64).next_multiple_of(16);
-        if let Some(chunk) = self.chunks.iter_mut().find(|chunk| chunk.range.contains(at)) {
-            chunk.next = at.wrapping_add(len);
-        }
-        self.by_site.insert(site, at);
-        self.slots.insert(at, Placed { original: original.into(), slot });
+    /// Books a slot at the place [`Self::room_near`] gave, made from the code
+    /// `original`.
+    pub(crate) fn place(&mut self, original: &[u8], slot: &Slot) {
+        let len = u16::try_from(slot.bytes.len()).unwrap_or(u16::MAX);
+        let Some(chunk) = self.chunks.iter_mut().find(|chunk| chunk.range.contains(slot.to)) else {
+            return;
+        };
+        chunk.next = slot.to.wrapping_add(u64::from(len).next_multiple_of(16));
+        let displaced = original.get(..usize::from(slot.len)).unwrap_or(original);
+        let original = CodeBytes::first_of(displaced);
+        chunk.slots.push(Placed { start: slot.to, len, site: slot.at, original });
+        self.by_site.insert(slot.at, slot.to);
+    }
+
+    fn placed_around(&self, raw: VirtAddr) -> Option<&Placed> {
+        let chunk = self.chunks.iter().find(|chunk| chunk.range.contains(raw))?;
+        let next = chunk.slots.partition_point(|placed| placed.start <= raw);
+        chunk.slots.get(next.checked_sub(1)?).filter(|placed| placed.contains(raw))
     }
 
     /// What a raw pc means, when it is in a slot.
-    pub(crate) fn locate(&self, raw: VirtAddr) -> Option<InSlot<'_>> {
-        let (&start, placed) = self.slots.range(..=raw).next_back()?;
-        let offset = raw.checked_sub(start)?;
-        if offset >= placed.slot.bytes.len() as u64 {
-            return None;
-        }
-        Some(InSlot { slot: &placed.slot, boundary: placed.slot.boundary(raw)? })
+    pub(crate) fn locate(&self, raw: VirtAddr) -> Option<InSlot> {
+        let slot = self.placed_around(raw)?.slot()?;
+        let boundary = *slot.boundary(raw)?;
+        Some(InSlot { slot, boundary })
     }
 
     /// Turns a thread's registers into the program's own when its pc is in a
@@ -153,9 +174,6 @@ impl Arena {
         registers: &mut Registers,
         memory: &impl ReadMemory,
     ) -> Result<(), Unreadable> {
-        if self.slots.is_empty() {
-            return Ok(());
-        }
         match self.locate(VirtAddr::new(registers.rip)) {
             Some(at) => at.boundary.restore(registers, memory),
             None => Ok(()),

@@ -16,6 +16,7 @@ use crate::command::{BreakpointInfo, LocationInfo, Selection};
 use crate::event::StopReason;
 use crate::log::LogMessage;
 use crate::place::{Effort, PlaceText, Sought};
+use crate::service::{Served, Service};
 use crate::space::SpaceId;
 
 /// All breakpoints of a session, by number.
@@ -59,8 +60,7 @@ pub(crate) struct Location {
     pub(crate) enabled: bool,
     pub(crate) say: Say,
     pub(crate) watch: Option<Box<Watch>>,
-    /// What serves it, or why nothing does.
-    pub(crate) service: Result<(Mechanism, String), String>,
+    pub(crate) service: Service,
 }
 
 /// What a location is tied to, so that it is known again after a restart.
@@ -190,17 +190,13 @@ impl Breakpoints {
     pub(crate) fn location_mut(
         &mut self,
         id: LocationId,
-    ) -> Option<(&mut BreakpointSpec, &mut Tally, &mut bool, &mut Location)> {
+    ) -> Option<(&mut Arc<BreakpointSpec>, &mut Tally, &mut bool, &mut Location)> {
         let breakpoint = self.table.get_mut(&id.breakpoint)?;
         // They are numbered in the order they stand in; there may be very many.
         let at = breakpoint.locations.binary_search_by_key(&id, |location| location.id).ok()?;
         let location = breakpoint.locations.get_mut(at)?;
-        Some((
-            Arc::make_mut(&mut breakpoint.spec),
-            &mut breakpoint.tally,
-            &mut breakpoint.error_told,
-            location,
-        ))
+        let Breakpoint { spec, tally, error_told, .. } = breakpoint;
+        Some((spec, tally, error_told, location))
     }
 
     /// The breakpoints a selection means, or a sentence about the one that is
@@ -252,8 +248,8 @@ impl Breakpoints {
     pub(crate) fn set_service(
         &mut self,
         id: LocationId,
-        service: Result<(Mechanism, String), String>,
-    ) -> Option<(LocationId, String)> {
+        service: Service,
+    ) -> Option<(LocationId, Arc<str>)> {
         let (.., location) = self.location_mut(id)?;
         let before = std::mem::replace(&mut location.service, service);
         let why = location.service.as_ref().err()?;
@@ -297,7 +293,7 @@ impl Breakpoints {
             location.space == Some(space)
                 && location.addr == addr
                 && location.watch.is_none()
-                && matches!(location.service, Ok((Mechanism::Trap, _)))
+                && matches!(location.service, Ok(Served { mechanism: Mechanism::Trap, .. }))
         };
         let breakpoints = self.table.values_mut();
         breakpoints.filter_map(|one| one.drop_locations(served).then_some(one.id)).collect()
@@ -468,8 +464,8 @@ impl Breakpoint {
 }
 
 /// What serves a location while no process has it.
-pub(crate) fn idle() -> Result<(Mechanism, String), String> {
-    Err("the program is not running".to_owned())
+pub(crate) fn idle() -> Service {
+    Err("the program is not running".into())
 }
 
 impl Location {
@@ -513,8 +509,8 @@ impl Location {
         let (mechanism, why) = match &self.service {
             _ if !spec.enabled || !self.enabled => (None, "disabled".to_owned()),
             // What served it last, when the program has ended.
-            Ok((mechanism, why)) => (Some(*mechanism), why.clone()),
-            Err(why) => (None, why.clone()),
+            Ok(served) => (Some(served.mechanism), served.to_string()),
+            Err(why) => (None, why.to_string()),
         };
         LocationInfo {
             id: self.id,

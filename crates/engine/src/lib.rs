@@ -16,6 +16,7 @@ mod images;
 mod log;
 mod place;
 mod process;
+mod service;
 mod session;
 mod signals;
 mod space;

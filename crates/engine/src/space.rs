@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use trapline_core::overlay::Overlay;
-use trapline_core::plan::{Owner, Site, SiteWhat};
+use trapline_core::plan::{Owner, Owners, Site, SiteWhat};
+use trapline_core::x64::CodeBytes;
 use trapline_core::x64::debug::{DebugRegisters, SLOTS, Slot, SlotKind};
 use trapline_core::{AddrRange, ImageAddr, LoadBias, ModuleId, Tid, VirtAddr};
 use trapline_symbols::Image;
@@ -33,7 +34,7 @@ pub(crate) struct Space {
     pub(crate) overlay: Overlay,
     pub(crate) arena: Arena,
     /// Why nothing may be allocated here, once that is known.
-    pub(crate) no_arena: Option<String>,
+    pub(crate) no_arena: Option<Arc<str>>,
     /// Our trap in the dynamic linker, which it passes when its list of
     /// libraries changed.
     pub(crate) linker_trap: Option<VirtAddr>,
@@ -50,10 +51,10 @@ pub(crate) struct Space {
 /// A trap byte of ours.
 #[derive(Clone, Debug)]
 pub(crate) struct Trap {
-    pub(crate) owners: Vec<Owner>,
+    pub(crate) owners: Owners,
     pub(crate) detour: Detour,
     /// The program's instruction that it stands for, whole.
-    pub(crate) displaced: Box<[u8]>,
+    pub(crate) displaced: CodeBytes,
 }
 
 /// How a thread gets past a trap without opening it for others.
@@ -63,7 +64,7 @@ pub(crate) enum Detour {
     Slot(VirtAddr),
     /// There is no slot, for this reason: the trap is lifted for one step
     /// while every other thread is held.
-    Lift(String),
+    Lift(Arc<str>),
 }
 
 /// A reason of ours to stop at a place.

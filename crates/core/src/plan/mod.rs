@@ -9,12 +9,14 @@
 //! *owners* are those for whom a hit of the site may be meant; an owner's own
 //! predicate (range, access, thread, condition) decides.
 
+mod owners;
 mod pack;
 mod slots;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+pub use owners::Owners;
+
 use std::fmt;
 
 use crate::addr::{AddrRange, VirtAddr};
@@ -98,8 +100,8 @@ pub struct PlanSettings {
 pub struct Site {
     /// The thing.
     pub what: SiteWhat,
-    /// For whom, sorted, each once.
-    pub owners: Vec<Owner>,
+    /// For whom.
+    pub owners: Owners,
 }
 
 /// The kinds of sites.
@@ -191,16 +193,38 @@ pub struct Served {
     /// Whose it is.
     pub owner: Owner,
     /// By what.
-    pub mechanism: Mechanism,
+    pub by: ServedBy,
     /// Why by that.
     pub reason: Reason,
-    /// The sites that serve it, as places in [`Plan::sites`]; paired slots are
-    /// not among them.
-    pub sites: Vec<usize>,
-    /// For each slot in `sites` that matches reads and writes: the slot beside
-    /// it, if one was free, that matches just the writes to the same bytes. A
-    /// hit of the one without the other was a read.
-    pub paired_writes: Vec<PairedWrite>,
+}
+
+/// The sites that serve a want, as places in [`Plan::sites`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ServedBy {
+    /// A trap byte.
+    Trap {
+        /// Its site.
+        site: usize,
+    },
+    /// Debug registers.
+    Slots {
+        /// Their sites; paired slots are not among them.
+        sites: Vec<usize>,
+        /// For each slot in `sites` that matches reads and writes: the slot
+        /// beside it, if one was free, that matches just the writes to the
+        /// same bytes. A hit of the one without the other was a read.
+        paired_writes: Vec<PairedWrite>,
+    },
+}
+
+impl ServedBy {
+    /// The kind of its sites.
+    pub fn mechanism(&self) -> Mechanism {
+        match self {
+            Self::Trap { .. } => Mechanism::Trap,
+            Self::Slots { .. } => Mechanism::Hardware,
+        }
+    }
 }
 
 /// Two slots on the same bytes which together tell reads from writes.
@@ -288,40 +312,37 @@ fn choose(want: &Want, capabilities: &PlanCapabilities) -> Result<(Mechanism, Re
     }
 }
 
-/// The wants served by trap bytes, by address.
+/// The wants served by trap bytes.
 #[derive(Default)]
 struct Traps {
-    by_addr: BTreeMap<VirtAddr, Vec<(usize, Owner, Reason)>>,
+    wants: Vec<TrapWant>,
+}
+
+struct TrapWant {
+    addr: VirtAddr,
+    want: usize,
+    owner: Owner,
+    reason: Reason,
 }
 
 impl Traps {
     fn admit(&mut self, index: usize, want: &Want, reason: Reason) {
         if let WantWhat::Execute { addr, .. } = want.what {
-            self.by_addr.entry(addr).or_default().push((index, want.owner, reason));
+            self.wants.push(TrapWant { addr, want: index, owner: want.owner, reason });
         }
     }
 
-    fn finish(self, plan: &mut Plan) {
-        for (addr, wants) in self.by_addr {
+    fn finish(mut self, plan: &mut Plan) {
+        self.wants.sort_by_key(|want| want.addr);
+        for sharing in self.wants.chunk_by(|one, next| one.addr == next.addr) {
             let site = plan.sites.len();
-            let owners = sorted(wants.iter().map(|&(_, owner, _)| owner).collect());
-            plan.sites.push(Site { what: SiteWhat::Trap { addr }, owners });
-            plan.served.extend(wants.into_iter().map(|(want, owner, reason)| Served {
-                want,
-                owner,
-                mechanism: Mechanism::Trap,
-                reason,
-                sites: vec![site],
-                paired_writes: Vec::new(),
+            let owners = sharing.iter().map(|want| want.owner).collect();
+            plan.sites.push(Site { what: SiteWhat::Trap { addr: sharing[0].addr }, owners });
+            plan.served.extend(sharing.iter().map(|&TrapWant { want, owner, reason, .. }| {
+                Served { want, owner, by: ServedBy::Trap { site }, reason }
             }));
         }
     }
-}
-
-fn sorted(mut owners: Vec<Owner>) -> Vec<Owner> {
-    owners.sort_unstable();
-    owners.dedup();
-    owners
 }
 
 /// Where a site is: what it takes up, whatever it matches.
@@ -340,15 +361,36 @@ impl SiteWhat {
     }
 }
 
+/// What leads from the one to the other, found in one walk along both.
 fn edits(now: &[Site], then: &[Site]) -> Vec<Edit> {
-    let before: BTreeMap<Place, &Site> = now.iter().map(|site| (site.what.place(), site)).collect();
-    let after: BTreeMap<Place, &Site> = then.iter().map(|site| (site.what.place(), site)).collect();
-    let gone = before.keys().filter(|place| !after.contains_key(place)).map(|place| match *place {
-        Place::Trap(addr) => Edit::RemoveTrap { addr },
-        Place::Slot(thread, index) => Edit::ClearSlot { index, thread },
-    });
-    let changed = after.iter().filter_map(|(place, site)| edit(before.get(place).copied(), site));
-    gone.chain(changed).collect()
+    let mut before = in_place_order(now).into_iter().peekable();
+    let mut gone = Vec::new();
+    let mut changed = Vec::new();
+    for after in in_place_order(then) {
+        let place = after.what.place();
+        while let Some(site) = before.next_if(|site| site.what.place() < place) {
+            gone.push(removal(site.what));
+        }
+        let here = before.next_if(|site| site.what.place() == place);
+        changed.extend(edit(here, after));
+    }
+    gone.extend(before.map(|site| removal(site.what)));
+    gone.append(&mut changed);
+    gone
+}
+
+/// Plans yield this order, so there is rarely anything to sort.
+fn in_place_order(sites: &[Site]) -> Vec<&Site> {
+    let mut ordered: Vec<&Site> = sites.iter().collect();
+    ordered.sort_by_key(|site| site.what.place());
+    ordered
+}
+
+fn removal(what: SiteWhat) -> Edit {
+    match what {
+        SiteWhat::Trap { addr } => Edit::RemoveTrap { addr },
+        SiteWhat::Slot { index, thread, .. } => Edit::ClearSlot { index, thread },
+    }
 }
 
 fn edit(before: Option<&Site>, after: &Site) -> Option<Edit> {

@@ -8,10 +8,9 @@ use std::collections::BTreeMap;
 
 use super::pack::{Needs, Packing, Score, Terms, pack};
 use super::{
-    Owner, PairedWrite, Plan, PlanCapabilities, PlanSettings, Reason, Served, Site, SiteWhat, Want,
-    WantWhat, sorted,
+    Owner, PairedWrite, Plan, PlanCapabilities, PlanSettings, Reason, Served, ServedBy, Site,
+    SiteWhat, Want, WantWhat,
 };
-use crate::breakpoint::Mechanism;
 use crate::ids::Tid;
 use crate::x64::debug::{Access, SLOTS, Slot, SlotKind};
 
@@ -212,18 +211,16 @@ impl<'a> Admission<'a> {
         }
         let pairs = self.pair(&mut registers);
         let first = plan.sites.len();
-        plan.sites.extend(registers.taken.iter().map(|(&(thread, index), &slot)| Site {
-            what: SiteWhat::Slot { index, slot, thread },
-            owners: Vec::new(),
-        }));
         let mut owners: Vec<Vec<Owner>> = vec![Vec::new(); registers.taken.len()];
         for &(want, reason) in &self.admitted {
-            let served = self.serve(want, reason, &registers, &pairs);
-            for &site in &served.sites {
-                owners[site].push(served.owner);
+            let owner = self.wanted[want].owner;
+            let (mut sites, paired_writes) = self.serve(want, &registers, &pairs);
+            for site in &mut sites {
+                owners[*site].push(owner);
+                *site += first;
             }
-            let sites = served.sites.iter().map(|site| first + site).collect();
-            plan.served.push(Served { sites, ..served });
+            let by = ServedBy::Slots { sites, paired_writes };
+            plan.served.push(Served { want, owner, by, reason });
         }
         for (&both, &write) in &pairs {
             if let (Some(both), Some(write)) = (registers.position(both), registers.position(write))
@@ -231,9 +228,11 @@ impl<'a> Admission<'a> {
                 owners[write] = owners[both].clone();
             }
         }
-        for (site, owners) in plan.sites[first..].iter_mut().zip(owners) {
-            site.owners = sorted(owners);
-        }
+        let taken = registers.taken.iter().zip(owners);
+        plan.sites.extend(taken.map(|((&(thread, index), &slot), owners)| Site {
+            what: SiteWhat::Slot { index, slot, thread },
+            owners: owners.into_iter().collect(),
+        }));
     }
 
     /// Gives the slots of one group their registers: those that are set stay.
@@ -311,13 +310,14 @@ impl<'a> Admission<'a> {
             })
     }
 
+    /// The registers that serve a want, by their places among those taken, and
+    /// the pairs among them.
     fn serve(
         &self,
         index: usize,
-        reason: Reason,
         registers: &Registers,
         pairs: &BTreeMap<Register, Register>,
-    ) -> Served {
+    ) -> (Vec<usize>, Vec<PairedWrite>) {
         let want = &self.wanted[index];
         let writes: Vec<Register> = pairs.values().copied().collect();
         let (mut sites, mut paired_writes) = (Vec::new(), Vec::new());
@@ -330,8 +330,7 @@ impl<'a> Admission<'a> {
                 paired_writes.push(PairedWrite { both: register.1, write: write.1 });
             }
         }
-        let (owner, mechanism) = (want.owner, Mechanism::Hardware);
-        Served { want: index, owner, mechanism, reason, sites, paired_writes }
+        (sites, paired_writes)
     }
 }
 

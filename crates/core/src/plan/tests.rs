@@ -98,13 +98,15 @@ fn reads_are_told_from_writes_while_a_slot_is_free() {
     let rwatch = data(1, 0x1000, 4, Read);
     let first = plan(&[], &[rwatch], &CAPABLE, &EXACT);
     assert_eq!(slots(&first), ["0 rw 0x1000 4", "1 w 0x1000 4"]);
-    assert_eq!(first.served[0].paired_writes, [PairedWrite { both: 0, write: 1 }]);
-    assert_eq!(first.served[0].sites, [0]);
+    let pair = PairedWrite { both: 0, write: 1 };
+    let by = ServedBy::Slots { sites: vec![0], paired_writes: vec![pair] };
+    assert_eq!(first.served[0].by, by);
     assert!(plan(&[], &[data(1, 0x1000, 4, ReadWrite)], &CAPABLE, &EXACT).sites.len() == 1);
     let wanted = [rwatch, hbreak(2, 0x10), hbreak(3, 0x20), hbreak(4, 0x30)];
     let crowded = plan(&first.sites, &wanted, &CAPABLE, &EXACT);
     assert_eq!(crowded.refused, []);
-    assert_eq!(crowded.served[0].paired_writes, []);
+    let by = ServedBy::Slots { sites: vec![0], paired_writes: Vec::new() };
+    assert_eq!(crowded.served[0].by, by);
     assert_eq!(slots(&crowded)[0], "0 rw 0x1000 4");
 }
 
@@ -163,7 +165,7 @@ fn execution_takes_the_mechanism_that_can_serve_it() {
         let what = WantWhat::Execute { addr: VirtAddr::new(0x10), mechanism, writable_code };
         let wanted = [Want { owner: Owner::Internal(1), what, thread: None }];
         let plan = plan(&[], &wanted, &CAPABLE, &EXACT);
-        let served = plan.served.first().map(|served| (served.mechanism, served.reason));
+        let served = plan.served.first().map(|served| (served.by.mechanism(), served.reason));
         match expected {
             Ok(expected) => assert_eq!(served, Some(expected)),
             Err(why) => assert_eq!(plan.refused[0].why, why),
@@ -314,8 +316,12 @@ fn check_shape(plan: &Plan, wanted: &[Want], settings: &PlanSettings) {
         assert!(settings.over_cover || bytes.into_iter().all(needed), "{site:?}");
     }
     for served in &plan.served {
-        assert!(!served.sites.is_empty());
-        for &site in &served.sites {
+        let sites = match &served.by {
+            ServedBy::Trap { site } => std::slice::from_ref(site),
+            ServedBy::Slots { sites, .. } => sites,
+        };
+        assert!(!sites.is_empty());
+        for &site in sites {
             assert!(plan.sites[site].owners.contains(&served.owner), "{served:?}");
         }
     }

@@ -1,9 +1,11 @@
 //! Facts about x86-64 that need no operating system: registers, flags, trap
 //! instructions, debug registers.
 
+mod code;
 pub mod debug;
 mod registers;
 
+pub use code::CodeBytes;
 pub use registers::{Reg, RegClass, RegView, Registers, VectorState};
 
 /// The one-byte breakpoint instruction, `int3`. Intel SDM volume 2, INT3: the

@@ -58,7 +58,7 @@ impl Session {
             if !status.slots[usize::from(index)] || slot.kind == SlotKind::Execute {
                 continue;
             }
-            for owner in &site.owners {
+            for owner in site.owners.iter() {
                 if let Owner::Location(id) = *owner {
                     hit.push((id, index, slot.kind, slot.range()));
                 }

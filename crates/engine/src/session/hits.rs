@@ -2,6 +2,7 @@
 //! program stops if and only if one of them says so. A false condition of one
 //! never hides another's stop.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use trapline_core::breakpoint::{BreakpointSpec, Mechanism, Tally};
@@ -277,7 +278,7 @@ pub(super) fn is_synchronous(info: &SignalInfo) -> bool {
 /// count, hit rule, log, in this order.
 pub(super) fn consider(
     context: &mut PassContext<'_>,
-    spec: &mut BreakpointSpec,
+    spec: &mut Arc<BreakpointSpec>,
     tally: &mut Tally,
     told: &mut bool,
     location: &mut Location,
@@ -297,7 +298,7 @@ pub(super) fn consider(
     }
     tally.hits += 1;
     if spec.ignore > 0 {
-        spec.ignore -= 1;
+        Arc::make_mut(spec).ignore -= 1;
         return Answer::Quiet;
     }
     if !spec.hits.is_none_or(|rule| rule.accepts(tally.hits)) {

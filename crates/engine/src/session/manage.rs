@@ -62,7 +62,7 @@ impl Session {
             if let Some(why) = self.unserved(id) {
                 self.discard(id);
                 self.sync_sites();
-                return Err(CommandError::new(why));
+                return Err(CommandError::new(&*why));
             }
             for (location, why) in refused {
                 self.warn(format!("breakpoint {}: {why}", location.breakpoint));
@@ -84,7 +84,7 @@ impl Session {
     }
 
     /// Why a breakpoint that wants a debug register has none.
-    fn unserved(&self, id: BreakpointId) -> Option<String> {
+    fn unserved(&self, id: BreakpointId) -> Option<Arc<str>> {
         let breakpoint = self.breakpoints.get(id)?;
         breakpoint
             .locations

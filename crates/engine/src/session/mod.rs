@@ -5,6 +5,7 @@
 //! [`Session`]: `run` holds the run loop's policy, `hits` decides what a pass
 //! means, `sites` arms and disarms, and so on.
 
+mod arming;
 mod attach;
 mod binding;
 mod children;

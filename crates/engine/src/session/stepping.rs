@@ -121,7 +121,7 @@ impl Session {
             }
             match slot.kind {
                 trapline_core::x64::debug::SlotKind::Execute if slot.addr == pc => {
-                    owners.extend(&site.owners);
+                    owners.extend(site.owners.iter());
                 }
                 trapline_core::x64::debug::SlotKind::Execute => {}
                 _ => data = true,

@@ -94,7 +94,7 @@ impl Session {
             enabled: true,
             say,
             watch: Some(Box::new(watch)),
-            service: Err("not armed yet".to_owned()),
+            service: Err("not armed yet".into()),
         });
         Ok(location)
     }

@@ -30,13 +30,17 @@ pub(super) fn copy(insn: &Insn, bytes: &[u8], out: &mut Emitter) -> Result<(), R
 /// address, or one that can be aimed anew from here or written as an absolute
 /// address; `false`, and nothing emitted, otherwise.
 pub(super) fn copy_in_reach(insn: &Insn, bytes: &[u8], out: &mut Emitter) -> bool {
+    if insn.rip_relative().is_none() {
+        out.raw(bytes);
+        return true;
+    }
     let mut copy = bytes.to_vec();
     let end = out.here().wrapping_add(bytes.len() as u64);
-    if insn.rip_relative().is_some() && !aim(insn, &mut copy, end) {
-        return false;
+    let aimed = aim(insn, &mut copy, end);
+    if aimed {
+        out.raw(&copy);
     }
-    out.raw(&copy);
-    true
+    aimed
 }
 
 /// Rewrites the displacement of a copy that ends at `end` so that it means the

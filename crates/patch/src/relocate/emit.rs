@@ -3,7 +3,7 @@
 use trapline_core::VirtAddr;
 use trapline_core::x64::Reg;
 
-use super::{Boundary, Undo};
+use super::{Boundary, MAX_SLOT, Undo};
 
 /// A slot being written.
 pub(super) struct Emitter {
@@ -14,7 +14,7 @@ pub(super) struct Emitter {
 
 impl Emitter {
     pub(super) fn new(to: VirtAddr) -> Self {
-        Self { to, bytes: Vec::new(), boundaries: Vec::new() }
+        Self { to, bytes: Vec::with_capacity(MAX_SLOT), boundaries: Vec::new() }
     }
 
     pub(super) fn finish(self) -> (Vec<u8>, Vec<Boundary>) {

@@ -194,10 +194,19 @@ impl std::error::Error for Refusal {}
 /// be stepped there.
 pub fn relocate(original: &[u8], at: VirtAddr, to: VirtAddr) -> Result<Slot, Refusal> {
     let insn = decode(original, at).ok_or(Refusal::Undecodable)?;
+    relocate_decoded(&insn, original, to)
+}
+
+/// The same for an instruction that has been decoded from `original`.
+///
+/// # Errors
+/// As for [`relocate`].
+pub fn relocate_decoded(insn: &Insn, original: &[u8], to: VirtAddr) -> Result<Slot, Refusal> {
     let bytes = original.get(..insn.len()).ok_or(Refusal::Undecodable)?;
+    let at = insn.addr();
     let mut out = Emitter::new(to);
     out.mark(at, Undo::EXACT);
-    displace(&insn, bytes, &mut out)?;
+    displace(insn, bytes, &mut out)?;
     let len = u8::try_from(insn.len()).map_err(|_| Refusal::Undecodable)?;
     let (bytes, boundaries) = out.finish();
     Ok(Slot { at, len, to, kind: insn.kind(), bytes, boundaries })

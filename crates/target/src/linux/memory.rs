@@ -48,18 +48,26 @@ impl LinuxTarget {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.check_readable(pid, addr, bytes.len())?;
+        // Within a page all is written or nothing, so what is missing is only
+        // looked for when something is.
+        let within_a_page = addr.get() % PAGE + bytes.len() as u64 <= PAGE;
+        if !within_a_page {
+            self.check_readable(pid, addr, bytes.len())?;
+        }
         let process = self.books.processes.get(&pid).ok_or(TargetError::Gone)?;
         let file = process.memory.as_ref().ok_or(TargetError::Gone)?;
         match file.write_at(bytes, addr.get()) {
             Ok(written) if written == bytes.len() => Ok(()),
             Ok(0) => Err(TargetError::Gone),
             Ok(written) => Err(not_writable(addr.wrapping_add(written as u64))),
-            Err(_) => Err(not_writable(addr)),
+            Err(_) => {
+                self.check_readable(pid, addr, bytes.len())?;
+                Err(not_writable(addr))
+            }
         }
     }
 
-    /// Finds the first missing page before anything was written.
+    /// Finds the first missing page.
     fn check_readable(&self, pid: Pid, addr: VirtAddr, len: usize) -> Result<()> {
         let last = addr.checked_add(len as u64 - 1).ok_or(TargetError::Unmapped { addr })?;
         let mut at = addr;

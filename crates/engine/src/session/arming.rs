@@ -1,0 +1,337 @@
+//! Carrying out the planner's edits to traps: writing them, each with its way
+//! around, and taking them out again, while no thread of the space runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use trapline_core::memory::ReadMemory;
+use trapline_core::plan::{Edit, Owners};
+use trapline_core::target::{Protection, Region, TargetError};
+use trapline_core::x64::{CodeBytes, INT3, MAX_INSTRUCTION};
+use trapline_core::{AddrRange, Pid, VirtAddr};
+use trapline_patch::insn::{self, Insn};
+use trapline_patch::near::{self, Growth, Taken};
+use trapline_patch::relocate::{Refusal, relocate_decoded};
+
+use super::Session;
+use super::sites::who_can_be_asked;
+use super::truth::SpaceMemory;
+use crate::arena::CHUNK;
+use crate::space::{Detour, SpaceId, Trap};
+
+/// What code is read by when there is much to read, and what slots are kept
+/// near to.
+const PAGE: u64 = 4096;
+
+/// What came of carrying out edits: the addresses where no trap could be armed
+/// and why, and whether debug registers are to be set.
+pub(super) struct Arming {
+    pub(super) refused: BTreeMap<VirtAddr, String>,
+    pub(super) hardware: bool,
+}
+
+impl Session {
+    /// Does the edits to traps.
+    pub(super) fn carry_out(&mut self, id: SpaceId, pid: Pid, edits: &[Edit]) -> Arming {
+        let (mut removed, mut added) = (Vec::new(), Vec::new());
+        let mut hardware = false;
+        for edit in edits {
+            match *edit {
+                Edit::RemoveTrap { addr } => removed.push(addr),
+                Edit::AddTrap { addr } => added.push(addr),
+                Edit::ClearSlot { .. } | Edit::SetSlot { .. } => hardware = true,
+                Edit::ChangeOwners { .. } => {}
+            }
+        }
+        self.disarm_traps(id, pid, &removed);
+        Arming { refused: self.arm_traps(id, pid, &added), hardware }
+    }
+
+    /// Writes the program's bytes back under traps.
+    pub(super) fn disarm_traps(&mut self, id: SpaceId, pid: Pid, addrs: &[VirtAddr]) {
+        let mut window = CodeWindow::for_sites(addrs.len(), 1);
+        for &addr in addrs {
+            let Some(space) = self.spaces.get_mut(&id) else { return };
+            space.traps.remove(&addr);
+            let Some(original) = space.overlay.disarm(addr) else { continue };
+            let read = |at, buf: &mut [u8]| self.target.read_memory(pid, at, buf);
+            let still_ours = window.at(addr, read).first() == Some(&INT3);
+            if still_ours && let Err(error) = self.target.write_memory(pid, addr, &original) {
+                self.warn(format!("the trap at {addr} could not be removed: {error}"));
+            }
+        }
+    }
+
+    /// Writes the program's byte back under a trap.
+    pub(super) fn disarm_trap(&mut self, id: SpaceId, pid: Pid, addr: VirtAddr) {
+        self.disarm_traps(id, pid, &[addr]);
+    }
+
+    /// Writes traps, each with its way around.
+    fn arm_traps(
+        &mut self,
+        id: SpaceId,
+        pid: Pid,
+        addrs: &[VirtAddr],
+    ) -> BTreeMap<VirtAddr, String> {
+        let mut refused = BTreeMap::new();
+        if addrs.is_empty() {
+            return refused;
+        }
+        let map = self.target.memory_map(pid).unwrap_or_default();
+        let mut slots = SlotWrites::default();
+        let mut window = CodeWindow::for_sites(addrs.len(), MAX_INSTRUCTION);
+        let mut ready = Vec::with_capacity(addrs.len());
+        for &addr in addrs {
+            match self.prepare_trap(id, pid, addr, &map, &mut window, &mut slots) {
+                Ok(prepared) => ready.push(prepared),
+                Err(why) => {
+                    refused.insert(addr, why);
+                }
+            }
+        }
+        self.write_slots(pid, slots, &mut ready);
+        if let Some(space) = self.spaces.get_mut(&id) {
+            space.traps.reserve(ready.len());
+        }
+        for prepared in ready {
+            let addr = prepared.addr;
+            if let Err(why) = self.write_trap(id, pid, prepared) {
+                refused.insert(addr, why);
+            }
+        }
+        refused
+    }
+
+    /// Writes the slots' code. Without its slot a trap still works, held and
+    /// stepped.
+    fn write_slots(&mut self, pid: Pid, slots: SlotWrites, ready: &mut [Prepared]) {
+        for (start, bytes) in slots.runs {
+            let Err(error) = self.target.write_memory(pid, start, &bytes) else { continue };
+            self.warn(format!("out-of-line code could not be written: {error}"));
+            let why: Arc<str> = error.to_string().into();
+            let unwritten = AddrRange::sized(start, bytes.len() as u64);
+            for prepared in ready.iter_mut() {
+                if matches!(prepared.trap.detour, Detour::Slot(at) if unwritten.contains(at)) {
+                    prepared.trap.detour = Detour::Lift(why.clone());
+                }
+            }
+        }
+    }
+
+    fn prepare_trap(
+        &mut self,
+        id: SpaceId,
+        pid: Pid,
+        addr: VirtAddr,
+        map: &[Region],
+        window: &mut CodeWindow,
+        slots: &mut SlotWrites,
+    ) -> Result<Prepared, String> {
+        executable(map, addr)?;
+        let space = self.spaces.get(&id).ok_or("the process is gone")?;
+        let memory = SpaceMemory { target: &*self.target, pid, overlay: &space.overlay };
+        let code = window.at(addr, |at, buf| memory.read_some(at, buf));
+        let mended = self.without_leftover(pid, addr, code);
+        let code = mended.as_deref().unwrap_or(code);
+        let Some(&original) = code.first() else {
+            return Err(format!("Cannot access memory at address {addr}"));
+        };
+        let instruction = insn::decode(code, addr);
+        let len = instruction.map_or(1, |instruction| instruction.len());
+        let displaced = CodeBytes::first_of(code.get(..len).unwrap_or(code));
+        let detour = match instruction {
+            Some(instruction) => self.detour(id, &instruction, &displaced, map, slots),
+            None => Err(Refusal::Undecodable.to_string().into()),
+        };
+        let detour = detour.map_or_else(Detour::Lift, Detour::Slot);
+        Ok(Prepared { addr, original, trap: Trap { owners: Owners::default(), detour, displaced } })
+    }
+
+    fn write_trap(&mut self, id: SpaceId, pid: Pid, prepared: Prepared) -> Result<(), String> {
+        let Prepared { addr, original, trap } = prepared;
+        let space = self.spaces.get_mut(&id).ok_or("the process is gone")?;
+        space.overlay.arm(addr, &[original], &[INT3]).map_err(|error| format!("{error:?}"))?;
+        if let Err(error) = self.target.write_memory(pid, addr, &[INT3]) {
+            space.overlay.disarm(addr);
+            return Err(error.to_string());
+        }
+        space.traps.insert(addr, trap);
+        Ok(())
+    }
+
+    /// The slot for an instruction, whose bytes are `code`; else why it has
+    /// none.
+    fn detour(
+        &mut self,
+        id: SpaceId,
+        instruction: &Insn,
+        code: &[u8],
+        map: &[Region],
+        slots: &mut SlotWrites,
+    ) -> Result<VirtAddr, Arc<str>> {
+        let space = self.spaces.get(&id).ok_or("the process is gone")?;
+        if let Some(why) = &space.no_arena {
+            return Err(why.clone());
+        }
+        let addr = instruction.addr();
+        if let Some(existing) = space.arena.existing(addr, code) {
+            return Ok(existing);
+        }
+        let at = self.room(id, addr, map)?;
+        let slot = relocate_decoded(instruction, code, at).map_err(|why| why.to_string())?;
+        slots.add(at, &slot.bytes);
+        if let Some(space) = self.spaces.get_mut(&id) {
+            space.arena.place(code, &slot);
+        }
+        Ok(at)
+    }
+
+    /// An address for a slot near `addr`, in a new chunk if need be.
+    fn room(&mut self, id: SpaceId, addr: VirtAddr, map: &[Region]) -> Result<VirtAddr, Arc<str>> {
+        let space = self.spaces.get(&id).ok_or("the process is gone")?;
+        if let Some(at) = space.arena.room_near(addr) {
+            return Ok(at);
+        }
+        let asked = who_can_be_asked(&self.processes, id)
+            .next()
+            .ok_or("no thread of the process can be asked")?;
+        if let Some(hazard) = self.target.allocation_hazard(asked) {
+            return Err(self.give_up_arena(id, hazard));
+        }
+        let heap_start =
+            self.target.process_info(asked.pid()).ok().and_then(|info| info.heap_start);
+        let taken = all_taken(map, heap_start, space.arena.chunks());
+        let around = AddrRange::sized(VirtAddr::new(addr.get() & !(PAGE - 1)), PAGE);
+        let gap = near::find_gap(&taken, around, CHUNK)
+            .ok_or_else(|| format!("no free memory within reach of {addr}"))?;
+        let allocated = self.ask_a_thread(id, |target, stopped| {
+            target.allocate(stopped, gap, CHUNK, Protection::Code)
+        });
+        match allocated {
+            Ok(()) => {
+                let space = self.spaces.get_mut(&id).ok_or("the process is gone")?;
+                space.arena.add_chunk(AddrRange::sized(gap, CHUNK));
+                Ok(gap)
+            }
+            Err(TargetError::Gone) => Err("the process is dying".into()),
+            Err(error) => Err(self.give_up_arena(id, error.to_string())),
+        }
+    }
+
+    fn give_up_arena(&mut self, id: SpaceId, why: String) -> Arc<str> {
+        self.warn(format!("breakpoints are passed by stepping with all other threads held: {why}"));
+        let why: Arc<str> = why.into();
+        if let Some(space) = self.spaces.get_mut(&id) {
+            space.no_arena = Some(why.clone());
+        }
+        why
+    }
+}
+
+/// A trap about to be written.
+struct Prepared {
+    addr: VirtAddr,
+    original: u8,
+    trap: Trap,
+}
+
+/// The program's code near sites: a page a read when there are many, since
+/// they come in crowds.
+struct CodeWindow {
+    start: VirtAddr,
+    bytes: Vec<u8>,
+    size: usize,
+    need: usize,
+}
+
+impl CodeWindow {
+    /// For as many sites, at each of which `need` bytes are looked at.
+    fn for_sites(count: usize, need: usize) -> Self {
+        let size = if count == 1 { need } else { PAGE as usize };
+        Self { start: VirtAddr::new(0), bytes: Vec::new(), size, need }
+    }
+
+    /// The bytes from an address on, as many as are needed; fewer where memory
+    /// ends.
+    fn at(&mut self, addr: VirtAddr, read: impl Fn(VirtAddr, &mut [u8]) -> usize) -> &[u8] {
+        let skip = self.inside(addr).unwrap_or_else(|| {
+            self.bytes.resize(self.size, 0);
+            let read = read(addr, &mut self.bytes);
+            self.bytes.truncate(read);
+            self.start = addr;
+            0
+        });
+        let end = self.bytes.len().min(skip + self.need);
+        &self.bytes[skip..end]
+    }
+
+    fn inside(&self, addr: VirtAddr) -> Option<usize> {
+        let skip = usize::try_from(addr.checked_sub(self.start)?).ok()?;
+        (skip.checked_add(self.need)? <= self.bytes.len()).then_some(skip)
+    }
+}
+
+/// Slot code to be written, neighbours joined so that many slots cost one
+/// write.
+#[derive(Default)]
+struct SlotWrites {
+    runs: Vec<(VirtAddr, Vec<u8>)>,
+}
+
+impl SlotWrites {
+    /// Slots come in the order in which they are in their chunk.
+    fn add(&mut self, at: VirtAddr, bytes: &[u8]) {
+        const ALIGNMENT: usize = 16;
+        if let Some((start, run)) = self.runs.last_mut()
+            && let Some(offset) = at.checked_sub(*start).and_then(|it| usize::try_from(it).ok())
+            && (run.len()..run.len() + ALIGNMENT).contains(&offset)
+        {
+            run.resize(offset, INT3);
+            run.extend_from_slice(bytes);
+            return;
+        }
+        self.runs.push((at, bytes.to_vec()));
+    }
+}
+
+/// Refuses to write a trap where no code can run: it could only destroy data.
+fn executable(map: &[Region], addr: VirtAddr) -> Result<(), String> {
+    let next = map.partition_point(|region| region.range.start <= addr);
+    let region = next.checked_sub(1).and_then(|index| map.get(index));
+    match region.filter(|region| region.range.contains(addr)) {
+        None => Err(format!("Cannot access memory at address {addr}")),
+        Some(region) if !region.execute => Err(format!(
+            "{addr} is not executable memory: a trap there would only corrupt data (use `watch` for data)"
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+/// What is taken of a space, or will be: a heap that has not begun too.
+fn all_taken(
+    map: &[Region],
+    heap_start: Option<VirtAddr>,
+    ours: impl Iterator<Item = AddrRange>,
+) -> Vec<Taken> {
+    let mut all: Vec<Taken> = map.iter().map(taken).collect();
+    all.extend(ours.map(|range| Taken { range, growth: Growth::Fixed }));
+    if let Some(start) = heap_start.filter(|_| all.iter().all(|it| it.growth != Growth::Up)) {
+        all.push(Taken { range: AddrRange::sized(start, 0), growth: Growth::Up });
+    }
+    all.sort_unstable_by_key(|taken| taken.range);
+    all.dedup_by_key(|taken| taken.range);
+    all
+}
+
+/// A mapping, with what it will want around it. A stack may grow to the
+/// kernel's limit of 8 MiB and its guard gap of 1 MiB; mmap(2), `MAP_GROWSDOWN`.
+fn taken(region: &Region) -> Taken {
+    const STACK_ROOM: u64 = 9 << 20;
+    let growth = match region.name.to_str() {
+        Some("[heap]") => Growth::Up,
+        Some("[stack]") => Growth::Down(STACK_ROOM),
+        _ => Growth::Fixed,
+    };
+    Taken { range: region.range, growth }
+}
