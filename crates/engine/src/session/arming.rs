@@ -49,16 +49,23 @@ impl Session {
 
     /// Writes the program's bytes back under traps.
     pub(super) fn disarm_traps(&mut self, id: SpaceId, pid: Pid, addrs: &[VirtAddr]) {
+        let Some(space) = self.spaces.get_mut(&id) else { return };
         let mut window = CodeWindow::for_sites(addrs.len(), 1);
+        let read = |at, buf: &mut [u8]| self.target.read_memory(pid, at, buf);
+        let mut changes = Vec::with_capacity(addrs.len());
         for &addr in addrs {
-            let Some(space) = self.spaces.get_mut(&id) else { return };
             space.traps.remove(&addr);
             let Some(original) = space.overlay.disarm(addr) else { continue };
-            let read = |at, buf: &mut [u8]| self.target.read_memory(pid, at, buf);
-            let still_ours = window.at(addr, read).first() == Some(&INT3);
-            if still_ours && let Err(error) = self.target.write_memory(pid, addr, &original) {
-                self.warn(format!("the trap at {addr} could not be removed: {error}"));
+            if window.at(addr, read).first() == Some(&INT3) {
+                changes.extend(original.first().map(|&byte| (addr, byte)));
             }
+        }
+        let map = match changes.len() {
+            0 | 1 => Vec::new(),
+            _ => self.target.memory_map(pid).unwrap_or_default(),
+        };
+        for (addr, error) in self.change_code(pid, &map, &changes) {
+            self.warn(format!("the trap at {addr} could not be removed: {error}"));
         }
     }
 
@@ -91,15 +98,7 @@ impl Session {
             }
         }
         self.write_slots(pid, slots, &mut ready);
-        if let Some(space) = self.spaces.get_mut(&id) {
-            space.traps.reserve(ready.len());
-        }
-        for prepared in ready {
-            let addr = prepared.addr;
-            if let Err(why) = self.write_trap(id, pid, prepared) {
-                refused.insert(addr, why);
-            }
-        }
+        self.write_traps(id, pid, &map, ready, &mut refused);
         refused
     }
 
@@ -148,16 +147,69 @@ impl Session {
         Ok(Prepared { addr, original, trap: Trap { owners: Owners::default(), detour, displaced } })
     }
 
-    fn write_trap(&mut self, id: SpaceId, pid: Pid, prepared: Prepared) -> Result<(), String> {
-        let Prepared { addr, original, trap } = prepared;
-        let space = self.spaces.get_mut(&id).ok_or("the process is gone")?;
-        space.overlay.arm(addr, &[original], &[INT3]).map_err(|error| format!("{error:?}"))?;
-        if let Err(error) = self.target.write_memory(pid, addr, &[INT3]) {
+    /// Writes the trap bytes and enters what was written into the books.
+    fn write_traps(
+        &mut self,
+        id: SpaceId,
+        pid: Pid,
+        map: &[Region],
+        mut ready: Vec<Prepared>,
+        refused: &mut BTreeMap<VirtAddr, String>,
+    ) {
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        ready.retain(|&Prepared { addr, original, .. }| {
+            let armed = space.overlay.arm(addr, &[original], &[INT3]);
+            refused.extend(armed.err().map(|error| (addr, error.to_string())));
+            armed.is_ok()
+        });
+        let changes: Vec<(VirtAddr, u8)> = ready.iter().map(|it| (it.addr, INT3)).collect();
+        let failed = self.change_code(pid, map, &changes);
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        space.traps.extend(ready.into_iter().map(|prepared| (prepared.addr, prepared.trap)));
+        for (addr, error) in failed {
             space.overlay.disarm(addr);
-            return Err(error.to_string());
+            space.traps.remove(&addr);
+            refused.insert(addr, error.to_string());
         }
-        space.traps.insert(addr, trap);
-        Ok(())
+    }
+
+    /// Changes single bytes of code; what cannot be changed is the answer.
+    /// Bytes that share a page are changed together if they can be.
+    fn change_code(
+        &mut self,
+        pid: Pid,
+        map: &[Region],
+        changes: &[(VirtAddr, u8)],
+    ) -> Vec<(VirtAddr, TargetError)> {
+        let mut failed = Vec::new();
+        for crowd in changes.chunk_by(|one, next| page_of(one.0) == page_of(next.0)) {
+            if crowd.len() > 1 && is_constant(map, crowd[0].0) && self.change_page(pid, crowd) {
+                continue;
+            }
+            for &(addr, byte) in crowd {
+                let written = self.target.write_memory(pid, addr, &[byte]);
+                failed.extend(written.err().map(|error| (addr, error)));
+            }
+        }
+        failed
+    }
+
+    /// Changes bytes of one page with one write, which writes those between them
+    /// as they are: no thread of the space runs, and none could write there if
+    /// it did. `false` when nothing was changed.
+    fn change_page(&mut self, pid: Pid, changes: &[(VirtAddr, u8)]) -> bool {
+        let addrs = || changes.iter().map(|change| change.0);
+        let (Some(first), Some(last)) = (addrs().min(), addrs().max()) else { return false };
+        let offset = |addr: VirtAddr| (addr.get() - first.get()) as usize;
+        let mut bytes = [0; PAGE as usize];
+        let bytes = &mut bytes[..=offset(last)];
+        if self.target.read_memory(pid, first, bytes) < bytes.len() {
+            return false;
+        }
+        for &(addr, byte) in changes {
+            bytes[offset(addr)] = byte;
+        }
+        self.target.write_memory(pid, first, bytes).is_ok()
     }
 
     /// The slot for an instruction, whose bytes are `code`; else why it has
@@ -295,11 +347,24 @@ impl SlotWrites {
     }
 }
 
-/// Refuses to write a trap where no code can run: it could only destroy data.
-fn executable(map: &[Region], addr: VirtAddr) -> Result<(), String> {
+fn page_of(addr: VirtAddr) -> u64 {
+    addr.get() / PAGE
+}
+
+fn region_at(map: &[Region], addr: VirtAddr) -> Option<&Region> {
     let next = map.partition_point(|region| region.range.start <= addr);
     let region = next.checked_sub(1).and_then(|index| map.get(index));
-    match region.filter(|region| region.range.contains(addr)) {
+    region.filter(|region| region.range.contains(addr))
+}
+
+/// Whether nothing in the debuggee can change what is at an address.
+fn is_constant(map: &[Region], addr: VirtAddr) -> bool {
+    region_at(map, addr).is_some_and(|region| !region.write && !region.shared)
+}
+
+/// Refuses to write a trap where no code can run: it could only destroy data.
+fn executable(map: &[Region], addr: VirtAddr) -> Result<(), String> {
+    match region_at(map, addr) {
         None => Err(format!("Cannot access memory at address {addr}")),
         Some(region) if !region.execute => Err(format!(
             "{addr} is not executable memory: a trap there would only corrupt data (use `watch` for data)"
