@@ -132,6 +132,14 @@ fn calls_that_we_run_never_change_a_calls_result() {
                 let mut back = [0; 8192];
                 assert_eq!(target.read_memory(pid, place, &mut back), 8192);
                 assert_eq!(back, [0xcc; 8192]);
+                // Nothing is written where something is missing.
+                let end = place.wrapping_add(8192);
+                for at in [end, end.wrapping_sub(1)] {
+                    let refused = target.write_memory(pid, at, &[0x90; 2]);
+                    assert_eq!(refused, Err(TargetError::Unmapped { addr: end }));
+                }
+                assert_eq!(target.read_memory(pid, place, &mut back), 8192);
+                assert_eq!(back, [0xcc; 8192]);
                 let taken = target.allocate(proof, place, 4096, Protection::Data);
                 assert!(matches!(taken, Err(TargetError::Refused { .. })), "{taken:?}");
                 target.release(proof, AddrRange::sized(place, 8192)).unwrap();
