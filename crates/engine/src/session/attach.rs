@@ -92,12 +92,11 @@ impl Session {
         if self.processes.is_empty() {
             self.next_thread = 1;
         }
-        let mut threads = std::collections::BTreeMap::new();
-        for tid in tids {
-            let mut thread = self.new_thread(tid);
-            thread.run = RunState::Running { interrupted: true };
-            threads.insert(tid, thread);
-        }
+        let stopping = |tid| {
+            let run = RunState::Running { interrupted: true };
+            (tid, Thread { run, ..self.new_thread(tid) })
+        };
+        let threads = tids.into_iter().map(stopping).collect();
         let info = self.target.process_info(pid).ok();
         let executable = info.map(|info| info.executable_name).unwrap_or_default();
         let name = file_name(&executable);

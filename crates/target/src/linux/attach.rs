@@ -6,10 +6,12 @@ use std::fs;
 use trapline_core::target::{Result, TargetError};
 use trapline_core::{Pid, Tid};
 
-use super::LinuxTarget;
 use super::processes::thread_status;
+use super::signals::Sleeper;
 use super::sys::{self, Errno};
 use super::threads::{State, Thread};
+use super::wait::{self, Status, Stop};
+use super::{LinuxTarget, registers};
 
 /// What we want to be told of every thread.
 pub(super) fn options(kill_on_exit: bool) -> i32 {
@@ -29,24 +31,22 @@ impl LinuxTarget {
         if self.books.living_thread(pid).is_some() {
             return Err(refused(pid, "we are attached to it already"));
         }
-        let seized = seize_all(pid)?;
+        let seized = seize_all(pid, &self.sleeper)?;
         let leader_lives = seized.contains(&pid.leader());
         let living = if leader_lives { Some(&pid.leader()) } else { seized.first() };
         self.add_process(pid, *living.unwrap_or(&pid.leader()), false);
-        for tid in &seized {
-            self.books.threads.insert(*tid, Thread::new(pid, State::Born { attached: true }));
-        }
-        for tid in &seized {
-            // A thread that died meanwhile says so in its status.
-            let _gone = sys::interrupt(tid.get());
-        }
+        let thread =
+            || Thread { interrupt_asked: true, ..Thread::new(pid, State::Born { attached: true }) };
+        self.books.threads.append(&mut seized.iter().map(|tid| (*tid, thread())).collect());
+        self.awaited.extend(&seized);
         Ok(seized.into_iter().collect())
     }
 }
 
-/// Seizes every thread. Threads that seized ones make are ours from their
-/// birth, so the list is complete once it shows nothing new twice.
-fn seize_all(pid: Pid) -> Result<BTreeSet<Tid>> {
+/// Seizes every thread and asks it to stop, which it does while we go on.
+/// Threads that seized ones make are ours from their birth, so the list is
+/// complete once it shows nothing new twice.
+fn seize_all(pid: Pid, sleeper: &Sleeper) -> Result<BTreeSet<Tid>> {
     let mut seized = BTreeSet::new();
     let mut quiet = 0;
     while quiet < 2 {
@@ -57,6 +57,8 @@ fn seize_all(pid: Pid) -> Result<BTreeSet<Tid>> {
             }
             match sys::seize(tid.get(), options(false)) {
                 Ok(()) => {
+                    // A thread that died meanwhile says so in its status.
+                    let _gone = sys::interrupt(tid.get());
                     seized.insert(tid);
                     quiet = 0;
                 }
@@ -64,7 +66,7 @@ fn seize_all(pid: Pid) -> Result<BTreeSet<Tid>> {
                 Err(Errno::SRCH) => {}
                 Err(Errno::PERM) if is_ours_or_gone(pid, tid) => {}
                 Err(errno) => {
-                    let_go(&seized);
+                    let_go(pid, &seized, sleeper);
                     return Err(refused(pid, &explain(pid, tid, errno)));
                 }
             }
@@ -85,14 +87,18 @@ fn is_ours_or_gone(pid: Pid, tid: Tid) -> bool {
         .is_none_or(|status| status.tracer == sys::own_tid() || matches!(status.state, b'Z' | b'X'))
 }
 
-/// Gives back what was seized before a refusal.
-fn let_go(seized: &BTreeSet<Tid>) {
+/// Gives back what was seized before a refusal, with the signals that overtook
+/// our asking.
+fn let_go(pid: Pid, seized: &BTreeSet<Tid>, sleeper: &Sleeper) {
     for tid in seized {
-        let stops = sys::interrupt(tid.get()).is_ok() && sys::wait_for(tid.get()).is_ok();
-        if stops {
-            // One that died meanwhile needs no letting go.
-            let _gone = sys::detach(tid.get(), 0);
+        // One that died meanwhile needs no letting go.
+        let Ok(status) = sleeper.wait_for(pid, *tid) else { continue };
+        let Status::Stopped(stop) = wait::decode(status) else { continue };
+        let signal = if let Stop::Signal(signal) = stop { signal.0 } else { 0 };
+        if !matches!(stop, Stop::Group(_)) {
+            let _gone = registers::restart_interrupted_call(*tid);
         }
+        let _gone = sys::detach(tid.get(), signal);
     }
 }
 
@@ -106,9 +112,10 @@ fn check_target(pid: Pid) -> Result<()> {
         let why = format!("that is a thread of process {}", status.tgid);
         return Err(refused(pid, &why));
     }
-    let others = task_list(pid)?.len() > 1;
     match status.state {
-        b'Z' | b'X' if !others => Err(refused(pid, "it has exited; only its status remains")),
+        b'Z' | b'X' if task_list(pid)?.len() <= 1 => {
+            Err(refused(pid, "it has exited; only its status remains"))
+        }
         b'Z' | b'X' => Ok(()),
         _ if !status.has_memory => Err(refused(pid, "it is a thread of the kernel")),
         _ => Ok(()),

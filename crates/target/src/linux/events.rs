@@ -19,8 +19,15 @@ use crate::layout::siginfo::{RawSigInfo, SI_TKILL};
 /// discovery that the thread has died.
 type Handled = std::result::Result<Option<TargetEvent>, Errno>;
 
+/// From so many on, threads that are about to stop are not waited for singly.
+const MANY: usize = 16;
+
+/// Threads without news after which no further one is asked for its own.
+const MOST_LATE: usize = 4;
+
 impl LinuxTarget {
     pub(super) fn wait_for_event(&mut self, how: Wait) -> Result<Option<TargetEvent>> {
+        let mut paused = false;
         loop {
             if self.sleeper.take_wake() {
                 return Ok(Some(TargetEvent::Woken));
@@ -32,21 +39,31 @@ impl LinuxTarget {
                 self.handle(Tid::new(tid), status)?;
                 continue;
             }
-            let quiet = std::mem::take(&mut self.surely_quiet);
-            if !quiet && self.collect()? {
+            let quiet = self.sleeper.take_quiet();
+            if !(quiet && how == Wait::Block) && self.collect()? {
                 continue;
             }
             if how == Wait::Poll || self.books.threads.is_empty() {
                 return Ok(None);
             }
-            self.sleeper.sleep();
+            // After a pause that brought nothing, they may take long.
+            if !paused && self.awaited.len() >= MANY {
+                self.sleeper.pause();
+                paused = true;
+            } else {
+                self.sleeper.sleep();
+            }
         }
     }
 
-    /// Takes the statuses that are there. The kernel looks through threads in
-    /// a fixed order, so taking one at a time would let a busy thread starve
-    /// the others.
+    /// Takes statuses that are there: those of threads that we asked to stop,
+    /// or else all. The kernel looks through threads in a fixed order, so taking
+    /// one at a time would let a busy thread starve the others.
     fn collect(&mut self) -> Result<bool> {
+        self.collect_awaited();
+        if !self.statuses.is_empty() {
+            return Ok(true);
+        }
         loop {
             match sys::wait_any() {
                 Ok(Some(status)) => self.statuses.push_back(status),
@@ -54,13 +71,44 @@ impl LinuxTarget {
                     let why = "the kernel no longer knows the threads that we trace";
                     return Err(TargetError::Broken(why.to_owned()));
                 }
-                Ok(None) | Err(Errno::CHILD) => return Ok(!self.statuses.is_empty()),
+                Ok(None) => {
+                    self.sleeper.note_quiet();
+                    return Ok(!self.statuses.is_empty());
+                }
+                Err(Errno::CHILD) => return Ok(!self.statuses.is_empty()),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(TargetError::Broken(format!("waiting: {errno}"))),
             }
             if self.books.threads.len() == 1 {
-                self.surely_quiet = self.statuses.back().is_some_and(is_plain_stop);
+                if self.statuses.back().is_some_and(is_plain_stop) {
+                    self.sleeper.note_quiet();
+                }
                 return Ok(true);
+            }
+        }
+    }
+
+    /// Takes the statuses of threads that we asked to stop. They stop roughly
+    /// in the order of asking. The kernel finds a thread by its number at once,
+    /// and any thread that has news only by looking through all.
+    fn collect_awaited(&mut self) {
+        let mut late = 0;
+        for _ in 0..self.awaited.len() {
+            let Some(tid) = self.awaited.pop_front() else { return };
+            if !self.books.awaits(tid) {
+                continue;
+            }
+            match sys::poll_for(tid.get()) {
+                Ok(Some(status)) => self.statuses.push_back((tid.get(), status)),
+                Ok(None) => {
+                    self.awaited.push_back(tid);
+                    late += 1;
+                }
+                // It became another, by exec.
+                Err(_) => {}
+            }
+            if late == MOST_LATE {
+                return;
             }
         }
     }
@@ -142,7 +190,7 @@ impl LinuxTarget {
         if tid != pid.leader() {
             self.books.remove(tid);
             self.ready.push_back(TargetEvent::ThreadExited { pid, tid });
-            if self.books.threads_of(pid).is_empty() {
+            if !self.books.has_threads(pid) {
                 // The leader had exited before we attached, so its end is not
                 // told to us; the last thread's is that of the process.
                 self.process_ended(pid, status);
@@ -201,6 +249,15 @@ impl LinuxTarget {
         Some(TargetEvent::Stopped { thread: Stopped::by_target(thread.pid, tid), cause })
     }
 
+    /// As `report`, for a stop that may have thrown the thread out of a system
+    /// call. Looking for that takes the registers, which are kept.
+    fn report_out_of_call(&mut self, tid: Tid, at: KernelStop, cause: StopCause) -> Handled {
+        let registers = registers::restart_interrupted_call(tid)?;
+        let event = self.report(tid, at, cause);
+        self.books.threads.entry(tid).and_modify(|thread| thread.registers = Some(registers));
+        Ok(event)
+    }
+
     fn signal_stop(&mut self, tid: Tid, signal: Signal) -> Handled {
         let mut info = sys::siginfo(tid.get())?;
         if info.is_event() || info.signal() != signal {
@@ -227,8 +284,8 @@ impl LinuxTarget {
                 return self.deliver_and_go_on(tid, signal).map(|()| None);
             }
         }
-        registers::restart_interrupted_call(tid)?;
-        let event = self.report(tid, KernelStop::Delivery, StopCause::Signal(info.decode()));
+        let cause = StopCause::Signal(info.decode());
+        let event = self.report_out_of_call(tid, KernelStop::Delivery, cause)?;
         self.books.threads.entry(tid).and_modify(|thread| thread.signal = Some(info));
         Ok(event)
     }
@@ -294,11 +351,11 @@ impl LinuxTarget {
                 return self.go_on_as_before(tid).map(|()| None);
             }
         };
-        // A group stop ends such a call without a debugger too.
-        if !matches!(cause, StopCause::GroupStop(_)) {
-            registers::restart_interrupted_call(tid)?;
+        match cause {
+            // A group stop ends such a call without a debugger too.
+            StopCause::GroupStop(_) => Ok(self.report(tid, KernelStop::Trap, cause)),
+            _ => self.report_out_of_call(tid, KernelStop::Trap, cause),
         }
-        Ok(self.report(tid, KernelStop::Trap, cause))
     }
 
     /// Lets a thread go on to the trap it has run into already, instead of

@@ -54,8 +54,9 @@ pub struct LinuxTarget {
     books: Books,
     /// Statuses that were waited for and not looked at yet.
     statuses: VecDeque<(i32, i32)>,
-    /// Whether there is surely nothing to wait for until the next `SIGCHLD`.
-    surely_quiet: bool,
+    /// Threads that were asked to stop, in that order. Those that have stopped
+    /// for another reason are still here.
+    awaited: VecDeque<Tid>,
     /// Events that are ready to be handed out.
     ready: VecDeque<TargetEvent>,
     sleeper: Sleeper,
@@ -78,7 +79,7 @@ impl LinuxTarget {
         Ok(Self {
             books: Books::default(),
             statuses: VecDeque::new(),
-            surely_quiet: false,
+            awaited: VecDeque::new(),
             ready: VecDeque::new(),
             sleeper: Sleeper::new()?,
             raised: Scheduling::REAL_TIME.apply() || Scheduling::AHEAD.apply(),

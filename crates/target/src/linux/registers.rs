@@ -168,12 +168,13 @@ pub(super) fn flush(tid: Tid, thread: &mut Thread) -> Sys<()> {
     Ok(())
 }
 
-/// Keeps our stop from reaching the program as `EINTR`.
-pub(super) fn restart_interrupted_call(tid: Tid) -> Sys<()> {
+/// Keeps our stop from reaching the program as `EINTR`. Returns the registers
+/// as they are then.
+pub(super) fn restart_interrupted_call(tid: Tid) -> Sys<Registers> {
     let mut registers = read(tid)?;
     if let Some(rax) = restart::restarted_rax(&registers) {
         registers.general[0] = rax;
         sys::set_registers(tid.get(), &layout::to_words(&registers))?;
     }
-    Ok(())
+    Ok(registers)
 }

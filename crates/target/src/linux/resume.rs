@@ -118,7 +118,10 @@ impl LinuxTarget {
             }
             State::Running | State::Listening => {
                 thread.interrupt_asked = true;
-                sys::interrupt(tid.get()).map_err(|errno| failed("interrupt the thread", errno))
+                let asked = sys::interrupt(tid.get());
+                asked.map_err(|errno| failed("interrupt the thread", errno))?;
+                self.awaited.push_back(tid);
+                Ok(())
             }
         }
     }
@@ -158,7 +161,7 @@ impl LinuxTarget {
         if done.is_ok() {
             self.books.remove(tid);
             self.books.processes.entry(pid).and_modify(|process| process.ours = false);
-            if self.books.threads_of(pid).is_empty() {
+            if !self.books.has_threads(pid) {
                 self.books.processes.remove(&pid);
                 self.child_let_go(pid);
             }

@@ -9,8 +9,10 @@
 //! block it. Whoever takes it passes it on to every tracer, addressed to the
 //! thread; a signal that was so addressed is not passed on again.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use trapline_core::target::{Result, TargetError, Waker};
 use trapline_core::{Pid, Tid};
@@ -24,13 +26,17 @@ use crate::layout::status::Status;
 /// kill us), and without another use in this process.
 const WAKE: i32 = libc::SIGURG;
 
-/// Milliseconds between looks at the children while the process has other
-/// tracers: a net under the passing on of signals, which a lone tracer (the
-/// rule outside tests) does without.
-const LOOK_EVERY_AMONG_OTHERS: u16 = 20;
+/// The time between looks at the children while the process has other tracers:
+/// a net under the passing on of signals, which a lone tracer (the rule outside
+/// tests) does without.
+const LOOK_EVERY_AMONG_OTHERS: Duration = Duration::from_millis(20);
 
-/// Milliseconds between looks at a thread that should have stopped.
-const LOOK_EVERY: u16 = 5;
+/// The time between looks at a thread that should have stopped.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// How long many threads are left to stop in before the next look at them. Some
+/// dozens can in this time.
+const PAUSE: Duration = Duration::from_micros(100);
 
 /// The mask that the process began with, which its children get.
 static INITIAL: OnceLock<SignalSet> = OnceLock::new();
@@ -66,6 +72,8 @@ fn others_exist() -> bool {
 pub(super) struct Sleeper {
     place: usize,
     flag: Arc<Flag>,
+    /// Whether no child can have news before the next `SIGCHLD` is taken.
+    quiet: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -101,7 +109,7 @@ impl Sleeper {
         // A tracer that was alone until now may sleep without an end.
         sys::forward_child_signal();
         let flag = Arc::new(Flag { pid, tid, raised: AtomicBool::new(false) });
-        Ok(Self { place, flag })
+        Ok(Self { place, flag, quiet: Cell::new(false) })
     }
 
     /// The handle that wakes this thread.
@@ -114,9 +122,29 @@ impl Sleeper {
         self.flag.raised.swap(false, Ordering::AcqRel)
     }
 
+    /// Notes that there is nothing to take from any child: a `SIGCHLD` will
+    /// tell of the next news.
+    pub(super) fn note_quiet(&self) {
+        self.quiet.set(true);
+    }
+
+    /// Whether that was noted, and nothing slept for since the last call.
+    pub(super) fn take_quiet(&self) -> bool {
+        self.quiet.take()
+    }
+
     /// Sleeps until a child has news or somebody wakes us. May return early.
     pub(super) fn sleep(&self) {
         self.sleep_at_most(others_exist().then_some(LOOK_EVERY_AMONG_OTHERS));
+    }
+
+    /// Sleeps for a moment, unless somebody wakes us. When many threads are
+    /// about to stop, to be woken by each would take the processor from the
+    /// others, to find a single one stopped.
+    pub(super) fn pause(&self) {
+        self.quiet.set(false);
+        // The flag says whether it was a wake that came.
+        let _wake = SignalSet::of(&[WAKE]).wait(Some(PAUSE));
     }
 
     /// The next wait status of one thread that is expected to stop at once.
@@ -136,8 +164,9 @@ impl Sleeper {
     }
 
     /// Whether a signal came.
-    fn sleep_at_most(&self, milliseconds: Option<u16>) -> bool {
-        let Some(taken) = ours().wait(milliseconds) else { return false };
+    fn sleep_at_most(&self, limit: Option<Duration>) -> bool {
+        self.quiet.set(false);
+        let Some(taken) = ours().wait(limit) else { return false };
         if taken.signal == libc::SIGCHLD && !taken.to_this_thread && others_exist() {
             sys::forward_child_signal();
         }

@@ -7,6 +7,7 @@
 use std::ffi::{CStr, CString, c_int, c_long, c_ulong, c_void};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 use std::{fmt, io, mem, ptr};
 
 use crate::layout::registers::{FXSAVE_SIZE, WORDS};
@@ -318,13 +319,15 @@ impl SignalSet {
         before
     }
 
-    /// Waits for one of these, which must be blocked; `None` when so many
-    /// milliseconds (under 1000) passed or a handler of another signal ran.
-    pub(super) fn wait(&self, milliseconds: Option<u16>) -> Option<Taken> {
+    /// Waits for one of these, which must be blocked; `None` when so much time
+    /// passed or a handler of another signal ran.
+    pub(super) fn wait(&self, limit: Option<Duration>) -> Option<Taken> {
         // SAFETY: a siginfo_t is plain data; all zero is one.
         let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
-        let limit = milliseconds
-            .map(|ms| libc::timespec { tv_sec: 0, tv_nsec: i64::from(ms.min(999)) * 1_000_000 });
+        let limit = limit.map(|limit| libc::timespec {
+            tv_sec: limit.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: limit.subsec_nanos().into(),
+        });
         let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
         // SAFETY: all three pointers are valid, or null where null is allowed.
         let signal = unsafe { libc::sigtimedwait(&raw const self.0, &raw mut info, limit) };

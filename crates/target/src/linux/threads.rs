@@ -155,6 +155,16 @@ impl Books {
         self.threads.iter().filter_map(of).collect()
     }
 
+    /// Whether any thread of a process is in the books.
+    pub(super) fn has_threads(&self, pid: Pid) -> bool {
+        self.threads.values().any(|thread| thread.pid == pid)
+    }
+
+    /// Whether a thread was asked to stop and has not been seen to.
+    pub(super) fn awaits(&self, tid: Tid) -> bool {
+        self.threads.get(&tid).is_some_and(|thread| thread.interrupt_asked)
+    }
+
     /// A thread of the process that still has memory: the leader, unless it
     /// exited before the others.
     pub(super) fn living_thread(&self, pid: Pid) -> Option<Tid> {
