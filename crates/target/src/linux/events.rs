@@ -71,11 +71,11 @@ impl LinuxTarget {
                     let why = "the kernel no longer knows the threads that we trace";
                     return Err(TargetError::Broken(why.to_owned()));
                 }
-                Ok(None) => {
+                Ok(None) if self.statuses.is_empty() => {
                     self.sleeper.note_quiet();
-                    return Ok(!self.statuses.is_empty());
+                    return Ok(false);
                 }
-                Err(Errno::CHILD) => return Ok(!self.statuses.is_empty()),
+                Ok(None) | Err(Errno::CHILD) => return Ok(!self.statuses.is_empty()),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(TargetError::Broken(format!("waiting: {errno}"))),
             }
