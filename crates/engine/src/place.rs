@@ -74,6 +74,9 @@ impl Sought {
                 PlaceText::parse(location).map(Self::Place).map_err(CommandError::new)
             }
             Subject::Functions { regex } => compile_regex(regex).map(Self::Functions),
+            Subject::Data { expression, .. } if expression.trim().is_empty() => {
+                Err(CommandError::new("what should be watched? Name an expression"))
+            }
             Subject::Data { .. } => Ok(Self::Data),
         }
     }

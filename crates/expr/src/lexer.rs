@@ -136,7 +136,9 @@ impl Lexer<'_> {
     fn punctuation(&mut self, first: char) -> Result<(), Error> {
         let start = self.at;
         let all = PUNCTUATION.iter().chain(&MORE_PUNCTUATION);
-        let Some(found) = all.copied().find(|punct| self.rest().starts_with(punct)) else {
+        let rest = self.rest();
+        let begins = |punct: &&str| punct.starts_with(first) && rest.starts_with(*punct);
+        let Some(found) = all.copied().find(begins) else {
             self.at += first.len_utf8();
             return self.error(start, format!("unexpected character `{}`", first.escape_default()));
         };
@@ -152,11 +154,10 @@ impl Lexer<'_> {
             self.push(Token::Field(digits), start);
             return Ok(());
         }
-        let lower = self.rest().get(..2).unwrap_or("").to_ascii_lowercase();
-        let radix = match lower.as_str() {
-            "0x" => 16,
-            "0b" => 2,
-            "0o" => 8,
+        let radix = match self.rest().as_bytes() {
+            [b'0', b'x' | b'X', ..] => 16,
+            [b'0', b'b' | b'B', ..] => 2,
+            [b'0', b'o' | b'O', ..] => 8,
             _ => return self.decimal(),
         };
         self.at += 2;

@@ -3,6 +3,7 @@
 //! address. What the entries mean is left to the readers above.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::OnceLock;
 
 use gimli::{
@@ -10,8 +11,10 @@ use gimli::{
     UnitOffset, UnitSectionOffset,
 };
 
+use rayon::prelude::*;
+
 use crate::bytes::Bytes;
-use crate::elf::Elf;
+use crate::elf::{Elf, Section};
 use crate::ranges::RangeMap;
 
 /// How DWARF bytes are read: valid while the [`Units`] they came from live.
@@ -277,16 +280,25 @@ struct Loader {
 
 impl Loader {
     fn dwarf(&mut self, elf: &Elf) -> gimli::Dwarf<Slice> {
-        let load = |id: SectionId| -> Result<Slice, std::convert::Infallible> {
-            Ok(EndianSlice::new(self.section(elf, id.name()), LittleEndian))
+        let mut wanted = Vec::new();
+        let note = |id: SectionId| -> Result<(), Infallible> {
+            wanted.push(id);
+            Ok(())
         };
-        match gimli::Dwarf::load(load) {
-            Ok(dwarf) => dwarf,
-        }
+        let Ok(_) = gimli::DwarfSections::load(note);
+        // Sections of separate debug files are compressed, and large.
+        let read = |id: &SectionId| (*id, elf.section(id.name()));
+        let mut sections: HashMap<SectionId, _> = wanted.par_iter().map(read).collect();
+        let load = |id: SectionId| -> Result<Slice, Infallible> {
+            let section = sections.remove(&id).unwrap_or(Ok(None));
+            Ok(EndianSlice::new(self.keep(section), LittleEndian))
+        };
+        let Ok(dwarf) = gimli::Dwarf::load(load);
+        dwarf
     }
 
-    fn section(&mut self, elf: &Elf, name: &str) -> &'static [u8] {
-        match elf.section(name) {
+    fn keep(&mut self, section: Result<Option<Section>, String>) -> &'static [u8] {
+        match section {
             Ok(Some(section)) => {
                 self.keep.extend(section.keep);
                 section.data

@@ -169,6 +169,70 @@ fn places_in_a_library_come_and_go_with_it() {
     driver.quit();
 }
 
+/// What came of setting places together: the breakpoints, and what was said of
+/// the first that cannot be.
+fn set_together(driver: &Driver, places: &[&str]) -> (Vec<BreakpointInfo>, Option<String>) {
+    let specs = places.iter().map(|place| spec::code(place).unwrap()).collect();
+    let Reply::Set { set, refused } = driver.ask(Command::BreakEach(specs)) else { panic!() };
+    (set, refused.map(|error| error.message))
+}
+
+/// The same, asked for one after the other.
+fn set_singly(driver: &Driver, places: &[&str]) -> (Vec<BreakpointInfo>, Option<String>) {
+    let mut set = Vec::new();
+    for place in places {
+        match driver.try_ask(Command::Break(spec::code(place).unwrap())) {
+            Ok(Reply::Breakpoint(info)) => set.push(*info),
+            Ok(other) => panic!("{other:?}"),
+            Err(why) => return (set, Some(why)),
+        }
+    }
+    (set, None)
+}
+
+#[test]
+fn breakpoints_set_together_are_what_each_would_be_alone() {
+    let debuggee = Debuggee::build("cpp_templates");
+    let line = debuggee.mark("main").spec();
+    let bare = line.rsplit_once(':').unwrap().1;
+    let places = [
+        "main",
+        &line,
+        bare,
+        "mian",
+        "-qualified main",
+        "main+1",
+        "main:+1",
+        "*&main",
+        "-hw main",
+        "main if 1 == 2",
+        "cpp_templates.cpp:1",
+        "nowhere.cpp:3",
+        "operator+",
+        "-once main",
+    ];
+    let wrong = ["main", "mian", "main if nobody == 1", "main"];
+    for runs in [false, true] {
+        let all = [set_together, set_singly].map(|set| {
+            let mut driver = Driver::launching(&debuggee, &[]);
+            if runs {
+                driver.break_at("-once main");
+                driver.run();
+                driver.go_to_stop();
+            }
+            let told = (set(&driver, &places), set(&driver, &wrong), set(&driver, &["main"]));
+            driver.quit();
+            told
+        });
+        let [(good, bad, next), singly] = &all;
+        assert_eq!(good.0.len(), places.len(), "{:?}", good.1);
+        assert!(bad.1.as_ref().unwrap().contains("nobody"), "{:?}", bad.1);
+        // Neither the one refused nor those after it take a number.
+        assert_eq!(next.0[0].id.get() as usize, usize::from(runs) + places.len() + 3);
+        assert_eq!((good, bad, next), (&singly.0, &singly.1, &singly.2));
+    }
+}
+
 /// What is said of a place that is not there.
 #[track_caller]
 fn check_unbound(info: &BreakpointInfo, place: &str, expected: &[&str]) {

@@ -30,6 +30,31 @@ pub(super) struct Found {
     place: Option<FoundPlace>,
 }
 
+/// A breakpoint as it was asked for, read.
+pub(super) struct Asked {
+    pub(super) spec: BreakpointSpec,
+    pub(super) sought: Sought,
+}
+
+impl Asked {
+    /// Reads a specification, and refuses one that can never mean anything.
+    pub(super) fn read(spec: BreakpointSpec) -> Result<Self, CommandError> {
+        let sought = Sought::of(&spec.subject)?;
+        Ok(Self { spec, sought })
+    }
+
+    /// Looks for a new breakpoint's places in the only images there are. `None`
+    /// where a frame, or who is asked first, says what is meant.
+    pub(super) fn search_ahead(&self, modules: &Modules) -> Option<Search> {
+        let fixed = match &self.sought {
+            Sought::Place(PlaceText::Address(_)) | Sought::Data => false,
+            Sought::Place(place) => place.is_settled(),
+            Sought::Functions(_) => true,
+        };
+        fixed.then(|| search(modules, &self.sought, None, EVERYWHERE))
+    }
+}
+
 /// A breakpoint to bind.
 #[derive(Clone)]
 struct Bound {
@@ -76,6 +101,9 @@ struct Where<'a> {
     furthest: Effort,
 }
 
+/// Where a new breakpoint is looked for.
+const EVERYWHERE: Where<'_> = Where { among: &Among::All, furthest: Effort::Everything };
+
 /// All that was found for a subject in a set of images.
 #[derive(Default)]
 pub(super) struct Search {
@@ -109,8 +137,13 @@ impl Bound {
 
 impl Session {
     /// Binds a new breakpoint everywhere. An error means that it cannot ever
-    /// bind as written; no place yet is no error.
-    pub(super) fn bind_new(&mut self, id: BreakpointId) -> Result<(), CommandError> {
+    /// bind as written; no place yet is no error. `ahead` is what looking for it
+    /// in [`Self::only_modules`] gave.
+    pub(super) fn bind_new(
+        &mut self,
+        id: BreakpointId,
+        mut ahead: Option<Search>,
+    ) -> Result<(), CommandError> {
         let Some(breakpoint) = self.breakpoints.get(id) else { return Ok(()) };
         if breakpoint.is_watch() {
             return Ok(());
@@ -118,15 +151,25 @@ impl Session {
         let bound = Bound::of(breakpoint);
         let pids: Vec<Pid> = self.debuggees();
         if pids.is_empty() {
-            return self.bind_in_program(&bound);
+            return self.bind_in_program(&bound, ahead);
         }
         let mut failure = None;
         for pid in pids {
             let Some((space, modules)) = self.modules_of(pid) else { continue };
             let home = Home { pid, space, modules: &modules };
-            failure = self.bind_in(&bound, home, &Among::All).err().or(failure);
+            failure = self.bind_in(&bound, home, &Among::All, ahead.take()).err().or(failure);
         }
         failure.map_or(Ok(()), Err)
+    }
+
+    /// The images of the one process there is, or of the program to run; `None`
+    /// when there are several processes.
+    pub(super) fn only_modules(&self) -> Option<Modules> {
+        match self.debuggees().as_slice() {
+            [] => Some(self.program_alone()),
+            [pid] => self.modules_of(*pid).map(|(_, modules)| modules),
+            _ => None,
+        }
     }
 
     fn modules_of(&self, pid: Pid) -> Option<(SpaceId, Modules)> {
@@ -153,23 +196,27 @@ impl Session {
                 let bound = Bound::of(breakpoint);
                 breakpoint.locations.clear();
                 breakpoint.searched.clear();
-                if let Err(error) = self.bind_in_program(&bound) {
+                if let Err(error) = self.bind_in_program(&bound, None) {
                     self.warn(format!("breakpoint {id}: {error}"));
                 }
             }
         }
     }
 
-    fn bind_in_program(&mut self, bound: &Bound) -> Result<(), CommandError> {
+    fn bind_in_program(
+        &mut self,
+        bound: &Bound,
+        ahead: Option<Search>,
+    ) -> Result<(), CommandError> {
         let Some(program) = &self.program else { return Ok(()) };
         let modules = program.alone.clone();
-        let search = match bound.address() {
-            Some(expression) => self.search_static(&modules, expression),
-            None => {
+        let search = match (ahead, bound.address()) {
+            (Some(found), _) => found,
+            (None, Some(expression)) => self.search_static(&modules, expression),
+            (None, None) => {
                 let default_file = || default_file(&modules, None);
                 let default_file = bound.needs_default().then(default_file).flatten();
-                let scope = Where { among: &Among::All, furthest: Effort::Everything };
-                search(&modules, &bound.sought, default_file.as_deref(), scope)
+                search(&modules, &bound.sought, default_file.as_deref(), EVERYWHERE)
             }
         };
         self.attach_locations(bound, None, &modules, search, Vec::new())
@@ -189,7 +236,7 @@ impl Session {
             let bound = Bound::of(breakpoint);
             let before = breakpoint.locations.iter().filter(|l| l.space.is_some()).count();
             let pending = breakpoint.locations.is_empty();
-            if let Err(error) = self.bind_in(&bound, home, among) {
+            if let Err(error) = self.bind_in(&bound, home, among, None) {
                 self.warn(format!("breakpoint {id}: {error}"));
             }
             let after = self
@@ -208,6 +255,7 @@ impl Session {
         bound: &Bound,
         home: Home<'_>,
         among: &Among,
+        ahead: Option<Search>,
     ) -> Result<(), CommandError> {
         if let Some(expression) = bound.address() {
             return self.bind_address(bound, home, among, expression);
@@ -224,7 +272,8 @@ impl Session {
             None
         };
         let scope = Where { among, furthest };
-        let search = search(home.modules, &bound.sought, default.as_deref(), scope);
+        let search =
+            ahead.unwrap_or_else(|| search(home.modules, &bound.sought, default.as_deref(), scope));
         self.attach_locations(bound, Some(home.space), home.modules, search, known)
     }
 
@@ -298,6 +347,10 @@ impl Session {
         note_findings(breakpoint, &search, stale);
         let mut changed = false;
         let mut refused = None;
+        if search.found.is_empty() && known.is_empty() {
+            breakpoint.note_searched(search.looked);
+            return Ok(());
+        }
         let mut known_at = by_anchor(&breakpoint.locations);
         if breakpoint.locations.is_empty() {
             breakpoint.locations.reserve_exact(search.found.len());

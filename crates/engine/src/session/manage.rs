@@ -6,6 +6,9 @@ use std::sync::Arc;
 use trapline_core::breakpoint::{BreakpointSpec, Mechanism, Subject, Tally};
 use trapline_core::{BreakpointId, Pid, Tid};
 
+use rayon::prelude::*;
+
+use super::binding::{Asked, Search};
 use super::run::Verdict;
 use super::{Motion, Session};
 use crate::command::{BreakpointInfo, Change, CommandError, Reply, Selection};
@@ -27,7 +30,8 @@ impl Session {
     /// Answers `break`, `watch` and their kin.
     pub(super) fn set_breakpoint(&mut self, spec: BreakpointSpec) -> Result<Reply, CommandError> {
         self.source_ages.clear();
-        let set = self.while_held(|session| session.set_held(spec));
+        let asked = Asked::read(spec)?;
+        let set = self.while_held(|session| session.set_held(asked, None));
         set.map(|info| Reply::Breakpoint(Box::new(info)))
     }
 
@@ -35,9 +39,18 @@ impl Session {
     pub(super) fn set_breakpoints(&mut self, specs: Vec<BreakpointSpec>) -> Reply {
         self.source_ages.clear();
         self.while_held(|session| {
-            let mut set = Vec::with_capacity(specs.len());
-            for spec in specs {
-                match session.set_held(spec) {
+            // To look for so many places is most of the work, and needs nothing
+            // but the images.
+            let modules = session.only_modules();
+            let looked_for = specs.into_par_iter().map(|spec| {
+                let asked = Asked::read(spec)?;
+                let search = modules.as_ref().and_then(|modules| asked.search_ahead(modules));
+                Ok((asked, search))
+            });
+            let looked_for: Vec<Result<_, CommandError>> = looked_for.collect();
+            let mut set = Vec::with_capacity(looked_for.len());
+            for found in looked_for {
+                match found.and_then(|(asked, ahead)| session.set_held(asked, ahead)) {
                     Ok(info) => set.push(info),
                     Err(error) => return Reply::Set { set, refused: Some(error) },
                 }
@@ -46,12 +59,16 @@ impl Session {
         })
     }
 
-    fn set_held(&mut self, spec: BreakpointSpec) -> Result<BreakpointInfo, CommandError> {
-        refuse_nonsense(&spec)?;
-        let (spec, sought) = self.settled_spec(spec)?;
+    /// Sets a breakpoint whose places may have been looked for `ahead`.
+    fn set_held(
+        &mut self,
+        asked: Asked,
+        ahead: Option<Search>,
+    ) -> Result<BreakpointInfo, CommandError> {
+        let Asked { spec, sought } = self.settled(asked)?;
         let at_once = is_decided_at_once(&spec);
         let id = self.breakpoints.add(spec, sought);
-        let bound = self.bind_watch(id).and_then(|()| self.bind_new(id));
+        let bound = self.bind_watch(id).and_then(|()| self.bind_new(id, ahead));
         if let Err(error) = bound {
             self.breakpoints.unmake(id);
             return Err(error);
@@ -296,15 +313,6 @@ impl Session {
 }
 
 /// Refuses what no target can do.
-fn refuse_nonsense(spec: &BreakpointSpec) -> Result<(), CommandError> {
-    if let Subject::Data { expression, .. } = &spec.subject
-        && expression.trim().is_empty()
-    {
-        return Err(CommandError::new("what should be watched? Name an expression"));
-    }
-    Ok(())
-}
-
 /// Whether it is armed while the user waits, since it may well be refused: for
 /// want of a debug register, or of code at an address. Places that the symbols
 /// name are code, and are armed together before the program runs.

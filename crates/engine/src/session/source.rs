@@ -4,11 +4,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use trapline_core::breakpoint::{BreakpointSpec, Subject};
+use trapline_core::breakpoint::Subject;
 use trapline_core::{ImageAddr, VirtAddr};
 use trapline_symbols::{Image, LineError};
 
 use super::Session;
+use super::binding::Asked;
 use super::values::symbolic;
 use crate::command::{CommandError, Reply};
 use crate::place::{self, Effort, Lookup, Offset, PlaceText, Sought};
@@ -67,14 +68,11 @@ impl Session {
     }
 
     /// The same breakpoint with its place settled.
-    pub(super) fn settled_spec(
-        &mut self,
-        mut spec: BreakpointSpec,
-    ) -> Result<(BreakpointSpec, Sought), CommandError> {
-        let sought = Sought::of(&spec.subject)?;
-        let Sought::Place(place) = sought else { return Ok((spec, sought)) };
-        let Subject::Code { location, .. } = &mut spec.subject else {
-            return Ok((spec, Sought::Place(place)));
+    pub(super) fn settled(&mut self, asked: Asked) -> Result<Asked, CommandError> {
+        let Asked { mut spec, sought } = asked;
+        let (Subject::Code { location, .. }, Sought::Place(place)) = (&mut spec.subject, &sought)
+        else {
+            return Ok(Asked { spec, sought });
         };
         let runs = self.processes.values().any(Process::is_debuggee);
         if !runs && location.trim() == "*$pc" {
@@ -82,12 +80,14 @@ impl Session {
                 "no program stands anywhere yet: say where, by FUNCTION, FILE:LINE or *ADDRESS",
             ));
         }
-        let was_settled = place.is_settled();
-        let place = self.settle(place)?;
-        if let (false, PlaceText::Line { file: Some(file), line }) = (was_settled, &place) {
+        if place.is_settled() {
+            return Ok(Asked { spec, sought });
+        }
+        let place = self.settle(place.clone())?;
+        if let PlaceText::Line { file: Some(file), line } = &place {
             *location = format!("{file}:{line}");
         }
-        Ok((spec, Sought::Place(place)))
+        Ok(Asked { spec, sought: Sought::Place(place) })
     }
 
     /// Answers `list`: which file and line; the front end shows the text.
