@@ -327,6 +327,9 @@ impl Breakpoints {
                     location.service = location.service.clone().or_else(|_| idle());
                 }
             }
+            if breakpoint.locations.len() < 2 {
+                continue;
+            }
             let bound = breakpoint.locations.iter().filter(|location| location.space.is_some());
             let mut seen: BTreeSet<Anchor> = bound.map(|location| location.anchor).collect();
             breakpoint

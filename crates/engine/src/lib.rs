@@ -14,6 +14,7 @@ pub mod event;
 mod handle;
 mod images;
 mod log;
+mod parallel;
 mod place;
 mod process;
 mod service;

@@ -12,6 +12,7 @@ use crate::image::Image;
 use crate::line_table;
 use crate::names::Pattern;
 use crate::separate::DebugInfo;
+use crate::symbol_names;
 use crate::units::Slice;
 
 /// The last components, hashed, of the source files that line tables name.
@@ -30,6 +31,9 @@ impl Image {
     pub fn could_only_inline(&self, name: &str, qualified: bool) -> bool {
         if self.index.get().is_some() || !self.is_separate() || !self.has_symbol_table() {
             return false;
+        }
+        if symbol_names::is_identifier(name) && !self.may_spell(name) {
+            return true;
         }
         Pattern::new(name, qualified).is_some_and(|pattern| {
             !self.may_spell(pattern.key())

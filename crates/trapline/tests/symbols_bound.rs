@@ -211,6 +211,8 @@ fn breakpoints_set_together_are_what_each_would_be_alone() {
         "operator+",
         "-once main",
     ];
+    // So many that several threads look for them.
+    let places = places.repeat(8);
     let wrong = ["main", "mian", "main if nobody == 1", "main"];
     for runs in [false, true] {
         let all = [set_together, set_singly].map(|set| {

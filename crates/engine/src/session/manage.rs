@@ -6,13 +6,12 @@ use std::sync::Arc;
 use trapline_core::breakpoint::{BreakpointSpec, Mechanism, Subject, Tally};
 use trapline_core::{BreakpointId, Pid, Tid};
 
-use rayon::prelude::*;
-
 use super::binding::{Asked, Search};
 use super::run::Verdict;
 use super::{Motion, Session};
 use crate::command::{BreakpointInfo, Change, CommandError, Reply, Selection};
 use crate::event::{Event, StopReason};
+use crate::parallel;
 use crate::space::Purpose;
 
 impl Session {
@@ -42,12 +41,11 @@ impl Session {
             // To look for so many places is most of the work, and needs nothing
             // but the images.
             let modules = session.only_modules();
-            let looked_for = specs.into_par_iter().map(|spec| {
+            let looked_for = parallel::map(specs, |spec| {
                 let asked = Asked::read(spec)?;
                 let search = modules.as_ref().and_then(|modules| asked.search_ahead(modules));
                 Ok((asked, search))
             });
-            let looked_for: Vec<Result<_, CommandError>> = looked_for.collect();
             let mut set = Vec::with_capacity(looked_for.len());
             for found in looked_for {
                 match found.and_then(|(asked, ahead)| session.set_held(asked, ahead)) {
