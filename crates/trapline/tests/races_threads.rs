@@ -10,7 +10,7 @@ mod support;
 use support::bystander::Bystander;
 use support::{Driver, eventually, hit, loops, number_in, running, send};
 use trapline::command::{CodeRange, Reply, Setting};
-use trapline::{Command, Event, ExitStatus, Signal};
+use trapline::{Command, Event, ExitStatus, Pid, Signal};
 use trapline_testkit::run::MARKER;
 use trapline_testkit::{Build, Debuggee, Linkage, leaks};
 
@@ -34,6 +34,29 @@ fn attach_while_threads_are_being_created() {
         assert_eq!(driver.detach(), 1);
     }
     assert!(driver.tally(trap).passes >= 20 * u64::from(loops(100)));
+    driver.quit();
+}
+
+/// Whether a thread of a process is held by a tracer.
+fn is_any_held(pid: Pid) -> bool {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    let states = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+    states.into_iter().any(|stat| stat.rsplit_once(") ").is_some_and(|it| it.1.starts_with('t')))
+}
+
+#[test]
+fn attach_that_is_refused_midway_lets_every_thread_go() {
+    let mut program = running(&Debuggee::build("traced_already"), &["8"]);
+    let driver = Driver::new();
+    for _ in 0..loops(100) {
+        let why = driver.try_ask(Command::Attach(program.pid())).unwrap_err();
+        assert!(why.contains("traces it already"), "{why}");
+        eventually("freedom", || (!is_any_held(program.pid())).then_some(()));
+    }
+    let (status, output) = program.finish();
+    assert!(status.success(), "{status}: {output}");
+    assert!(number_in(&output, "born") > 0, "{output}");
+    assert_eq!(number_in(&output, "lost"), 0, "{output}");
     driver.quit();
 }
 

@@ -88,18 +88,29 @@ fn is_ours_or_gone(pid: Pid, tid: Tid) -> bool {
 }
 
 /// Gives back what was seized before a refusal, with the signals that overtook
-/// our asking.
+/// our asking, and what was born to it, which is ours from birth.
 fn let_go(pid: Pid, seized: &BTreeSet<Tid>, sleeper: &Sleeper) {
-    for tid in seized {
+    let mut held: Vec<Tid> = seized.iter().copied().collect();
+    while let Some(tid) = held.pop() {
         // One that died meanwhile needs no letting go.
-        let Ok(status) = sleeper.wait_for(pid, *tid) else { continue };
+        let Ok(status) = sleeper.wait_for(pid, tid) else { continue };
         let Status::Stopped(stop) = wait::decode(status) else { continue };
-        let signal = if let Stop::Signal(signal) = stop { signal.0 } else { 0 };
+        let mut signal = 0;
+        match stop {
+            Stop::Signal(overtook) => signal = overtook.0,
+            Stop::NewChild => held.extend(new_child(tid)),
+            _ => {}
+        }
         if !matches!(stop, Stop::Group(_)) {
-            let _gone = registers::restart_interrupted_call(*tid);
+            let _gone = registers::restart_interrupted_call(tid);
         }
         let _gone = sys::detach(tid.get(), signal);
     }
+}
+
+fn new_child(parent: Tid) -> Option<Tid> {
+    let child = sys::event_message(parent.get()).ok()?;
+    i32::try_from(child).ok().map(Tid::new)
 }
 
 fn check_target(pid: Pid) -> Result<()> {
