@@ -402,14 +402,21 @@ fn restartable_sequences_are_left_to_run() {
         let debuggee = Build::new("restartable_sequence").linkage(linkage).build();
         let mut driver = Driver::launching(&debuggee, &["4", "2000"]);
         let refused = |driver: &Driver| {
-            for (how, place) in [("-trap", "within"), ("-hw", "within"), ("-trap", "last")] {
+            let within = "within a restartable sequence (rseq)";
+            let begins = "begins a restartable sequence (rseq)";
+            for (how, place, expected) in [
+                ("-trap", "within", within),
+                ("-hw", "within", within),
+                ("-trap", "last", within),
+                ("-trap", "told", begins),
+            ] {
                 let asked = trapline::spec::code(&format!("{how} *&{place}")).unwrap();
                 let why = driver.try_ask(Command::Break(asked)).unwrap_err();
-                assert!(why.contains("within a restartable sequence (rseq)"), "{why}");
+                assert!(why.contains(expected), "{why}");
             }
         };
         refused(&driver);
-        let [entered, committed] = ["*&add", "*&committed"]
+        let [entered, before, committed] = ["*&add", "*&before", "*&committed"]
             .map(|at| driver.break_at(&format!("-hits '== 1000000000' {at}")));
         driver.run();
         driver.break_at("-once main");
@@ -417,6 +424,7 @@ fn restartable_sequences_are_left_to_run() {
         refused(&driver);
         driver.go_to_end();
         assert!(driver.tally(entered).passes >= 8000, "{:?}", driver.tally(entered));
+        assert!(driver.tally(before).passes >= 8000, "{:?}", driver.tally(before));
         assert_eq!(driver.tally(committed).passes, 8000);
         assert_eq!(driver.output(), "counted=8000\n");
         driver.quit();

@@ -6,9 +6,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use trapline_core::breakpoint::BreakpointSpec;
+use trapline_core::x64::MAX_INSTRUCTION;
 use trapline_core::{BreakpointId, ImageAddr, ModuleId, Pid, VirtAddr};
 use trapline_expr::Purpose;
-use trapline_symbols::ImageKind;
+use trapline_patch::insn;
+use trapline_symbols::{Image, ImageKind};
 
 use super::Session;
 use super::source::default_file;
@@ -460,15 +462,34 @@ fn found_at(modules: &Modules, addr: VirtAddr) -> Found {
 /// interrupted within such a sequence back to its beginning, and going on
 /// beside it, as around a trap, would take from it what it is written for.
 fn refuse_restartable(modules: &Modules, addr: VirtAddr) -> Result<(), CommandError> {
-    match modules.at(addr) {
-        Some(module) if module.image.is_restartable(module.to_image(addr)) => {
-            Err(CommandError::new(format!(
-                "{addr} is within a restartable sequence (rseq): a thread stopped there is sent \
-                 back to its beginning, every time; break before or after it"
-            )))
-        }
-        _ => Ok(()),
+    let Some(module) = modules.at(addr) else { return Ok(()) };
+    let (image, here) = (&module.image, module.to_image(addr));
+    if image.is_restartable(here) {
+        return Err(CommandError::new(format!(
+            "{addr} is within a restartable sequence (rseq): a thread stopped there is sent \
+             back to its beginning, every time; break before or after it"
+        )));
     }
+    if enters_restartable(image, here) {
+        return Err(CommandError::new(format!(
+            "{addr} begins a restartable sequence (rseq): run elsewhere, as around a trap, it \
+             may leave the sequence unprotected; break before it"
+        )));
+    }
+    Ok(())
+}
+
+/// Whether the instruction at an address ends where a restartable sequence
+/// begins: it is the one that tells the kernel of the sequence, which forgets
+/// it again when the thread is interrupted outside.
+fn enters_restartable(image: &Image, here: ImageAddr) -> bool {
+    let after = |len: usize| image.is_restartable(here.wrapping_add(len as u64));
+    if !(1..=MAX_INSTRUCTION).any(after) {
+        return false;
+    }
+    let mut code = [0; MAX_INSTRUCTION];
+    let read = image.read_static(here, &mut code);
+    insn::decode(&code[..read], VirtAddr::new(here.get())).is_some_and(|it| after(it.len()))
 }
 
 /// Looks for what is sought in every image.
