@@ -13,24 +13,17 @@ use trapline_patch::insn;
 use trapline_symbols::{Image, ImageKind};
 
 use super::Session;
+use super::search::{
+    Among, EVERYWHERE, Found, Search, Where, found_at, found_in, known_places, search,
+};
 use super::source::default_file;
-use super::values::CodeScope;
+use super::values::{CodeScope, ValueHistory};
 use crate::breakpoints::{Anchor, Breakpoint, Location, Say, idle};
 use crate::command::CommandError;
 use crate::event::Event;
 use crate::log::LogMessage;
-use crate::place::{self, Effort, FoundPlace, Lookup, PlaceText, Sought};
+use crate::place::{Effort, PlaceText, Sought};
 use crate::space::{Module, Modules, SpaceId};
-
-/// Most locations that one `rbreak` may set.
-const MAX_FUNCTIONS: usize = 100_000;
-
-/// A place to bind a location to.
-pub(super) struct Found {
-    anchor: Anchor,
-    addr: VirtAddr,
-    place: Option<FoundPlace>,
-}
 
 /// A breakpoint as it was asked for, read.
 pub(super) struct Asked {
@@ -71,50 +64,6 @@ struct Home<'a> {
     pid: Pid,
     space: SpaceId,
     modules: &'a Modules,
-}
-
-/// Which images to look in.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Among {
-    /// All of them.
-    All,
-    /// Those that were loaded just now.
-    These(Vec<ModuleId>),
-}
-
-impl Among {
-    fn has(&self, module: ModuleId) -> bool {
-        match self {
-            Self::All => true,
-            Self::These(ids) => ids.contains(&module),
-        }
-    }
-
-    /// Whether something tied to such a place is in them.
-    pub(super) fn covers(&self, anchor: Anchor) -> bool {
-        matches!(anchor, Anchor::Image(module, _) if self.has(module))
-    }
-}
-
-/// Where to look, and how far to go while nothing is found.
-#[derive(Clone, Copy)]
-struct Where<'a> {
-    among: &'a Among,
-    furthest: Effort,
-}
-
-/// Where a new breakpoint is looked for.
-const EVERYWHERE: Where<'_> = Where { among: &Among::All, furthest: Effort::Everything };
-
-/// All that was found for a subject in a set of images.
-#[derive(Default)]
-pub(super) struct Search {
-    /// The images that were looked in, and how far.
-    looked: Vec<(ModuleId, Effort)>,
-    found: Vec<Found>,
-    notes: Vec<String>,
-    reasons: Vec<String>,
-    candidates: Vec<String>,
 }
 
 impl Bound {
@@ -358,18 +307,9 @@ impl Session {
             breakpoint.locations.reserve_exact(search.found.len());
         }
         for found in search.found.into_iter().chain(known) {
-            let compile = || {
-                refuse_restartable(modules, found.addr)?;
-                let scope = CodeScope::at(modules, found.addr, values);
-                compile_say(&bound.spec, &scope)
-            };
+            let compile = || say_at(&bound.spec, modules, found.addr, values);
             if let Some(known) = reuse(&mut breakpoint.locations, &known_at, found.anchor, space) {
-                if known.space != space && known.say.rooted {
-                    known.say = compile()?;
-                }
-                changed |= known.space != space || known.addr != found.addr;
-                known.space = space;
-                known.addr = found.addr;
+                changed |= rehome(known, space, found.addr, compile)?;
                 continue;
             }
             match compile() {
@@ -443,21 +383,6 @@ impl Session {
     }
 }
 
-fn found_in(module: &Module, place: ImageAddr) -> Found {
-    Found {
-        anchor: Anchor::Image(module.id(), place),
-        addr: module.bias.to_virt(place),
-        place: Some(place::found_at(&module.image, place, None)),
-    }
-}
-
-fn found_at(modules: &Modules, addr: VirtAddr) -> Found {
-    match modules.at(addr) {
-        Some(module) => found_in(module, module.to_image(addr)),
-        None => Found { anchor: Anchor::Address(addr), addr, place: None },
-    }
-}
-
 /// Refuses a place that no thread could get past: the kernel sends whoever is
 /// interrupted within such a sequence back to its beginning, and going on
 /// beside it, as around a trap, would take from it what it is written for.
@@ -490,108 +415,6 @@ fn enters_restartable(image: &Image, here: ImageAddr) -> bool {
     let mut code = [0; MAX_INSTRUCTION];
     let read = image.read_static(here, &mut code);
     insn::decode(&code[..read], VirtAddr::new(here.get())).is_some_and(|it| after(it.len()))
-}
-
-/// Looks for what is sought in every image.
-fn search(
-    modules: &Modules,
-    sought: &Sought,
-    default_file: Option<&str>,
-    scope: Where<'_>,
-) -> Search {
-    let mut search = Search::default();
-    match sought {
-        Sought::Place(text) => {
-            search = search_place(modules, text, default_file, scope);
-            if search.found.is_empty() && *scope.among == Among::All {
-                let images = modules.in_load_order().map(|module| &module.image);
-                search.candidates =
-                    images.flat_map(|image| place::candidates(image, text, default_file)).collect();
-            }
-        }
-        Sought::Functions(pattern) => {
-            for module in modules.in_load_order().filter(|module| scope.among.has(module.id())) {
-                let functions = module.image.functions_matching(pattern);
-                let places =
-                    functions.into_iter().filter(|function| !function.inlined).map(|function| {
-                        place::found_at(&module.image, function.prologue_end, Some(&function.name))
-                    });
-                let places = places.take(MAX_FUNCTIONS).collect();
-                search.looked.push((module.id(), Effort::Everything));
-                search.add(module, Lookup { places, ..Lookup::default() });
-            }
-            if search.found.is_empty() {
-                search.reasons.push(format!("no function matches `{pattern}`"));
-            }
-        }
-        Sought::Data => {}
-    }
-    search
-}
-
-/// Looks a place up where it is likely, and if it is nowhere there, as far as
-/// the scope allows.
-fn search_place(
-    modules: &Modules,
-    text: &PlaceText,
-    default_file: Option<&str>,
-    scope: Where<'_>,
-) -> Search {
-    let with = |effort| {
-        let mut search = Search::default();
-        for module in modules.in_load_order().filter(|module| scope.among.has(module.id())) {
-            search.looked.push((module.id(), effort));
-            search.add(module, place::look_up(&module.image, text, default_file, effort));
-        }
-        search
-    };
-    let likely = with(Effort::Likely);
-    if likely.found.is_empty() && scope.furthest == Effort::Everything {
-        return with(Effort::Everything);
-    }
-    likely
-}
-
-impl Search {
-    fn add(&mut self, module: &Module, lookup: Lookup) {
-        for place in lookup.places {
-            self.found.push(Found {
-                anchor: Anchor::Image(module.id(), place.address),
-                addr: module.bias.to_virt(place.address),
-                place: Some(place),
-            });
-        }
-        for note in lookup.notes {
-            if !self.notes.contains(&note) {
-                self.notes.push(note);
-            }
-        }
-        if let Some(reason) = lookup.reason
-            && !self.reasons.contains(&reason)
-        {
-            self.reasons.push(reason);
-        }
-    }
-}
-
-/// Where the locations found earlier in images are now.
-fn known_places(breakpoint: &Breakpoint, modules: &Modules, among: &Among) -> Vec<Found> {
-    let mut seen = BTreeSet::new();
-    let known = breakpoint.locations.iter().filter_map(|location| {
-        let Anchor::Image(id, at) = location.anchor else { return None };
-        if !among.has(id) || !breakpoint.has_searched(id, Effort::Likely) || !seen.insert(at) {
-            return None;
-        }
-        let place = FoundPlace {
-            address: at,
-            function: location.function.clone(),
-            file: location.file.clone(),
-            line: location.line,
-        };
-        let addr = modules.by_id(id)?.bias.to_virt(at);
-        Some(Found { anchor: location.anchor, addr, place: Some(place) })
-    });
-    known.collect()
 }
 
 /// The images among those meant that have not been looked in far enough.
@@ -664,6 +487,23 @@ fn reuse<'a>(
     locations.get_mut(*index)
 }
 
+/// Puts a location where it is in a space; whether it was elsewhere.
+fn rehome(
+    location: &mut Location,
+    space: Option<SpaceId>,
+    addr: VirtAddr,
+    compile: impl FnOnce() -> Result<Say, CommandError>,
+) -> Result<bool, CommandError> {
+    let another = location.space != space;
+    if another && location.say.rooted {
+        location.say = compile()?;
+    }
+    let moved = another || location.addr != addr;
+    location.space = space;
+    location.addr = addr;
+    Ok(moved)
+}
+
 fn new_location(
     breakpoint: &mut Breakpoint,
     space: Option<SpaceId>,
@@ -685,6 +525,17 @@ fn new_location(
         watch: None,
         service: idle(),
     }
+}
+
+/// Compiles what a breakpoint says at an address, unless none may be there.
+fn say_at(
+    spec: &BreakpointSpec,
+    modules: &Modules,
+    addr: VirtAddr,
+    values: &ValueHistory,
+) -> Result<Say, CommandError> {
+    refuse_restartable(modules, addr)?;
+    compile_say(spec, &CodeScope::at(modules, addr, values))
 }
 
 /// Compiles everything a breakpoint says for one place.

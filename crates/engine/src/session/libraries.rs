@@ -14,7 +14,7 @@ use trapline_core::{AddrRange, LoadBias, ModuleId, Pid, VirtAddr};
 use trapline_symbols::{DebugInfo, Image};
 
 use super::Session;
-use super::binding::Among;
+use super::search::Among;
 use crate::command::{LibraryInfo, Reply};
 use crate::event::Event;
 use crate::space::{Module, Modules, Purpose};

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use trapline_core::breakpoint::{BreakpointSpec, Mechanism, Subject, Tally};
 use trapline_core::{BreakpointId, Pid, Tid};
 
-use super::binding::{Asked, Search};
+use super::binding::Asked;
 use super::run::Verdict;
+use super::search::Search;
 use super::{Motion, Session};
 use crate::command::{BreakpointInfo, Change, CommandError, Reply, Selection};
 use crate::event::{Event, StopReason};

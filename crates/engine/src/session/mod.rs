@@ -21,6 +21,7 @@ mod manage;
 mod own_traps;
 mod resume;
 mod run;
+mod search;
 mod sites;
 mod source;
 mod stepping;

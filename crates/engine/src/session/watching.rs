@@ -8,7 +8,8 @@ use trapline_core::memory::{Bytes, ReadMemory};
 use trapline_core::{AddrRange, BreakpointId, LocationId, Pid, Tid, VirtAddr};
 
 use super::Session;
-use super::binding::{Among, compile_say};
+use super::binding::compile_say;
+use super::search::Among;
 use super::truth::SpaceMemory;
 use super::values::CodeScope;
 use crate::breakpoints::{Anchor, Location, Watch};
