@@ -2,8 +2,8 @@
 //! of it. Finding places is left to `session::binding`, deciding at a pass to
 //! `session::hits`.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
 
 use trapline_core::breakpoint::{BreakpointSpec, Mechanism, Subject, Tally};
 use trapline_core::plan::{Owner, PairedWrite, Want, WantWhat};
@@ -22,8 +22,9 @@ use crate::space::SpaceId;
 /// All breakpoints of a session, by number.
 #[derive(Default)]
 pub(crate) struct Breakpoints {
-    table: BTreeMap<BreakpointId, Breakpoint>,
-    last: u32,
+    /// That with number 1 first. Numbers are given once: what is deleted leaves
+    /// a gap.
+    table: Vec<Option<Box<Breakpoint>>>,
 }
 
 /// A logical breakpoint.
@@ -141,8 +142,7 @@ pub(crate) struct WatchScope {
 
 impl Breakpoints {
     pub(crate) fn add(&mut self, spec: BreakpointSpec, sought: Sought) -> BreakpointId {
-        self.last += 1;
-        let id = BreakpointId::new(self.last);
+        let id = BreakpointId::new(u32::try_from(self.table.len() + 1).unwrap_or(u32::MAX));
         let breakpoint = Breakpoint {
             id,
             spec: Arc::new(spec),
@@ -155,43 +155,45 @@ impl Breakpoints {
             error_told: false,
             left_behind_told: false,
         };
-        self.table.insert(id, breakpoint);
+        self.table.push(Some(Box::new(breakpoint)));
         id
     }
 
     pub(crate) fn get(&self, id: BreakpointId) -> Option<&Breakpoint> {
-        self.table.get(&id)
+        self.table.get(slot(id)?)?.as_deref()
     }
 
     pub(crate) fn get_mut(&mut self, id: BreakpointId) -> Option<&mut Breakpoint> {
-        self.table.get_mut(&id)
+        self.table.get_mut(slot(id)?)?.as_deref_mut()
     }
 
-    pub(crate) fn remove(&mut self, id: BreakpointId) -> Option<Breakpoint> {
-        self.table.remove(&id)
+    pub(crate) fn remove(&mut self, id: BreakpointId) -> Option<Box<Breakpoint>> {
+        self.table.get_mut(slot(id)?)?.take()
     }
 
     /// Takes back the number of the newest breakpoint, which could not be set.
     pub(crate) fn unmake(&mut self, id: BreakpointId) {
-        self.table.remove(&id);
-        if self.last == id.get() {
-            self.last -= 1;
-        }
+        self.remove(id);
+        self.table.pop_if(|newest| newest.is_none());
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Breakpoint> {
-        self.table.values()
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Breakpoint> {
+        self.table.iter().flatten().map(|breakpoint| &**breakpoint)
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Breakpoint> {
+        self.table.iter_mut().flatten().map(|breakpoint| &mut **breakpoint)
     }
 
     pub(crate) fn ids(&self) -> Vec<BreakpointId> {
-        self.table.keys().copied().collect()
+        self.iter().map(|breakpoint| breakpoint.id).collect()
     }
 
     pub(crate) fn location_mut(
         &mut self,
         id: LocationId,
     ) -> Option<(&mut Arc<BreakpointSpec>, &mut Tally, &mut bool, &mut Location)> {
-        let breakpoint = self.table.get_mut(&id.breakpoint)?;
+        let breakpoint = self.get_mut(id.breakpoint)?;
         // They are numbered in the order they stand in; there may be very many.
         let at = breakpoint.locations.binary_search_by_key(&id, |location| location.id).ok()?;
         let location = breakpoint.locations.get_mut(at)?;
@@ -227,8 +229,8 @@ impl Breakpoints {
     }
 
     pub(crate) fn missing(&self, id: BreakpointId) -> String {
-        match self.table.keys().next_back() {
-            Some(last) => format!("No breakpoint number {id}; the highest is {last}."),
+        match self.iter().next_back() {
+            Some(last) => format!("No breakpoint number {id}; the highest is {}.", last.id),
             None => format!("No breakpoint number {id}; there are none."),
         }
     }
@@ -281,7 +283,7 @@ impl Breakpoints {
 
     /// Drops the locations at an address whose memory is gone.
     pub(crate) fn unbind_at(&mut self, space: SpaceId, addr: VirtAddr) {
-        for breakpoint in self.table.values_mut() {
+        for breakpoint in self.iter_mut() {
             breakpoint.drop_locations(|it| it.space == Some(space) && it.addr == addr);
         }
     }
@@ -295,7 +297,7 @@ impl Breakpoints {
                 && location.watch.is_none()
                 && matches!(location.service, Ok(Served { mechanism: Mechanism::Trap, .. }))
         };
-        let breakpoints = self.table.values_mut();
+        let breakpoints = self.iter_mut();
         breakpoints.filter_map(|one| one.drop_locations(served).then_some(one.id)).collect()
     }
 
@@ -308,7 +310,7 @@ impl Breakpoints {
                 && range.contains(location.addr)
         };
         let mut changed = Vec::new();
-        for breakpoint in self.table.values_mut() {
+        for breakpoint in self.iter_mut() {
             if breakpoint.drop_locations(inside) {
                 changed.push(breakpoint.id);
             }
@@ -319,7 +321,7 @@ impl Breakpoints {
     /// Unties the locations of a space that is gone. Those in images stay, to
     /// be found again; bare addresses and data lose their meaning.
     pub(crate) fn unbind_space(&mut self, space: SpaceId) {
-        for breakpoint in self.table.values_mut() {
+        for breakpoint in self.iter_mut() {
             for location in &mut breakpoint.locations {
                 if location.space == Some(space) {
                     location.space = None;
@@ -346,7 +348,7 @@ impl Breakpoints {
         to: SpaceId,
     ) -> Vec<(BreakpointId, String)> {
         let mut left = Vec::new();
-        for breakpoint in self.table.values_mut() {
+        for breakpoint in self.iter_mut() {
             let here = |location: &&Location| location.space == Some(from);
             let (free, framed): (Vec<&Location>, Vec<&Location>) =
                 breakpoint.locations.iter().filter(here).partition(|it| it.outlives_frames());
@@ -370,7 +372,7 @@ impl Breakpoints {
         match reason {
             StopReason::Breakpoint { id, .. }
             | StopReason::Data { id, .. }
-            | StopReason::ConditionError { id, .. } => self.table.contains_key(id),
+            | StopReason::ConditionError { id, .. } => self.get(*id).is_some(),
             _ => true,
         }
     }
@@ -385,6 +387,11 @@ impl Breakpoints {
             notes: breakpoint.notes.clone(),
         })
     }
+}
+
+/// Where a number stands in the table.
+fn slot(id: BreakpointId) -> Option<usize> {
+    usize::try_from(id.get()).ok()?.checked_sub(1)
 }
 
 impl Breakpoint {
@@ -414,9 +421,14 @@ impl Breakpoint {
         Some(location)
     }
 
+    /// Whether it is bound in another memory than `space`.
+    pub(crate) fn is_elsewhere(&self, space: SpaceId) -> bool {
+        self.locations.iter().any(|location| location.space.is_some_and(|other| other != space))
+    }
+
     /// Whether it has been looked up in an image at least so far.
     pub(crate) fn has_searched(&self, module: ModuleId, effort: Effort) -> bool {
-        self.searched.iter().any(|(known, far)| *known == module && *far >= effort)
+        is_searched(&self.searched, module, effort)
     }
 
     /// Notes where it has been looked up.
@@ -466,9 +478,19 @@ impl Breakpoint {
     }
 }
 
+/// Whether an image is among those looked in, at least so far.
+pub(crate) fn is_searched(
+    searched: &[(ModuleId, Effort)],
+    module: ModuleId,
+    effort: Effort,
+) -> bool {
+    searched.iter().any(|(known, far)| *known == module && *far >= effort)
+}
+
 /// What serves a location while no process has it.
 pub(crate) fn idle() -> Service {
-    Err("the program is not running".into())
+    static IDLE: LazyLock<Arc<str>> = LazyLock::new(|| "the program is not running".into());
+    Err(IDLE.clone())
 }
 
 impl Location {

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use trapline_core::breakpoint::{BreakpointSpec, HitRule, Mechanism, Tally};
 use trapline_core::stop::Signal;
@@ -48,8 +48,14 @@ pub enum Command {
     /// Sets a breakpoint or watch. Answer: [`Reply::Breakpoint`].
     Break(BreakpointSpec),
     /// Sets breakpoints and watches in order, up to the first that cannot be
-    /// set, with one request and one hold for all. Answer: [`Reply::Set`].
-    BreakEach(Vec<BreakpointSpec>),
+    /// set, with one request and one hold for all. Asked for through
+    /// [`SessionHandle::break_each`](crate::SessionHandle::break_each).
+    BreakEach {
+        /// What is to be set.
+        specs: Vec<BreakpointSpec>,
+        /// Hears of those that are set, in order and some at a time.
+        set: mpsc::Sender<Vec<BreakpointInfo>>,
+    },
     /// Changes one aspect of a breakpoint. Answer: [`Reply::Breakpoint`].
     Change(BreakpointId, Change),
     /// Removes breakpoints. Answer: [`Reply::Done`].
@@ -283,13 +289,6 @@ pub enum Reply {
     },
     /// The breakpoint after the command.
     Breakpoint(Box<BreakpointInfo>),
-    /// The breakpoints that were set.
-    Set {
-        /// Those set, in the order asked for.
-        set: Vec<BreakpointInfo>,
-        /// Why the one after them was not; those that follow were not tried.
-        refused: Option<CommandError>,
-    },
     /// The breakpoints asked for, by number.
     Breakpoints(Vec<BreakpointInfo>),
     /// All threads, by session number.

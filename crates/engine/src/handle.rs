@@ -5,9 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
+use trapline_core::breakpoint::BreakpointSpec;
 use trapline_core::target::{Target, TargetError, Waker};
 
-use crate::command::{Command, CommandError, Reply};
+use crate::command::{BreakpointInfo, Command, CommandError, Reply};
 use crate::session::Session;
 use crate::stream::{Events, stream};
 
@@ -16,6 +17,8 @@ pub(crate) struct Envelope {
     pub(crate) command: Command,
     pub(crate) answer: mpsc::Sender<Result<Reply, CommandError>>,
 }
+
+type Answer = mpsc::Receiver<Result<Reply, CommandError>>;
 
 /// Asks a session. Clones ask the same session; it ends in an orderly way when
 /// the last one is dropped, or on [`Command::Quit`].
@@ -37,13 +40,39 @@ impl SessionHandle {
     /// # Errors
     /// What went wrong, as one sentence for the user.
     pub fn request(&self, command: Command) -> Result<Reply, CommandError> {
+        self.ask(command)?.recv().map_err(|_| over())?
+    }
+
+    /// Sets breakpoints and watches in order, up to the first that cannot be
+    /// set, in one hold. `told` hears of those that are, some at a time, while
+    /// the next are being set.
+    ///
+    /// # Errors
+    /// Why one could not be set, as one sentence for the user; those after it
+    /// were not tried.
+    pub fn break_each(
+        &self,
+        specs: Vec<BreakpointSpec>,
+        told: impl FnMut(Vec<BreakpointInfo>),
+    ) -> Result<(), CommandError> {
+        let (set, infos) = mpsc::channel();
+        let reply = self.ask(Command::BreakEach { specs, set })?;
+        infos.into_iter().for_each(told);
+        reply.recv().map_err(|_| over())?.map(drop)
+    }
+
+    /// Asks; the answer comes through the channel.
+    fn ask(&self, command: Command) -> Result<Answer, CommandError> {
         let (answer, reply) = mpsc::channel();
-        let over = || CommandError::new("the session is over");
         let requests = self.link.requests.as_ref().ok_or_else(over)?;
         requests.send(Envelope { command, answer }).map_err(|_| over())?;
         self.link.waker.wake();
-        reply.recv().map_err(|_| over())?
+        Ok(reply)
     }
+}
+
+fn over() -> CommandError {
+    CommandError::new("the session is over")
 }
 
 impl Drop for Link {

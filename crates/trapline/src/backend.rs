@@ -5,7 +5,9 @@ use std::path::Path;
 use std::{fs, io};
 
 use trapline_core::Pid;
+use trapline_core::breakpoint::BreakpointSpec;
 use trapline_core::target::Target;
+use trapline_engine::command::BreakpointInfo;
 use trapline_engine::{Command, CommandError, Events, Reply, SessionHandle};
 pub(crate) use trapline_target::linux::Requests;
 use trapline_target::linux::{self, LinuxTarget, terminal};
@@ -38,6 +40,14 @@ pub(crate) fn write_program(path: &Path, bytes: &[u8]) -> io::Result<()> {
 impl Session for SessionHandle {
     fn request(&self, command: Command) -> Result<Reply, CommandError> {
         Self::request(self, command)
+    }
+
+    fn break_each(
+        &self,
+        specs: Vec<BreakpointSpec>,
+        told: &mut dyn FnMut(Vec<BreakpointInfo>),
+    ) -> Result<(), CommandError> {
+        Self::break_each(self, specs, told)
     }
 
     fn lend_terminal(&self, to: Pid) {

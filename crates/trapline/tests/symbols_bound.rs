@@ -173,8 +173,9 @@ fn places_in_a_library_come_and_go_with_it() {
 /// the first that cannot be.
 fn set_together(driver: &Driver, places: &[&str]) -> (Vec<BreakpointInfo>, Option<String>) {
     let specs = places.iter().map(|place| spec::code(place).unwrap()).collect();
-    let Reply::Set { set, refused } = driver.ask(Command::BreakEach(specs)) else { panic!() };
-    (set, refused.map(|error| error.message))
+    let mut set = Vec::new();
+    let done = driver.handle().break_each(specs, |infos| set.extend(infos));
+    (set, done.err().map(|error| error.message))
 }
 
 /// The same, asked for one after the other.

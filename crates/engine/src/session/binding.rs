@@ -18,7 +18,7 @@ use super::search::{
 };
 use super::source::default_file;
 use super::values::{CodeScope, ValueHistory};
-use crate::breakpoints::{Anchor, Breakpoint, Location, Say, idle};
+use crate::breakpoints::{Anchor, Breakpoint, Location, Say, idle, is_searched};
 use crate::command::CommandError;
 use crate::event::Event;
 use crate::log::LogMessage;
@@ -40,14 +40,21 @@ impl Asked {
 
     /// Looks for a new breakpoint's places in the only images there are. `None`
     /// where a frame, or who is asked first, says what is meant.
-    pub(super) fn search_ahead(&self, modules: &Modules) -> Option<Search> {
+    pub(super) fn search_ahead<'a>(&self, modules: &'a Modules) -> Option<Ahead<'a>> {
         let fixed = match &self.sought {
             Sought::Place(PlaceText::Address(_)) | Sought::Data => false,
             Sought::Place(place) => place.is_settled(),
             Sought::Functions(_) => true,
         };
-        fixed.then(|| search(modules, &self.sought, None, EVERYWHERE))
+        fixed.then(|| Ahead { modules, search: search(modules, &self.sought, None, EVERYWHERE) })
     }
+}
+
+/// What was found for a new breakpoint before its turn came to be set.
+pub(super) struct Ahead<'a> {
+    /// The only images there are.
+    modules: &'a Modules,
+    search: Search,
 }
 
 /// A breakpoint to bind.
@@ -93,7 +100,7 @@ impl Session {
     pub(super) fn bind_new(
         &mut self,
         id: BreakpointId,
-        mut ahead: Option<Search>,
+        mut ahead: Option<Ahead<'_>>,
     ) -> Result<(), CommandError> {
         let Some(breakpoint) = self.breakpoints.get(id) else { return Ok(()) };
         if breakpoint.is_watch() {
@@ -108,7 +115,8 @@ impl Session {
         for pid in pids {
             let Some((space, modules)) = self.modules_of(pid) else { continue };
             let home = Home { pid, space, modules: &modules };
-            failure = self.bind_in(&bound, home, &Among::All, ahead.take()).err().or(failure);
+            let found = ahead.take().map(|ahead| ahead.search);
+            failure = self.bind_in(&bound, home, &Among::All, found).err().or(failure);
         }
         failure.map_or(Ok(()), Err)
     }
@@ -157,18 +165,19 @@ impl Session {
     fn bind_in_program(
         &mut self,
         bound: &Bound,
-        ahead: Option<Search>,
+        ahead: Option<Ahead<'_>>,
     ) -> Result<(), CommandError> {
+        if let Some(Ahead { modules, search }) = ahead {
+            return self.attach_locations(bound, None, modules, search, Vec::new());
+        }
         let Some(program) = &self.program else { return Ok(()) };
         let modules = program.alone.clone();
-        let search = match (ahead, bound.address()) {
-            (Some(found), _) => found,
-            (None, Some(expression)) => self.search_static(&modules, expression),
-            (None, None) => {
-                let default_file = || default_file(&modules, None);
-                let default_file = bound.needs_default().then(default_file).flatten();
-                search(&modules, &bound.sought, default_file.as_deref(), EVERYWHERE)
-            }
+        let search = if let Some(expression) = bound.address() {
+            self.search_static(&modules, expression)
+        } else {
+            let default_file = || default_file(&modules, None);
+            let default_file = bound.needs_default().then(default_file).flatten();
+            search(&modules, &bound.sought, default_file.as_deref(), EVERYWHERE)
         };
         self.attach_locations(bound, None, &modules, search, Vec::new())
     }
@@ -211,12 +220,17 @@ impl Session {
         if let Some(expression) = bound.address() {
             return self.bind_address(bound, home, among, expression);
         }
+        let known = self.put_known(bound, home, among)?;
         let Some(breakpoint) = self.breakpoints.get(bound.id) else { return Ok(()) };
         let homeless = breakpoint.locations.is_empty();
         let furthest = if homeless { Effort::Everything } else { Effort::Likely };
-        let known = known_places(breakpoint, home.modules, among);
-        let unsearched = Among::These(unsearched(breakpoint, home.modules, among, furthest));
-        let among = if breakpoint.searched.is_empty() { among } else { &unsearched };
+        let unsearched = unsearched(breakpoint, home.modules, among, furthest);
+        let first = breakpoint.searched.is_empty();
+        if unsearched.is_empty() && known.is_empty() && !first {
+            return Ok(());
+        }
+        let unsearched = Among::These(unsearched);
+        let among = if first { among } else { &unsearched };
         let default = if bound.needs_default() {
             default_file(home.modules, self.selected_pc(home.pid))
         } else {
@@ -226,6 +240,36 @@ impl Session {
         let search =
             ahead.unwrap_or_else(|| search(home.modules, &bound.sought, default.as_deref(), scope));
         self.attach_locations(bound, Some(home.space), home.modules, search, known)
+    }
+
+    /// Puts the locations found earlier in images where those are in a process.
+    /// The answer is what needs locations beside those of other processes.
+    fn put_known(
+        &mut self,
+        bound: &Bound,
+        home: Home<'_>,
+        among: &Among,
+    ) -> Result<Vec<Found>, CommandError> {
+        let Some(breakpoint) = self.breakpoints.get_mut(bound.id) else { return Ok(Vec::new()) };
+        if breakpoint.is_elsewhere(home.space) {
+            return Ok(known_places(breakpoint, home.modules, among));
+        }
+        let mut changed = false;
+        let Breakpoint { locations, searched, .. } = breakpoint;
+        for location in locations {
+            let Anchor::Image(id, at) = location.anchor else { continue };
+            if !among.has(id) || !is_searched(searched, id, Effort::Likely) {
+                continue;
+            }
+            let Some(module) = home.modules.by_id(id) else { continue };
+            let addr = module.bias.to_virt(at);
+            let compile = || say_at(&bound.spec, home.modules, addr, &self.values);
+            changed |= rehome(location, Some(home.space), addr, compile)?;
+        }
+        if let Some(space) = self.spaces.get_mut(&home.space) {
+            space.stale |= changed;
+        }
+        Ok(Vec::new())
     }
 
     /// Where an address is in a program that does not run. A bare number is an

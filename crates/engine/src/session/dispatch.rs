@@ -23,7 +23,7 @@ impl Session {
             Command::StepInstruction { count, over_calls } => self.step(count, over_calls),
             Command::Interrupt => self.interrupt(),
             Command::Break(spec) => self.set_breakpoint(spec),
-            Command::BreakEach(specs) => Ok(self.set_breakpoints(specs)),
+            Command::BreakEach { specs, set } => self.set_breakpoints(specs, &set),
             Command::Change(id, change) => self.change_breakpoint(id, change),
             Command::Delete(what) => self.delete(&what),
             Command::Enable { what, enabled } => self.enable(&what, enabled),

@@ -1,14 +1,15 @@
 //! Setting, changing and removing breakpoints. The program may run meanwhile:
 //! it is held for as long as the change takes.
 
-use std::sync::Arc;
+use std::mem;
+use std::ops::ControlFlow;
+use std::sync::{Arc, mpsc};
 
 use trapline_core::breakpoint::{BreakpointSpec, Mechanism, Subject, Tally};
 use trapline_core::{BreakpointId, Pid, Tid};
 
-use super::binding::Asked;
+use super::binding::{Ahead, Asked};
 use super::run::Verdict;
-use super::search::Search;
 use super::{Motion, Session};
 use crate::command::{BreakpointInfo, Change, CommandError, Reply, Selection};
 use crate::event::{Event, StopReason};
@@ -36,25 +37,32 @@ impl Session {
     }
 
     /// Sets breakpoints in one hold, up to the first that cannot be set.
-    pub(super) fn set_breakpoints(&mut self, specs: Vec<BreakpointSpec>) -> Reply {
+    pub(super) fn set_breakpoints(
+        &mut self,
+        specs: Vec<BreakpointSpec>,
+        set: &mpsc::Sender<Vec<BreakpointInfo>>,
+    ) -> Result<Reply, CommandError> {
         self.source_ages.clear();
         self.while_held(|session| {
             // To look for so many places is most of the work, and needs nothing
             // but the images.
             let modules = session.only_modules();
-            let looked_for = parallel::map(specs, |spec| {
+            let look_for = |spec| {
                 let asked = Asked::read(spec)?;
                 let search = modules.as_ref().and_then(|modules| asked.search_ahead(modules));
                 Ok((asked, search))
-            });
-            let mut set = Vec::with_capacity(looked_for.len());
-            for found in looked_for {
+            };
+            let mut told = Told { set, infos: Vec::new() };
+            let mut refused = None;
+            parallel::in_order(specs, look_for, |found| {
                 match found.and_then(|(asked, ahead)| session.set_held(asked, ahead)) {
-                    Ok(info) => set.push(info),
-                    Err(error) => return Reply::Set { set, refused: Some(error) },
+                    Ok(info) => told.add(info),
+                    Err(error) => refused = Some(error),
                 }
-            }
-            Reply::Set { set, refused: None }
+                if refused.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            told.send();
+            refused.map_or(Ok(Reply::Done), Err)
         })
     }
 
@@ -62,7 +70,7 @@ impl Session {
     fn set_held(
         &mut self,
         asked: Asked,
-        ahead: Option<Search>,
+        ahead: Option<Ahead<'_>>,
     ) -> Result<BreakpointInfo, CommandError> {
         let Asked { spec, sought } = self.settled(asked)?;
         let at_once = is_decided_at_once(&spec);
@@ -322,6 +330,29 @@ fn is_decided_at_once(spec: &BreakpointSpec) -> bool {
             *mechanism == Some(Mechanism::Hardware) || location.trim_start().starts_with('*')
         }
         Subject::Functions { .. } => false,
+    }
+}
+
+/// Tells of breakpoints that were set, some at a time: whoever shows them has
+/// something to do early, and is not woken for each.
+struct Told<'a> {
+    set: &'a mpsc::Sender<Vec<BreakpointInfo>>,
+    infos: Vec<BreakpointInfo>,
+}
+
+impl Told<'_> {
+    const AT_A_TIME: usize = 256;
+
+    fn add(&mut self, info: BreakpointInfo) {
+        self.infos.push(info);
+        if self.infos.len() == Self::AT_A_TIME {
+            self.send();
+        }
+    }
+
+    fn send(&mut self) {
+        // A front end that went away does not want to hear of them.
+        let _ = self.set.send(mem::take(&mut self.infos));
     }
 }
 

@@ -127,13 +127,23 @@ fn paths(word: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use trapline_core::breakpoint::BreakpointSpec;
     use trapline_engine::CommandError;
+    use trapline_engine::command::BreakpointInfo;
 
     use super::*;
 
     struct Names;
 
     impl Session for Names {
+        fn break_each(
+            &self,
+            _specs: Vec<BreakpointSpec>,
+            _told: &mut dyn FnMut(Vec<BreakpointInfo>),
+        ) -> Result<(), CommandError> {
+            Err(CommandError::new("only completion"))
+        }
+
         fn request(&self, command: Command) -> Result<Reply, CommandError> {
             let Command::Complete { kind, prefix, .. } = command else {
                 return Err(CommandError::new("only completion"));

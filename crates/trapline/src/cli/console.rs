@@ -28,6 +28,14 @@ pub(crate) trait Session {
     /// Asks and waits for the answer.
     fn request(&self, command: Command) -> Result<Reply, CommandError>;
 
+    /// Sets breakpoints up to the first that cannot be; `told` hears of those
+    /// that are.
+    fn break_each(
+        &self,
+        specs: Vec<BreakpointSpec>,
+        told: &mut dyn FnMut(Vec<BreakpointInfo>),
+    ) -> Result<(), CommandError>;
+
     /// Gives the terminal to a program that is about to run.
     fn lend_terminal(&self, _to: Pid) {}
 
@@ -284,11 +292,14 @@ impl<S: Session> Console<S> {
         &mut self,
         specs: Vec<BreakpointSpec>,
     ) -> Result<(), (usize, CommandError)> {
-        let reply = self.session.request(Command::BreakEach(specs)).map_err(|why| (0, why))?;
-        let Reply::Set { set, refused } = reply else { return Ok(()) };
-        self.last_breakpoint = set.last().map(|info| info.id).or(self.last_breakpoint);
-        self.screen.lines(set.iter().map(render::breakpoints::set));
-        refused.map_or(Ok(()), |why| Err((set.len(), why)))
+        let Self { session, screen, last_breakpoint, .. } = self;
+        let mut count = 0;
+        let done = session.break_each(specs, &mut |set| {
+            count += set.len();
+            *last_breakpoint = set.last().map(|info| info.id).or(*last_breakpoint);
+            screen.lines(set.iter().map(render::breakpoints::set));
+        });
+        done.map_err(|why| (count, why))
     }
 
     fn change(&mut self, id: BreakpointId, change: Change) -> Result<(), CommandError> {

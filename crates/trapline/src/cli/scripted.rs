@@ -70,6 +70,16 @@ impl Script {
 }
 
 impl Session for Script {
+    fn break_each(
+        &self,
+        specs: Vec<BreakpointSpec>,
+        told: &mut dyn FnMut(Vec<BreakpointInfo>),
+    ) -> Result<(), CommandError> {
+        self.note("BreakEach");
+        told(specs.into_iter().map(|spec| self.set(spec)).collect());
+        Ok(())
+    }
+
     fn request(&self, command: Command) -> Result<Reply, CommandError> {
         if !matches!(command, Command::Breakpoints | Command::NeverBound) {
             let text = format!("{command:?}");
@@ -79,10 +89,6 @@ impl Session for Script {
         }
         match command {
             Command::Break(spec) => return Ok(Reply::Breakpoint(Box::new(self.set(spec)))),
-            Command::BreakEach(specs) => {
-                let set = specs.into_iter().map(|spec| self.set(spec)).collect();
-                return Ok(Reply::Set { set, refused: None });
-            }
             Command::Breakpoints => {
                 return Ok(Reply::Breakpoints(self.breakpoints.borrow().clone()));
             }
