@@ -26,6 +26,7 @@ impl Session {
             )));
         }
         let another = self.program_image().is_none_or(|old| old.module() != image.module());
+        self.images.read_ahead(image.clone());
         self.program = Some(Program::new(LaunchSpec { program: path, ..spec }, image));
         self.bind_before_run(another);
         Ok(Reply::Done)

@@ -34,7 +34,7 @@ pub(crate) fn run(
     let flow = batch::before_prompt(console, &mut plan);
     if !matches!(flow, Ok(Flow::Quit)) {
         report(console, flow);
-        converse(console, &mut input, ending);
+        converse(console, &mut input, ending, pump);
     }
     let told = batch::finish(console, plan.wants_stats(), false);
     let failed = told.is_err();
@@ -51,14 +51,19 @@ fn report(console: &mut Console<SessionHandle>, flow: Result<Flow, CommandError>
     }
 }
 
-fn converse(console: &mut Console<SessionHandle>, input: &mut Input, ending: &Ending) {
+fn converse(
+    console: &mut Console<SessionHandle>,
+    input: &mut Input,
+    ending: &Ending,
+    pump: &Pump,
+) {
     let mut last = String::new();
     loop {
         show_news(console);
         if ending.asked().is_some() || console.known.over || console.screen.is_broken() {
             return;
         }
-        let line = match input.read("(trapline) ") {
+        let line = match pump.while_editing(|| input.read("(trapline) ")) {
             Typed::Line(line) => line,
             Typed::News => continue,
             Typed::Interrupt => {

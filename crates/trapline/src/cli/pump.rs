@@ -30,6 +30,8 @@ const GRACE: Duration = Duration::from_secs(2);
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Pump {
     news: Arc<AtomicBool>,
+    /// Whether somebody types, and is not to be written over.
+    editing: Arc<AtomicBool>,
 }
 
 impl Pump {
@@ -42,7 +44,11 @@ impl Pump {
             let mut progress = Progress::default();
             for event in events {
                 if let Event::Progress { what, done, total } = &event {
-                    progress.show(what, *done, *total);
+                    if mine.editing.load(Ordering::Acquire) {
+                        progress.end();
+                    } else {
+                        progress.show(what, *done, *total);
+                    }
                     continue;
                 }
                 progress.end();
@@ -58,6 +64,14 @@ impl Pump {
     /// The flag that a line editor looks at.
     pub(crate) fn news(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.news)
+    }
+
+    /// Reads a line from the user.
+    pub(crate) fn while_editing<T>(&self, read: impl FnOnce() -> T) -> T {
+        self.editing.store(true, Ordering::Release);
+        let read = read();
+        self.editing.store(false, Ordering::Release);
+        read
     }
 
     fn ring(&self) {
