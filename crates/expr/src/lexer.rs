@@ -6,47 +6,43 @@ use crate::ast::{FloatLiteral, IntLiteral, IntSuffix, RustInt};
 use crate::error::Error;
 use crate::limits;
 
-/// One token.
+/// One token; names and signs are those of the text.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) enum Token {
-    Ident(String),
+pub(crate) enum Token<'a> {
+    Ident(&'a str),
     /// `'...'` that is no character: a name with odd characters.
-    Quoted(String),
+    Quoted(&'a str),
     Int(IntLiteral),
     /// Digits after a `.` that follows an operand: a tuple field.
-    Field(String),
+    Field(&'a str),
     Float(FloatLiteral),
     Char(char),
     Str(Vec<u8>),
-    Dollar(String),
-    Punct(&'static str),
+    Dollar(&'a str),
+    Punct(&'a str),
     End,
 }
 
 /// A token and its bytes in the source.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Spanned {
-    pub(crate) token: Token,
+pub(crate) struct Spanned<'a> {
+    pub(crate) token: Token<'a>,
     pub(crate) span: Range<usize>,
 }
 
-/// Longest first, so that the first match is the right one.
-const PUNCTUATION: [&str; 43] = [
-    "<<=", ">>=", "->", "::", "<<", ">>", "<=", ">=", "==", "!=", "&&", "||", "+=", "-=", "*=",
-    "/=", "%=", "&=", "|=", "^=", "(", ")", "[", "]", "{", "}", ".", ",", ";", "?", ":", "+", "-",
-    "*", "/", "%", "<", ">", "=", "!", "&", "|", "^",
-];
-const MORE_PUNCTUATION: [&str; 2] = ["~", "@"];
-
 /// All tokens of `text`, the last one [`Token::End`].
-pub(crate) fn tokenize(text: &str) -> Result<Vec<Spanned>, Error> {
+pub(crate) fn tokenize(text: &str) -> Result<Vec<Spanned<'_>>, Error> {
     if text.len() > limits::MAX_SOURCE {
         let message = format!("an expression may be at most {} bytes long", limits::MAX_SOURCE);
         return Err(Error::new(0..0, message));
     }
-    let mut lexer = Lexer { text, at: 0, tokens: Vec::new() };
+    // Most tokens are followed by a blank, or are longer than one byte.
+    let tokens = Vec::with_capacity(text.len() / 2 + 2);
+    let mut lexer = Lexer { text, at: 0, tokens };
     while lexer.skip_space() {
-        lexer.token()?;
+        let start = lexer.at;
+        let token = lexer.token()?;
+        lexer.push(token, start);
     }
     lexer.push(Token::End, text.len());
     Ok(lexer.tokens)
@@ -55,11 +51,11 @@ pub(crate) fn tokenize(text: &str) -> Result<Vec<Spanned>, Error> {
 struct Lexer<'a> {
     text: &'a str,
     at: usize,
-    tokens: Vec<Spanned>,
+    tokens: Vec<Spanned<'a>>,
 }
 
-impl Lexer<'_> {
-    fn rest(&self) -> &str {
+impl<'a> Lexer<'a> {
+    fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }
 
@@ -67,7 +63,7 @@ impl Lexer<'_> {
         self.rest().chars().next()
     }
 
-    fn push(&mut self, token: Token, start: usize) {
+    fn push(&mut self, token: Token<'a>, start: usize) {
         self.tokens.push(Spanned { token, span: start..self.at });
     }
 
@@ -82,40 +78,38 @@ impl Lexer<'_> {
         trimmed > 0
     }
 
-    /// Takes characters while `wanted` says so.
-    fn take_while(&mut self, wanted: impl Fn(char) -> bool) -> &str {
-        let start = self.at;
-        let len = self.rest().find(|c| !wanted(c)).unwrap_or(self.rest().len());
+    /// Takes so many bytes.
+    fn take(&mut self, len: usize) -> &'a str {
+        let (taken, _) = self.rest().split_at(len);
         self.at += len;
-        &self.text[start..self.at]
+        taken
     }
 
-    fn token(&mut self) -> Result<(), Error> {
-        let start = self.at;
-        let first = self.peek().unwrap_or('\0');
-        let second = self.rest().chars().nth(1);
-        if first.is_ascii_digit() {
-            return self.number();
-        }
-        let digit_follows = second.is_some_and(|c| c.is_ascii_digit());
-        if first == '.' && digit_follows && !self.after_operand() && !self.after_access() {
-            return self.number();
-        }
-        if is_ident_start(first) {
-            let name = self.take_while(is_ident).to_owned();
-            self.push(Token::Ident(name), start);
-            return Ok(());
-        }
-        match first {
-            '$' => {
-                self.at += 1;
-                let name = self.take_while(is_ident).to_owned();
-                self.push(Token::Dollar(name), start);
-                Ok(())
+    /// Takes characters while `wanted` says so.
+    fn take_while(&mut self, wanted: impl Fn(char) -> bool) -> &'a str {
+        let rest = self.rest();
+        self.take(rest.find(|c| !wanted(c)).unwrap_or(rest.len()))
+    }
+
+    fn token(&mut self) -> Result<Token<'a>, Error> {
+        match self.rest().as_bytes() {
+            [b'0'..=b'9', ..] if self.after_access() => {
+                Ok(Token::Field(self.take_while(|c| c.is_ascii_digit())))
             }
-            '\'' => self.single_quote(),
-            '"' => self.string(),
-            _ => self.punctuation(first),
+            [b'0'..=b'9', ..] => self.number(),
+            [b'.', b'0'..=b'9', ..] if !self.after_operand() && !self.after_access() => {
+                self.decimal()
+            }
+            [b'$', ..] => {
+                self.at += 1;
+                Ok(Token::Dollar(self.take_while(is_ident)))
+            }
+            [b'\'', ..] => self.single_quote(),
+            [b'"', ..] => self.string(),
+            _ if self.rest().starts_with(is_ident_start) => {
+                Ok(Token::Ident(self.take_while(is_ident)))
+            }
+            _ => self.punctuation(),
         }
     }
 
@@ -133,27 +127,32 @@ impl Lexer<'_> {
         matches!(self.tokens.last(), Some(Spanned { token: Token::Punct("." | "->"), .. }))
     }
 
-    fn punctuation(&mut self, first: char) -> Result<(), Error> {
-        let start = self.at;
-        let all = PUNCTUATION.iter().chain(&MORE_PUNCTUATION);
-        let rest = self.rest();
-        let begins = |punct: &&str| punct.starts_with(first) && rest.starts_with(*punct);
-        let Some(found) = all.copied().find(begins) else {
-            self.at += first.len_utf8();
-            return self.error(start, format!("unexpected character `{}`", first.escape_default()));
+    /// The longest sign that stands here.
+    fn punctuation(&mut self) -> Result<Token<'a>, Error> {
+        let len = match self.rest().as_bytes() {
+            [b'<', b'<', b'=', ..] | [b'>', b'>', b'=', ..] => 3,
+            [b'-', b'>', ..]
+            | [b':', b':', ..]
+            | [b'<', b'<', ..]
+            | [b'>', b'>', ..]
+            | [b'&', b'&', ..]
+            | [b'|', b'|', ..] => 2,
+            [first, b'=', ..] if b"<>=!+-*/%&|^".contains(first) => 2,
+            [first, ..] if b"()[]{}.,;?:+-*/%<>=!&|^~@".contains(first) => 1,
+            _ => return self.unexpected_character(),
         };
-        self.at += found.len();
-        self.push(Token::Punct(found), start);
-        Ok(())
+        Ok(Token::Punct(self.take(len)))
     }
 
-    fn number(&mut self) -> Result<(), Error> {
+    fn unexpected_character(&mut self) -> Result<Token<'a>, Error> {
         let start = self.at;
-        if self.after_access() {
-            let digits = self.take_while(|c| c.is_ascii_digit()).to_owned();
-            self.push(Token::Field(digits), start);
-            return Ok(());
-        }
+        let found = self.peek().unwrap_or_default();
+        self.at += found.len_utf8();
+        self.error(start, format!("unexpected character `{}`", found.escape_default()))
+    }
+
+    fn number(&mut self) -> Result<Token<'a>, Error> {
+        let start = self.at;
         let radix = match self.rest().as_bytes() {
             [b'0', b'x' | b'X', ..] => 16,
             [b'0', b'b' | b'B', ..] => 2,
@@ -161,55 +160,53 @@ impl Lexer<'_> {
             _ => return self.decimal(),
         };
         self.at += 2;
-        let digits = self.take_while(|c| c.is_digit(radix) || c == '_').replace('_', "");
-        self.integer(start, &digits, radix)
+        let digits = self.take_while(|c| c.is_digit(radix) || c == '_');
+        self.integer(start, digits, radix)
     }
 
     /// A decimal or old-style octal integer, or a floating-point number.
-    fn decimal(&mut self) -> Result<(), Error> {
+    fn decimal(&mut self) -> Result<Token<'a>, Error> {
         let start = self.at;
-        let mut digits = self.take_while(|c| c.is_ascii_digit() || c == '_').replace('_', "");
-        let is_float = self.fraction(&mut digits) | self.exponent(&mut digits);
+        let digits = self.take_while(|c| c.is_ascii_digit() || c == '_');
+        let is_float = self.fraction() | self.exponent();
         let float_suffix = ["f32", "f64"].iter().any(|wanted| {
             self.rest().get(..3).is_some_and(|suffix| suffix.eq_ignore_ascii_case(wanted))
         });
         if is_float || float_suffix {
-            return self.float(start, &digits);
+            return self.float(start);
         }
-        match digits.strip_prefix('0') {
+        match digits.strip_prefix('0').map(|rest| rest.trim_start_matches('_')) {
             Some(octal) if !octal.is_empty() => self.integer(start, octal, 8),
-            _ => self.integer(start, &digits, 10),
+            _ => self.integer(start, digits, 10),
         }
     }
 
     /// Takes `.digits`; a `.` before a name or another `.` is not a fraction.
-    fn fraction(&mut self, digits: &mut String) -> bool {
-        let after = self.rest().chars().nth(1);
-        let member = after.is_some_and(|c| is_ident_start(c) && !matches!(c, 'e' | 'E'));
-        if self.peek() != Some('.') || member || after == Some('.') {
+    fn fraction(&mut self) -> bool {
+        let Some(after) = self.rest().strip_prefix('.') else { return false };
+        let member = after.starts_with(|c| is_ident_start(c) && !matches!(c, 'e' | 'E'));
+        if member || after.starts_with('.') {
             return false;
         }
         self.at += 1;
-        digits.push('.');
-        digits.push_str(&self.take_while(|c| c.is_ascii_digit() || c == '_').replace('_', ""));
+        self.take_while(|c| c.is_ascii_digit() || c == '_');
         true
     }
 
-    fn exponent(&mut self, digits: &mut String) -> bool {
-        let rest = self.rest();
-        let Some(after) = rest.strip_prefix(['e', 'E']) else { return false };
+    fn exponent(&mut self) -> bool {
+        let Some(after) = self.rest().strip_prefix(['e', 'E']) else { return false };
         let unsigned = after.strip_prefix(['+', '-']).unwrap_or(after);
         if !unsigned.starts_with(|c: char| c.is_ascii_digit()) {
             return false;
         }
-        let sign = if after.starts_with('-') { "e-" } else { "e" };
         self.at = self.text.len() - unsigned.len();
-        digits.push_str(sign);
-        digits.push_str(self.take_while(|c| c.is_ascii_digit()));
+        self.take_while(|c| c.is_ascii_digit());
         true
     }
 
-    fn float(&mut self, start: usize, digits: &str) -> Result<(), Error> {
+    /// The floating-point number from `start` to here, and its suffix.
+    fn float(&mut self, start: usize) -> Result<Token<'a>, Error> {
+        let digits = self.text[start..self.at].replace('_', "");
         let suffix = self.take_while(is_ident).to_ascii_lowercase();
         let single = match suffix.as_str() {
             "" | "l" | "f64" => false,
@@ -219,39 +216,42 @@ impl Lexer<'_> {
         let Ok(value) = digits.parse::<f64>() else {
             return self.error(start, "not a number");
         };
-        self.push(Token::Float(FloatLiteral { value, single }), start);
-        Ok(())
+        Ok(Token::Float(FloatLiteral { value, single }))
     }
 
-    fn integer(&mut self, start: usize, digits: &str, radix: u32) -> Result<(), Error> {
-        let text = self.take_while(is_ident).to_owned();
-        if digits.is_empty() {
+    /// The integer of these digits, `_` among them, and its suffix.
+    fn integer(&mut self, start: usize, digits: &str, radix: u32) -> Result<Token<'a>, Error> {
+        let text = self.take_while(is_ident);
+        let mut digits = digits.chars().filter(|c| *c != '_').peekable();
+        if digits.peek().is_none() {
             return self.error(start, "a number needs digits after its prefix");
         }
-        let Some(suffix) = int_suffix(&text) else {
+        let Some(suffix) = int_suffix(text) else {
             return self.error(start, format!("unknown suffix `{text}` of a number"));
         };
-        let value = match u64::from_str_radix(digits, radix) {
-            Ok(value) => value,
-            Err(error) if *error.kind() == std::num::IntErrorKind::PosOverflow => {
-                return self.error(start, "an integer of more than 64 bits");
-            }
-            Err(_) => return self.error(start, format!("not a number in base {radix}")),
-        };
-        self.push(Token::Int(IntLiteral { value, decimal: radix == 10, suffix }), start);
-        Ok(())
+        let mut value: u64 = 0;
+        for c in digits {
+            let Some(digit) = c.to_digit(radix) else {
+                return self.error(start, format!("not a number in base {radix}"));
+            };
+            let longer = value.checked_mul(radix.into());
+            value = match longer.and_then(|longer| longer.checked_add(digit.into())) {
+                Some(longer) => longer,
+                None => return self.error(start, "an integer of more than 64 bits"),
+            };
+        }
+        Ok(Token::Int(IntLiteral { value, decimal: radix == 10, suffix }))
     }
 
     /// A character, or a name in quotes.
-    fn single_quote(&mut self) -> Result<(), Error> {
+    fn single_quote(&mut self) -> Result<Token<'a>, Error> {
         let start = self.at;
         self.at += 1;
         if let Some(c) = self.character_and_quote()? {
-            self.push(Token::Char(c), start);
-            return Ok(());
+            return Ok(Token::Char(c));
         }
         self.at = start + 1;
-        let name = self.take_while(|c| c != '\'').to_owned();
+        let name = self.take_while(|c| c != '\'');
         if self.peek().is_none() {
             return self.error(start, "a quote that is never closed");
         }
@@ -259,8 +259,7 @@ impl Lexer<'_> {
         if name.is_empty() {
             return self.error(start, "an empty character");
         }
-        self.push(Token::Quoted(name), start);
-        Ok(())
+        Ok(Token::Quoted(name))
     }
 
     /// One character and the closing quote, or nothing when more stands there.
@@ -285,7 +284,7 @@ impl Lexer<'_> {
         Ok(None)
     }
 
-    fn string(&mut self) -> Result<(), Error> {
+    fn string(&mut self) -> Result<Token<'a>, Error> {
         let start = self.at;
         self.at += 1;
         let mut bytes = Vec::new();
@@ -308,8 +307,7 @@ impl Lexer<'_> {
             let message = format!("a string may be at most {} bytes long", limits::MAX_STRING);
             return self.error(start, message);
         }
-        self.push(Token::Str(bytes), start);
-        Ok(())
+        Ok(Token::Str(bytes))
     }
 
     /// One escape of C or Rust, from its backslash on.

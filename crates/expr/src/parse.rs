@@ -71,7 +71,7 @@ enum Infix {
 
 struct Parser<'a> {
     text: &'a str,
-    tokens: Vec<Spanned>,
+    tokens: Vec<Spanned<'a>>,
     at: usize,
     depth: usize,
     is_type: &'a dyn Fn(&str) -> bool,
@@ -80,18 +80,18 @@ struct Parser<'a> {
     half_angle: bool,
 }
 
-impl Parser<'_> {
-    fn current(&self) -> &Spanned {
+impl<'a> Parser<'a> {
+    fn current(&self) -> &Spanned<'a> {
         self.ahead(0)
     }
 
     /// The token `count` after the current one; the end repeats.
-    fn ahead(&self, count: usize) -> &Spanned {
+    fn ahead(&self, count: usize) -> &Spanned<'a> {
         let last = self.tokens.len() - 1;
         &self.tokens[(self.at + count).min(last)]
     }
 
-    fn token(&self) -> &Token {
+    fn token(&self) -> &Token<'a> {
         &self.current().token
     }
 
@@ -112,7 +112,7 @@ impl Parser<'_> {
     }
 
     fn at_word(&self, word: &str) -> bool {
-        matches!(self.token(), Token::Ident(found) if found == word)
+        matches!(self.token(), Token::Ident(found) if *found == word)
     }
 
     fn take(&mut self, punct: &str) -> bool {
@@ -214,7 +214,7 @@ impl Parser<'_> {
             Token::Punct("&") => UnaryOp::AddressOf,
             Token::Punct("(") => return self.parenthesis(),
             Token::Punct("{") => return self.at_address(),
-            Token::Ident(word) if word == "sizeof" => return self.size_of(),
+            Token::Ident("sizeof") => return self.size_of(),
             _ => return self.postfix_of_primary(),
         };
         self.advance();
@@ -278,7 +278,7 @@ impl Parser<'_> {
     fn name_is_type(&mut self, ty: &TypeName, start: usize) -> bool {
         let TypeName::Named { name, .. } = ty else { return true };
         match self.token() {
-            Token::Ident(word) => word != "as",
+            Token::Ident(word) => *word != "as",
             Token::Int(_)
             | Token::Float(_)
             | Token::Char(_)
@@ -335,7 +335,7 @@ impl Parser<'_> {
 
     fn member_name(&mut self) -> Result<String, Error> {
         let name = match self.token() {
-            Token::Ident(name) | Token::Field(name) | Token::Quoted(name) => name.clone(),
+            Token::Ident(name) | Token::Field(name) | Token::Quoted(name) => (*name).to_owned(),
             Token::Int(literal) if literal.decimal => literal.value.to_string(),
             _ => return self.unexpected("a member's name"),
         };
@@ -361,8 +361,9 @@ impl Parser<'_> {
     }
 
     /// `$name` or `$name(arguments)`.
-    fn dollar(&mut self, name: String) -> Result<Expr, Error> {
+    fn dollar(&mut self, name: &str) -> Result<Expr, Error> {
         let start = self.span().start;
+        let name = name.to_owned();
         self.advance();
         if !self.take("(") {
             return self.node(ExprKind::Dollar(name), start);
@@ -395,7 +396,7 @@ impl Parser<'_> {
         path.global = path.file.is_none() && self.take("::");
         loop {
             let segment = match self.token() {
-                Token::Ident(name) | Token::Quoted(name) => name.clone(),
+                Token::Ident(name) | Token::Quoted(name) => (*name).to_owned(),
                 Token::Char(c) => c.to_string(),
                 _ => return self.unexpected("a name"),
             };
@@ -414,7 +415,7 @@ impl Parser<'_> {
             && name.contains('.')
             && scope_at(1)
         {
-            let name = name.clone();
+            let name = (*name).to_owned();
             self.at += 2;
             return Some(name);
         }
@@ -423,7 +424,7 @@ impl Parser<'_> {
         else {
             return None;
         };
-        if !scope_at(3) || !EXTENSIONS.contains(&extension.as_str()) {
+        if !scope_at(3) || !EXTENSIONS.contains(extension) {
             return None;
         }
         let name = format!("{stem}.{extension}");

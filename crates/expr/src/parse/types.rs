@@ -43,7 +43,7 @@ impl Wrap {
     }
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     /// Takes `(type)` if what stands here can be one. The flag says whether it
     /// cannot be anything else. Takes nothing otherwise.
     pub(super) fn type_in_parentheses(&mut self) -> Option<(TypeName, bool)> {
@@ -74,7 +74,7 @@ impl Parser<'_> {
 
     fn skip_qualifiers(&mut self) -> bool {
         let start = self.at;
-        while matches!(self.token(), Token::Ident(word) if QUALIFIERS.contains(&word.as_str())) {
+        while matches!(self.token(), Token::Ident(word) if QUALIFIERS.contains(word)) {
             self.advance();
         }
         self.at != start
@@ -95,13 +95,13 @@ impl Parser<'_> {
     }
 
     /// Takes `unsigned long int` and its like, qualifiers among them dropped.
-    fn arithmetic_words(&mut self) -> Vec<String> {
+    fn arithmetic_words(&mut self) -> Vec<&'a str> {
         let mut words = Vec::new();
         loop {
-            if let Token::Ident(word) = self.token()
-                && ARITHMETIC.contains(&word.as_str())
+            if let &Token::Ident(word) = self.token()
+                && ARITHMETIC.contains(&word)
             {
-                words.push(word.clone());
+                words.push(word);
                 self.advance();
             } else if words.is_empty() || !self.skip_qualifiers() {
                 return words;
@@ -115,7 +115,7 @@ impl Parser<'_> {
         self.take("::");
         loop {
             match self.token() {
-                Token::Ident(word) | Token::Quoted(word) if word != "sizeof" => {
+                Token::Ident(word) | Token::Quoted(word) if *word != "sizeof" => {
                     name.push_str(word);
                 }
                 _ => return self.unexpected("a type"),
@@ -304,8 +304,8 @@ impl Parser<'_> {
 }
 
 /// One spelling for every order of C's words.
-fn arithmetic_name(words: &[String]) -> String {
-    let count = |wanted: &str| words.iter().filter(|word| *word == wanted).count();
+fn arithmetic_name(words: &[&str]) -> String {
+    let count = |wanted: &str| words.iter().filter(|word| **word == wanted).count();
     let unsigned = count("unsigned") > 0;
     let single = ["void", "float", "bool", "_Bool", "wchar_t"];
     if let Some(name) = single.into_iter().find(|name| count(name) > 0) {
