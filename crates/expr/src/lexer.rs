@@ -169,9 +169,10 @@ impl<'a> Lexer<'a> {
         let start = self.at;
         let digits = self.take_while(|c| c.is_ascii_digit() || c == '_');
         let is_float = self.fraction() | self.exponent();
-        let float_suffix = ["f32", "f64"].iter().any(|wanted| {
-            self.rest().get(..3).is_some_and(|suffix| suffix.eq_ignore_ascii_case(wanted))
-        });
+        let float_suffix = matches!(
+            self.rest().as_bytes(),
+            [b'f' | b'F', b'3', b'2', ..] | [b'f' | b'F', b'6', b'4', ..]
+        );
         if is_float || float_suffix {
             return self.float(start);
         }

@@ -204,14 +204,12 @@ impl Checker<'_> {
     pub(super) fn through_pointers(&mut self, typed: Typed) -> Result<Typed, Error> {
         let mut typed = typed;
         for _ in 0..crate::limits::MAX_MEMBER_WALK {
-            typed = self.through_references(typed)?;
-            let span = typed.span.clone();
-            let stripped = self.strip(&typed.ty, &span)?;
-            let TypeKind::Pointer { target, .. } = &stripped.kind else { return Ok(typed) };
-            if target.is_none() {
-                return Ok(typed);
-            }
-            typed = self.dereference(typed, &span)?;
+            let (object, stripped) = self.beyond_references(typed)?;
+            let TypeKind::Pointer { target: Some(_), .. } = &stripped.kind else {
+                return Ok(object);
+            };
+            let span = object.span.clone();
+            typed = self.dereference(object, &span)?;
         }
         Err(Error::new(typed.span, "too many pointers to follow"))
     }

@@ -57,7 +57,7 @@ impl Checker<'_> {
         self.find_member(&object, name, span)
     }
 
-    fn bound(&mut self, binding: Binding, span: &Range<usize>) -> Result<Typed, Error> {
+    pub(super) fn bound(&mut self, binding: Binding, span: &Range<usize>) -> Result<Typed, Error> {
         match binding {
             Binding::Variable { ty, place } => self.variable(ty, place, span),
             Binding::Constant { ty, value } => self.named_constant(ty, value, span),

@@ -224,11 +224,13 @@ impl Checker<'_> {
         }
         let (a, b) = (self.rvalue(a)?, self.rvalue(b)?);
         let pointer = |value: &Rvalue| matches!(value.scalar, Scalar::Pointer(_));
-        let sort =
-            if pointer(&a) || pointer(&b) { Sort::ADDRESS } else { usual(&a.scalar, &b.scalar) };
-        if let (Sort::Float(_), true) = (usual(&a.scalar, &b.scalar), pointer(&a) || pointer(&b)) {
-            return Err(Error::new(span.clone(), "a floating-point number is no address"));
-        }
+        let sort = match usual(&a.scalar, &b.scalar) {
+            sort if !pointer(&a) && !pointer(&b) => sort,
+            Sort::Int(_) => Sort::ADDRESS,
+            Sort::Float(_) => {
+                return Err(Error::new(span.clone(), "a floating-point number is no address"));
+            }
+        };
         let a = self.at_sort(a.node, sort, &a.span)?;
         let b = self.at_sort(b.node, sort, &b.span)?;
         let node = self.push(Op::Compare(comparison_of(op), a, b), Sort::BOOL, span)?;
@@ -238,21 +240,22 @@ impl Checker<'_> {
     /// Both sides of a comparison. A name that means nothing by itself may be
     /// an enumerator of the other side's type.
     fn compared(&mut self, a: &Expr, b: &Expr) -> Result<(Typed, Typed), Error> {
-        if self.is_unbound(a)? && !self.is_unbound(b)? {
-            let b = self.expr(b)?;
-            let a = self.enumerator_or(a, &b)?;
-            return Ok((a, b));
+        match (self.unless_unbound(a)?, self.unless_unbound(b)?) {
+            (Some(a), Some(b)) => Ok((a, b)),
+            (None, Some(other)) => Ok((self.enumerator_or(a, &other)?, other)),
+            (other, None) => {
+                let a = other.map_or_else(|| self.expr(a), Ok)?;
+                let b = self.enumerator_or(b, &a)?;
+                Ok((a, b))
+            }
         }
-        let a = self.expr(a)?;
-        let b = if self.is_unbound(b)? { self.enumerator_or(b, &a)? } else { self.expr(b)? };
-        Ok((a, b))
     }
 
-    fn is_unbound(&self, expr: &Expr) -> Result<bool, Error> {
-        match &expr.kind {
-            ExprKind::Path(path) => Ok(self.binding(path, &expr.span)?.is_none()),
-            _ => Ok(false),
-        }
+    /// A subexpression, unless it is a name that is bound to nothing.
+    fn unless_unbound(&mut self, expr: &Expr) -> Result<Option<Typed>, Error> {
+        let ExprKind::Path(path) = &expr.kind else { return self.expr(expr).map(Some) };
+        let binding = self.binding(path, &expr.span)?;
+        binding.map(|binding| self.bound(binding, &expr.span)).transpose()
     }
 
     fn enumerator_or(&mut self, name: &Expr, other: &Typed) -> Result<Typed, Error> {

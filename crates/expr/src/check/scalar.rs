@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use trapline_core::types::{BaseKind, PointerFlavour, Type, TypeKind};
+use trapline_core::types::{BaseKind, PointerFlavour, Type, TypeKind, TypeLink};
 
 use super::{Checker, Kind, Typed};
 use crate::builtin;
@@ -47,7 +47,16 @@ impl Checker<'_> {
         ty: &Arc<Type>,
         span: &Range<usize>,
     ) -> Result<(Scalar, Load), Error> {
-        let stripped = self.strip(ty, span)?;
+        self.stripped_scalar(ty, &*self.strip(ty, span)?, span)
+    }
+
+    /// The same where the type is at hand without its aliases, too.
+    fn stripped_scalar(
+        &self,
+        ty: &Type,
+        stripped: &Type,
+        span: &Range<usize>,
+    ) -> Result<(Scalar, Load), Error> {
         let int = |signed: bool| {
             let bytes = stripped.size.and_then(|size| u8::try_from(size).ok());
             let bytes = bytes.filter(|bytes| matches!(bytes, 1 | 2 | 4 | 8));
@@ -73,11 +82,7 @@ impl Checker<'_> {
         })
     }
 
-    pub(super) fn follow(
-        &self,
-        link: &trapline_core::types::TypeLink,
-        span: &Range<usize>,
-    ) -> Result<Arc<Type>, Error> {
+    pub(super) fn follow(&self, link: &TypeLink, span: &Range<usize>) -> Result<Arc<Type>, Error> {
         self.scope.follow(link).map_err(|why| Error::new(span.clone(), why))
     }
 
@@ -88,23 +93,26 @@ impl Checker<'_> {
 
     /// What a reference type refers to; other types stay.
     pub(super) fn referent(&self, ty: &Arc<Type>, span: &Range<usize>) -> Result<Arc<Type>, Error> {
-        let stripped = self.strip(ty, span)?;
-        match &stripped.kind {
-            TypeKind::Pointer { target: Some(link), flavour } if is_reference(*flavour) => {
-                self.follow(link, span)
-            }
-            _ => Ok(ty.clone()),
+        match referred(&*self.strip(ty, span)?) {
+            Some(link) => self.follow(link, span),
+            None => Ok(ty.clone()),
         }
     }
 
     /// Follows references until something else stands there.
     pub(super) fn through_references(&mut self, typed: Typed) -> Result<Typed, Error> {
-        let mut typed = typed;
+        self.beyond_references(typed).map(|(object, _)| object)
+    }
+
+    /// The same, with the type it comes to stripped of its aliases.
+    pub(super) fn beyond_references(
+        &mut self,
+        mut typed: Typed,
+    ) -> Result<(Typed, Arc<Type>), Error> {
         for _ in 0..crate::limits::MAX_MEMBER_WALK {
-            let target = self.referent(&typed.ty, &typed.span)?;
-            if Arc::ptr_eq(&target, &typed.ty) {
-                return Ok(typed);
-            }
+            let stripped = self.strip(&typed.ty, &typed.span)?;
+            let Some(link) = referred(&stripped) else { return Ok((typed, stripped)) };
+            let target = self.follow(link, &typed.span)?;
             let pointer = self.load(&typed, Load::Int(IntKind::U64))?;
             let kind = Kind::Memory { address: pointer, bits: None };
             typed = Typed { kind, ty: target, span: typed.span };
@@ -115,28 +123,31 @@ impl Checker<'_> {
     /// The number a subexpression stands for: references followed, arrays and
     /// functions turned to pointers, objects loaded.
     pub(super) fn rvalue(&mut self, typed: Typed) -> Result<Rvalue, Error> {
-        let typed = self.through_references(typed)?;
+        let (typed, stripped) = self.beyond_references(typed)?;
         let Typed { kind, ty, span } = &typed;
-        if let Kind::Function(address) = kind {
-            let node = self.constant(address.get(), IntKind::U64, span)?;
-            return Ok(pointer_rvalue(node, ty.clone(), span));
+        match (kind, &stripped.kind) {
+            (Kind::Function(address), _) => {
+                let node = self.constant(address.get(), IntKind::U64, span)?;
+                Ok(pointer_rvalue(node, ty.clone(), span))
+            }
+            (Kind::Text(_), _) => {
+                Err(Error::new(span.clone(), "a text can only be compared with `==` and `!=`"))
+            }
+            (Kind::Repeated { .. }, _) => {
+                Err(Error::new(span.clone(), "`first@count` can only be looked at as a whole"))
+            }
+            (Kind::Memory { address, .. }, TypeKind::Array { element, .. }) => {
+                let element = self.follow(element, span)?;
+                Ok(pointer_rvalue(*address, element, span))
+            }
+            _ => {
+                let (scalar, load) = self.stripped_scalar(ty, &stripped, span)?;
+                let node = self.load(&typed, load)?;
+                let Typed { ty, span, .. } = typed;
+                let ty = if load == Load::X87 { builtin::float(FloatKind::F64) } else { ty };
+                Ok(Rvalue { node, scalar, ty, span })
+            }
         }
-        if let Kind::Text(_) = kind {
-            return Err(Error::new(span.clone(), "a text can only be compared with `==` and `!=`"));
-        }
-        if let Kind::Repeated { .. } = kind {
-            return Err(Error::new(span.clone(), "`first@count` can only be looked at as a whole"));
-        }
-        if let (TypeKind::Array { element, .. }, Kind::Memory { address, .. }) =
-            (&self.strip(ty, span)?.kind, kind)
-        {
-            let element = self.follow(element, span)?;
-            return Ok(pointer_rvalue(*address, element, span));
-        }
-        let (scalar, load) = self.scalar(ty, span)?;
-        let node = self.load(&typed, load)?;
-        let ty = if load == Load::X87 { builtin::float(FloatKind::F64) } else { ty.clone() };
-        Ok(Rvalue { node, scalar, ty, span: typed.span })
     }
 
     /// The word of an object of a scalar type.
@@ -167,14 +178,16 @@ impl Checker<'_> {
 
     /// A subexpression as a truth value.
     pub(super) fn truth(&mut self, typed: Typed) -> Result<NodeId, Error> {
+        if let Kind::Word(word) = typed.kind
+            && self.is_truth_value(word)
+        {
+            return Ok(word);
+        }
         let span = typed.span.clone();
         let value = self.rvalue(typed).map_err(|error| {
             let message = format!("this is neither true nor false: {}", error.message);
             Error { message, ..error }
         })?;
-        if self.is_truth_value(value.node) {
-            return Ok(value.node);
-        }
         let inverse = self.push(Op::IsZero(value.node), Sort::BOOL, &span)?;
         self.push(Op::IsZero(inverse), Sort::BOOL, &span)
     }
@@ -192,6 +205,14 @@ impl Checker<'_> {
             | Op::Changed { .. } => true,
             _ => false,
         }
+    }
+}
+
+/// What a reference type refers to.
+fn referred(stripped: &Type) -> Option<&TypeLink> {
+    match &stripped.kind {
+        TypeKind::Pointer { target: Some(link), flavour } if is_reference(*flavour) => Some(link),
+        _ => None,
     }
 }
 

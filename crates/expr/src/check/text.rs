@@ -52,9 +52,8 @@ impl Checker<'_> {
         if let Kind::Text(text) = typed.kind {
             return Ok(text);
         }
-        let typed = self.through_references(typed)?;
+        let (typed, stripped) = self.beyond_references(typed)?;
         let span = typed.span.clone();
-        let stripped = self.strip(&typed.ty, &span)?;
         match &stripped.kind {
             TypeKind::Array { count, .. } => {
                 let count = *count;
