@@ -75,36 +75,60 @@ fn known(name: &str) -> Arc<Type> {
     named(name).unwrap_or_else(|| Arc::new(Type::void()))
 }
 
-/// The bytes of a register's part: numbers, not characters.
-static BYTES: LazyLock<[Arc<Type>; 2]> = LazyLock::new(|| {
-    [("unsigned char", BaseKind::Unsigned), ("signed char", BaseKind::Signed)]
-        .map(|(name, kind)| Arc::new(Type::base(name, kind, 1)))
+/// The types of computed numbers, which nearly every node has one of.
+struct Computed {
+    /// Of 1, 2, 4 and 8 bytes; those of one are numbers, not characters.
+    signed: [Arc<Type>; 4],
+    unsigned: [Arc<Type>; 4],
+    float: Arc<Type>,
+    double: Arc<Type>,
+    boolean: Arc<Type>,
+}
+
+static COMPUTED: LazyLock<Computed> = LazyLock::new(|| {
+    let byte = |name, kind| Arc::new(Type::base(name, kind, 1));
+    Computed {
+        signed: [
+            byte("signed char", BaseKind::Signed),
+            known("short"),
+            known("int"),
+            known("long"),
+        ],
+        unsigned: [
+            byte("unsigned char", BaseKind::Unsigned),
+            known("unsigned short"),
+            known("unsigned int"),
+            known("unsigned long"),
+        ],
+        float: known("float"),
+        double: known("double"),
+        boolean: known("bool"),
+    }
 });
 
 /// The type of C that has this meaning.
 pub fn integer(kind: IntKind) -> Arc<Type> {
-    known(match (kind.bytes, kind.signed) {
-        (1, signed) => return BYTES[usize::from(signed)].clone(),
-        (2, true) => "short",
-        (2, false) => "unsigned short",
-        (4, true) => "int",
-        (4, false) => "unsigned int",
-        (_, true) => "long",
-        (_, false) => "unsigned long",
-    })
+    let [one, two, four, eight] = if kind.signed { &COMPUTED.signed } else { &COMPUTED.unsigned };
+    let ty = match kind.bytes {
+        1 => one,
+        2 => two,
+        4 => four,
+        _ => eight,
+    };
+    ty.clone()
 }
 
 /// `float` or `double`.
 pub fn float(kind: FloatKind) -> Arc<Type> {
-    known(match kind {
-        FloatKind::F32 => "float",
-        FloatKind::F64 => "double",
-    })
+    match kind {
+        FloatKind::F32 => COMPUTED.float.clone(),
+        FloatKind::F64 => COMPUTED.double.clone(),
+    }
 }
 
 /// `bool`.
 pub fn boolean() -> Arc<Type> {
-    known("bool")
+    COMPUTED.boolean.clone()
 }
 
 /// `char`.

@@ -211,13 +211,12 @@ impl Checker<'_> {
 /// What a reference type refers to.
 fn referred(stripped: &Type) -> Option<&TypeLink> {
     match &stripped.kind {
-        TypeKind::Pointer { target: Some(link), flavour } if is_reference(*flavour) => Some(link),
+        TypeKind::Pointer {
+            target,
+            flavour: PointerFlavour::Reference | PointerFlavour::RvalueReference,
+        } => target.as_ref(),
         _ => None,
     }
-}
-
-pub(super) fn is_reference(flavour: PointerFlavour) -> bool {
-    matches!(flavour, PointerFlavour::Reference | PointerFlavour::RvalueReference)
 }
 
 /// A pointer to `target`.
