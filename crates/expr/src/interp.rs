@@ -259,7 +259,7 @@ impl Run<'_> {
                 let chosen = if self.word(*condition)? != 0 { *a } else { *b };
                 self.word(chosen)
             }
-            Op::TextEqual(a, b) => self.text_equal(id, a, b).map(u64::from),
+            Op::TextEqual(texts) => self.text_equal(id, texts).map(u64::from),
             Op::Changed { slot, object } => {
                 let (bytes, _) = self.object(object)?;
                 Ok(u64::from(self.machine.changed(*slot, bytes.as_ref())))

@@ -166,7 +166,7 @@ pub enum Op {
     /// A general register plus a displacement, wrapping.
     RegOffset(Reg, i64),
     /// The word a location description computes.
-    Location(location::Program),
+    Location(Box<[location::Op]>),
     /// A load from memory.
     Load {
         /// From where.
@@ -233,7 +233,7 @@ pub enum Op {
     Select(NodeId, NodeId, NodeId),
     /// Whether two texts have the same bytes, at most
     /// [`crate::limits::MAX_STRING`] of them.
-    TextEqual(Text, Text),
+    TextEqual(Box<[Text; 2]>),
     /// Whether an object's bytes differ from those of the last evaluation.
     Changed {
         /// Where the last bytes are kept.

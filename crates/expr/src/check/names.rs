@@ -114,7 +114,7 @@ impl Checker<'_> {
         let op = match program.as_slice() {
             [location::Op::Const(address)] => Op::Const(*address),
             [location::Op::RegOffset(reg, offset)] => Op::RegOffset(*reg, *offset),
-            _ => Op::Location(program),
+            _ => Op::Location(program.into()),
         };
         self.push(op, Sort::ADDRESS, span)
     }

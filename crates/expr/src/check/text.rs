@@ -44,7 +44,7 @@ impl Checker<'_> {
     fn texts_equal(&mut self, a: Typed, b: Typed, span: &Range<usize>) -> Result<NodeId, Error> {
         let a = self.text(a)?;
         let b = self.text(b)?;
-        self.push(Op::TextEqual(a, b), Sort::BOOL, span)
+        self.push(Op::TextEqual(Box::new([a, b])), Sort::BOOL, span)
     }
 
     /// A subexpression as a text.

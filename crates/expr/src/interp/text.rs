@@ -29,7 +29,7 @@ impl Resolved {
 }
 
 impl Run<'_> {
-    pub(super) fn text_equal(&mut self, id: NodeId, a: &Text, b: &Text) -> Result<bool, EvalError> {
+    pub(super) fn text_equal(&mut self, id: NodeId, [a, b]: &[Text; 2]) -> Result<bool, EvalError> {
         let a = self.resolve_text(a)?;
         let b = self.resolve_text(b)?;
         let memory = &*self.machine;

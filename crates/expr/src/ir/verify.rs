@@ -111,9 +111,8 @@ impl Verifier<'_> {
                 self.has(*a, sort)?;
                 self.has(*b, sort)
             }
-            Op::TextEqual(a, b) => {
-                self.text(a)?;
-                self.text(b)?;
+            Op::TextEqual(texts) => {
+                texts.iter().try_for_each(|text| self.text(text))?;
                 same(sort, Sort::BOOL)
             }
             Op::Changed { slot, object } => {
