@@ -83,13 +83,13 @@ pub enum ExprKind {
     /// A prefix operator.
     Unary(UnaryOp, Box<Expr>),
     /// An infix operator.
-    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    Binary(BinaryOp, Box<[Expr; 2]>),
     /// `condition ? then : otherwise`.
-    Conditional(Box<Expr>, Box<Expr>, Box<Expr>),
+    Conditional(Box<[Expr; 3]>),
     /// `target = value`, or `target OP= value`.
-    Assign(Option<BinaryOp>, Box<Expr>, Box<Expr>),
+    Assign(Option<BinaryOp>, Box<[Expr; 2]>),
     /// `object[index]`.
-    Index(Box<Expr>, Box<Expr>),
+    Index(Box<[Expr; 2]>),
     /// `object.name` or `object->name`; `name` is a number for tuples.
     Member {
         /// What has the member.
@@ -147,15 +147,10 @@ impl ExprKind {
             | Self::At(_, only)
             | Self::Cast { value: only, .. }
             | Self::Member { object: only, .. } => visit(only),
-            Self::Binary(_, a, b) | Self::Assign(_, a, b) | Self::Index(a, b) => {
-                visit(a);
-                visit(b);
+            Self::Binary(_, both) | Self::Assign(_, both) | Self::Index(both) => {
+                both.iter().for_each(visit);
             }
-            Self::Conditional(a, b, c) => {
-                visit(a);
-                visit(b);
-                visit(c);
-            }
+            Self::Conditional(all) => all.iter().for_each(visit),
         }
     }
 }

@@ -182,10 +182,10 @@ impl Checker<'_> {
             ExprKind::Dollar(name) => self.dollar(name, span),
             ExprKind::Call { name, arguments } => self.call(name, arguments, span),
             ExprKind::Unary(op, only) => self.unary(*op, only, span),
-            ExprKind::Binary(op, a, b) => self.binary(*op, a, b, span),
-            ExprKind::Conditional(a, b, c) => self.conditional(a, b, c, span),
-            ExprKind::Assign(op, target, value) => self.assign(*op, target, value, span),
-            ExprKind::Index(object, index) => self.index(object, index, span),
+            ExprKind::Binary(op, operands) => self.binary(*op, operands, span),
+            ExprKind::Conditional(operands) => self.conditional(operands, span),
+            ExprKind::Assign(op, operands) => self.assign(*op, operands, span),
+            ExprKind::Index(operands) => self.index(operands, span),
             ExprKind::Member { object, name, name_span, .. } => {
                 self.member(object, name, &name_span.0, span)
             }

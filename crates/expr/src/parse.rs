@@ -186,21 +186,28 @@ impl<'a> Parser<'a> {
     fn infix(&mut self, infix: Infix, left: Expr) -> Result<Expr, Error> {
         let start = left.span.start;
         self.advance();
-        let left = Box::new(left);
         let kind = match infix {
-            Infix::As => ExprKind::Cast { ty: self.rust_type()?, value: left, rust: true },
+            Infix::As => {
+                ExprKind::Cast { ty: self.rust_type()?, value: Box::new(left), rust: true }
+            }
             Infix::Conditional => self.conditional(left)?,
-            Infix::Assign(op) => ExprKind::Assign(op, left, Box::new(self.expression(ASSIGN - 1)?)),
-            Infix::Binary(op) => ExprKind::Binary(op, left, Box::new(self.expression(op.power())?)),
+            Infix::Assign(op) => {
+                let value = self.expression(ASSIGN - 1)?;
+                ExprKind::Assign(op, Box::new([left, value]))
+            }
+            Infix::Binary(op) => {
+                let right = self.expression(op.power())?;
+                ExprKind::Binary(op, Box::new([left, right]))
+            }
         };
         self.node(kind, start)
     }
 
-    fn conditional(&mut self, condition: Box<Expr>) -> Result<ExprKind, Error> {
+    fn conditional(&mut self, condition: Expr) -> Result<ExprKind, Error> {
         let then = self.expression(0)?;
         self.expect(":")?;
         let otherwise = self.expression(CONDITIONAL - 1)?;
-        Ok(ExprKind::Conditional(condition, Box::new(then), Box::new(otherwise)))
+        Ok(ExprKind::Conditional(Box::new([condition, then, otherwise])))
     }
 
     fn unary(&mut self) -> Result<Expr, Error> {
@@ -311,7 +318,7 @@ impl<'a> Parser<'a> {
                     self.advance();
                     let index = self.expression(0)?;
                     self.expect("]")?;
-                    ExprKind::Index(Box::new(object), Box::new(index))
+                    ExprKind::Index(Box::new([object, index]))
                 }
                 Token::Punct(punct @ ("." | "->")) => {
                     let arrow = *punct == "->";

@@ -50,18 +50,21 @@ impl fmt::Display for Expr {
                 }
                 operand(f, only, 15)
             }
-            ExprKind::Binary(op, a, b) => write_binary(f, *op, a, b),
-            ExprKind::Conditional(a, b, c) => {
-                operand(f, a, 3)?;
-                write!(f, " ? {b} : ")?;
-                operand(f, c, 2)
+            ExprKind::Binary(op, operands) => write_binary(f, *op, operands),
+            ExprKind::Conditional(operands) => {
+                let [condition, then, otherwise] = &**operands;
+                operand(f, condition, 3)?;
+                write!(f, " ? {then} : ")?;
+                operand(f, otherwise, 2)
             }
-            ExprKind::Assign(op, target, value) => {
+            ExprKind::Assign(op, operands) => {
+                let [target, value] = &**operands;
                 operand(f, target, 2)?;
                 write!(f, " {}= ", op.map_or("", BinaryOp::spelling))?;
                 operand(f, value, 1)
             }
-            ExprKind::Index(object, index) => {
+            ExprKind::Index(operands) => {
+                let [object, index] = &**operands;
                 operand(f, object, 16)?;
                 write!(f, "[{index}]")
             }
@@ -93,7 +96,7 @@ impl fmt::Display for Expr {
     }
 }
 
-fn write_binary(f: &mut fmt::Formatter<'_>, op: BinaryOp, a: &Expr, b: &Expr) -> fmt::Result {
+fn write_binary(f: &mut fmt::Formatter<'_>, op: BinaryOp, [a, b]: &[Expr; 2]) -> fmt::Result {
     operand(f, a, op.power())?;
     write!(f, " {} ", op.spelling())?;
     operand(f, b, op.power() + 1)

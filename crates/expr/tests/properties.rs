@@ -165,14 +165,16 @@ fn tree() -> impl Strategy<Value = Expr> {
     ];
     leaf().prop_recursive(5, 24, 3, move |inner| {
         let boxed = || inner.clone().prop_map(Box::new);
+        let pair = || [inner.clone(), inner.clone()].prop_map(Box::new);
+        let three = [inner.clone(), inner.clone(), inner.clone()].prop_map(Box::new);
         prop_oneof![
-            (prop::sample::select(operators.to_vec()), boxed(), boxed())
-                .prop_map(|(op, a, b)| expr(ExprKind::Binary(op, a, b))),
+            (prop::sample::select(operators.to_vec()), pair())
+                .prop_map(|(op, operands)| expr(ExprKind::Binary(op, operands))),
             (prop::sample::select(prefixes.to_vec()), boxed())
                 .prop_map(|(op, a)| expr(ExprKind::Unary(op, a))),
-            (boxed(), boxed(), boxed()).prop_map(|(a, b, c)| expr(ExprKind::Conditional(a, b, c))),
-            (boxed(), boxed()).prop_map(|(a, b)| expr(ExprKind::Assign(Some(BinaryOp::Add), a, b))),
-            (boxed(), boxed()).prop_map(|(a, b)| expr(ExprKind::Index(a, b))),
+            three.prop_map(|operands| expr(ExprKind::Conditional(operands))),
+            pair().prop_map(|operands| expr(ExprKind::Assign(Some(BinaryOp::Add), operands))),
+            pair().prop_map(|operands| expr(ExprKind::Index(operands))),
             (boxed(), prop::sample::select(vec!["m", "0", "x y"]), any::<bool>()).prop_map(
                 |(object, name, arrow)| {
                     let (name, name_span) = (name.to_owned(), SpanOfName(0..0));

@@ -93,8 +93,7 @@ impl Checker<'_> {
 
     pub(super) fn index(
         &mut self,
-        object: &Expr,
-        index: &Expr,
+        [object, index]: &[Expr; 2],
         span: &Range<usize>,
     ) -> Result<Typed, Error> {
         let object = self.expr(object)?;

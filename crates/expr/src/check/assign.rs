@@ -16,8 +16,7 @@ impl Checker<'_> {
     pub(super) fn assign(
         &mut self,
         op: Option<BinaryOp>,
-        target: &Expr,
-        value: &Expr,
+        [target, value]: &[Expr; 2],
         span: &Range<usize>,
     ) -> Result<Typed, Error> {
         if !self.allow_assignment {

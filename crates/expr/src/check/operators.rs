@@ -60,8 +60,7 @@ impl Checker<'_> {
     pub(super) fn binary(
         &mut self,
         op: BinaryOp,
-        a: &Expr,
-        b: &Expr,
+        [a, b]: &[Expr; 2],
         span: &Range<usize>,
     ) -> Result<Typed, Error> {
         match op {
@@ -276,9 +275,7 @@ impl Checker<'_> {
 
     pub(super) fn conditional(
         &mut self,
-        condition: &Expr,
-        then: &Expr,
-        otherwise: &Expr,
+        [condition, then, otherwise]: &[Expr; 3],
         span: &Range<usize>,
     ) -> Result<Typed, Error> {
         let condition = self.expr(condition).and_then(|typed| self.truth(typed))?;
