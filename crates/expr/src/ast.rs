@@ -1,5 +1,6 @@
 //! The syntax tree: what the user wrote, before any name means anything.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -202,38 +203,37 @@ pub struct FloatLiteral {
 }
 
 /// A name with the scopes it was qualified with.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Path {
     /// `file.c` in `file.c::name`.
-    pub file: Option<String>,
+    pub file: Option<Box<str>>,
     /// Written with a leading `::`.
     pub global: bool,
-    /// The names between `::`; never empty.
-    pub segments: Vec<String>,
+    /// The names before each other `::`, outermost first.
+    pub scopes: Box<[Box<str>]>,
+    /// The last name.
+    pub name: Box<str>,
 }
 
 impl Path {
     /// A path of one name.
     pub fn simple(name: &str) -> Self {
-        Self { file: None, global: false, segments: vec![name.to_owned()] }
+        Self { file: None, global: false, scopes: Box::default(), name: name.into() }
     }
 
     /// The name when nothing qualifies it.
     pub fn as_simple(&self) -> Option<&str> {
-        match (&self.file, self.global, self.segments.as_slice()) {
-            (None, false, [only]) => Some(only),
-            _ => None,
-        }
-    }
-
-    /// The last name.
-    pub fn last(&self) -> &str {
-        self.segments.last().map_or("", String::as_str)
+        let qualified = self.file.is_some() || self.global || !self.scopes.is_empty();
+        (!qualified).then_some(&self.name)
     }
 
     /// The names joined by `::`, without the file.
-    pub fn joined(&self) -> String {
-        self.segments.join("::")
+    pub fn joined(&self) -> Cow<'_, str> {
+        if self.scopes.is_empty() {
+            Cow::Borrowed(&self.name)
+        } else {
+            Cow::Owned(format!("{}::{}", self.scopes.join("::"), self.name))
+        }
     }
 }
 

@@ -399,30 +399,31 @@ impl<'a> Parser<'a> {
     }
 
     fn path(&mut self) -> Result<Path, Error> {
-        let mut path = Path { file: self.file_scope(), ..Path::default() };
-        path.global = path.file.is_none() && self.take("::");
+        let file = self.file_scope();
+        let global = file.is_none() && self.take("::");
+        let mut scopes = Vec::new();
         loop {
-            let segment = match self.token() {
-                Token::Ident(name) | Token::Quoted(name) => (*name).to_owned(),
-                Token::Char(c) => c.to_string(),
+            let name = match self.token() {
+                Token::Ident(name) | Token::Quoted(name) => Box::from(*name),
+                Token::Char(c) => c.to_string().into(),
                 _ => return self.unexpected("a name"),
             };
-            path.segments.push(segment);
             self.advance();
             if !self.take("::") {
-                return Ok(path);
+                return Ok(Path { file, global, scopes: scopes.into(), name });
             }
+            scopes.push(name);
         }
     }
 
     /// Takes `file.c::` or `'dir/file.c'::`, if that is what stands here.
-    fn file_scope(&mut self) -> Option<String> {
+    fn file_scope(&mut self) -> Option<Box<str>> {
         let scope_at = |count: usize| self.ahead(count).token == Token::Punct("::");
         if let Token::Quoted(name) = self.token()
             && name.contains('.')
             && scope_at(1)
         {
-            let name = (*name).to_owned();
+            let name = Box::from(*name);
             self.at += 2;
             return Some(name);
         }
@@ -436,7 +437,7 @@ impl<'a> Parser<'a> {
         }
         let name = format!("{stem}.{extension}");
         self.at += 4;
-        Some(name)
+        Some(name.into())
     }
 }
 

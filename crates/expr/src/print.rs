@@ -120,13 +120,11 @@ impl fmt::Display for Path {
             None if self.global => f.write_str("::")?,
             None => {}
         }
-        for (index, segment) in self.segments.iter().enumerate() {
-            if index > 0 {
-                f.write_str("::")?;
-            }
-            write_name(f, segment, false)?;
+        for scope in &self.scopes {
+            write_name(f, scope, false)?;
+            f.write_str("::")?;
         }
-        Ok(())
+        write_name(f, &self.name, false)
     }
 }
 

@@ -109,11 +109,12 @@ fn type_name() -> impl Strategy<Value = TypeName> {
 
 fn leaf() -> impl Strategy<Value = Expr> {
     let literal = |text: &'static str| parse(text).expect("a literal parses").root;
-    let path = |segments: &[&str], file: Option<&str>| {
+    let path = |scopes: &[&str], name: &str, file: Option<&str>| {
         expr(ExprKind::Path(Path {
-            file: file.map(str::to_owned),
+            file: file.map(Box::from),
             global: false,
-            segments: segments.iter().map(|&each| each.to_owned()).collect(),
+            scopes: scopes.iter().map(|&each| each.into()).collect(),
+            name: name.into(),
         }))
     };
     prop_oneof![
@@ -135,9 +136,9 @@ fn leaf() -> impl Strategy<Value = Expr> {
             "$_streq(a, b)"
         ])
         .prop_map(literal),
-        Just(path(&["a"], None)),
-        Just(path(&["a", "b c", "d"], None)),
-        Just(path(&["x"], Some("dir/file.c"))),
+        Just(path(&[], "a", None)),
+        Just(path(&["a", "b c"], "d", None)),
+        Just(path(&[], "x", Some("dir/file.c"))),
     ]
 }
 

@@ -131,7 +131,7 @@ impl<'a> CodeScope<'a> {
     }
 
     fn global(&self, path: &Path) -> Result<Option<Binding>, String> {
-        let name = path.segments.join("::");
+        let name = path.joined();
         for module in self.nearest_first() {
             let mut globals = module.image.globals_named(&name);
             if let Some(file) = &path.file {
@@ -139,7 +139,7 @@ impl<'a> CodeScope<'a> {
                     global
                         .file
                         .as_ref()
-                        .is_some_and(|path| std::path::Path::new(path).ends_with(file))
+                        .is_some_and(|path| std::path::Path::new(path).ends_with(&**file))
                 });
             }
             let global = globals
@@ -155,7 +155,7 @@ impl<'a> CodeScope<'a> {
     }
 
     fn function(&self, path: &Path) -> Option<Binding> {
-        let name = path.segments.join("::");
+        let name = path.joined();
         self.nearest_first().find_map(|module| {
             let functions = module.image.functions_named(&name, path.global);
             let function = functions.into_iter().find(|function| !function.inlined)?;
@@ -175,7 +175,7 @@ impl<'a> CodeScope<'a> {
     }
 
     fn enumerator(&self, path: &Path) -> Option<Binding> {
-        let name = path.segments.join("::");
+        let name = path.joined();
         self.nearest_first().find_map(|module| {
             let (ty, value) = module.image.enumerator_named(&name)?;
             Some(Binding::Constant { ty, value })
@@ -184,7 +184,7 @@ impl<'a> CodeScope<'a> {
 
     /// What is there by symbol table alone has no type.
     fn untyped(&self, path: &Path) -> Result<Option<Binding>, String> {
-        let name = path.segments.join("::");
+        let name = path.joined();
         let found =
             self.nearest_first().any(|module| !module.image.symbols_named(&name).is_empty());
         if found {

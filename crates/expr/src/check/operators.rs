@@ -265,7 +265,7 @@ impl Checker<'_> {
         {
             let full = path.joined();
             let found =
-                enumerators.iter().find(|each| each.name == path.last() || each.name == full);
+                enumerators.iter().find(|each| each.name == *path.name || each.name == full);
             if let Some(found) = found {
                 return self.named_constant(ty, found.value, &name.span);
             }
