@@ -119,13 +119,13 @@ impl Checker<'_> {
         self.push(op, Sort::ADDRESS, span)
     }
 
-    /// `$name`: a register, an input, or the user's own.
+    /// `$name`: an input, a register, or the user's own.
     pub(super) fn dollar(&mut self, name: &str, span: &Range<usize>) -> Result<Typed, Error> {
-        if let Some(view) = RegView::parse(name) {
-            return Ok(register(view, span));
-        }
         if let Some(input) = Input::named(name) {
             return self.input(input, span);
+        }
+        if let Some(view) = RegView::parse(name) {
+            return Ok(register(view, span));
         }
         if let Some(value) = self.scope.convenience(name) {
             let place = Arc::new(Place::Bytes(value.bytes.as_ref().to_vec()));
