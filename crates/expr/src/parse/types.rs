@@ -48,6 +48,9 @@ impl<'a> Parser<'a> {
     /// cannot be anything else. Takes nothing otherwise.
     pub(super) fn type_in_parentheses(&mut self) -> Option<(TypeName, bool)> {
         let (here, depth) = (self.at, self.depth);
+        if !matches!(self.ahead(1).token, Token::Ident(_) | Token::Quoted(_) | Token::Punct("::")) {
+            return None;
+        }
         self.advance();
         let guess = self.c_guess().ok().filter(|_| self.at_punct(")"));
         self.depth = depth;
