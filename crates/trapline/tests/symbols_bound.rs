@@ -337,6 +337,20 @@ fn a_functions_arguments_are_its_own_whatever_hides_their_names() {
 }
 
 #[test]
+fn code_moved_out_of_an_inlined_call_is_not_yet_in_it() {
+    let debuggee = Build::new("hoisted_from_a_call").flag("-O2").build();
+    let mut driver = Driver::launching(&debuggee, &[]);
+    let taken = driver.break_at("take if size == 30");
+    driver.run();
+    driver.go_to_stop();
+    assert_eq!(driver.print("size"), "30");
+    driver.go_to_end();
+    assert_eq!(driver.tally(taken).hits, 1);
+    driver.output_is_as_undebugged();
+    driver.quit();
+}
+
+#[test]
 fn several_files_of_one_name_are_told_apart_by_their_path() {
     let folder = scratch("same-names");
     let side = |name: &str, calls: u32| {

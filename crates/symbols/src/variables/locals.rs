@@ -21,8 +21,8 @@ impl Image {
     /// the function that the code was compiled into.
     ///
     /// Where a breakpoint on the function itself stops, nothing within it has
-    /// been entered: the variables of an inlined call that begins just there
-    /// come last.
+    /// been entered: the variables of an inlined call that is entered there or
+    /// later come last.
     ///
     /// For a frame that made a call, `pc` is within the call instruction
     /// ([`PcKind::lookup`](crate::PcKind::lookup)).
@@ -134,7 +134,7 @@ impl Walk<'_> {
             let call = child.tag() == dw::DW_TAG_inlined_subroutine;
             let depth = at.depth + 1;
             let inlined = at.inlined + u32::from(call);
-            let not_entered = at.not_entered || self.at_start && call && begins_at(child, pc);
+            let not_entered = at.not_entered || self.at_start && call && !is_entered(child, pc);
             self.scope(child, At { depth, inlined, not_entered });
         }
     }
@@ -167,9 +167,11 @@ impl Walk<'_> {
     }
 }
 
-/// Whether `pc` is where an inlined call is entered.
-fn begins_at(die: &Die<'_>, pc: u64) -> bool {
-    dies::entry_pc(die.unit, &die.entry, &dies::ranges(die.unit, &die.entry)) == Some(pc)
+/// Whether an inlined call is entered before `pc`. Code that was moved out of it
+/// may stand before the place where it is entered.
+fn is_entered(die: &Die<'_>, pc: u64) -> bool {
+    let entry = dies::entry_pc(die.unit, &die.entry, &dies::ranges(die.unit, &die.entry));
+    entry.is_some_and(|entry| entry < pc)
 }
 
 /// Whether a block's code holds `pc`.

@@ -51,12 +51,7 @@ fn report(console: &mut Console<SessionHandle>, flow: Result<Flow, CommandError>
     }
 }
 
-fn converse(
-    console: &mut Console<SessionHandle>,
-    input: &mut Input,
-    ending: &Ending,
-    pump: &Pump,
-) {
+fn converse(console: &mut Console<SessionHandle>, input: &mut Input, ending: &Ending, pump: &Pump) {
     let mut last = String::new();
     loop {
         show_news(console);
