@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::fs;
 use std::path::PathBuf;
 
 use support::{EXIT_0, Seen, Session, build, expect_stop};
@@ -91,6 +92,62 @@ fn a_launch_that_fails_says_why() {
 }
 
 #[test]
+fn a_directory_that_cannot_be_entered_is_named_with_the_reason() {
+    let check = |directory: &str, why: &str| {
+        let directory = Some(PathBuf::from(directory));
+        let spec = LaunchSpec { program: "/bin/true".into(), directory, ..LaunchSpec::default() };
+        let refused = Session::new().target.launch(&spec).unwrap_err();
+        assert!(refused.to_string().contains(why), "{refused}");
+    };
+    check("/no/such", "its directory /no/such cannot be entered: No such file or directory");
+    check("/etc/passwd", "its directory /etc/passwd cannot be entered: Not a directory");
+}
+
+/// The signal sets of a process by their name in /proc, lowest signal in bit 0.
+fn signal_set(process: &str, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    u64::from_str_radix(line.trim_start_matches([':', '\t']), 16).unwrap()
+}
+
+#[test]
+fn signals_are_as_without_a_debugger_before_the_first_instruction() {
+    let [blocked, ignored] = ["SigBlk", "SigIgn"].map(|set| signal_set("thread-self", set));
+    let pipe = 1 << (13 - 1);
+    let (mut session, pid) = Session::launch("int main(void) { return 0; }");
+    let found = ["SigBlk", "SigIgn", "SigCgt", "SigPnd", "ShdPnd"];
+    let found = found.map(|set| signal_set(&pid.to_string(), set));
+    assert_eq!(found, [blocked, ignored & !pipe, 0, 0, 0]);
+    assert_eq!(session.finish(pid), EXIT_0);
+}
+
+#[test]
+fn launches_leave_neither_memory_nor_descriptors_nor_children() {
+    let ours = || {
+        let mappings = fs::read_to_string("/proc/self/maps").unwrap().lines().count();
+        [mappings, fs::read_dir("/proc/self/fd").unwrap().count()]
+    };
+    let mut session = Session::new();
+    let mut launch = |program: &str| {
+        let spec = LaunchSpec { program: program.into(), ..LaunchSpec::default() };
+        let launched = session.target.launch(&spec);
+        launched.is_ok_and(|pid| session.finish(pid) == EXIT_0)
+    };
+    assert!(launch("/bin/true"));
+    let before = ours();
+    for _ in 0..100 {
+        assert!(launch("/bin/true"));
+        assert!(!launch("/no/such"));
+    }
+    let after = ours();
+    // Other tests of this process have some of both.
+    assert!(after.iter().zip(before).all(|(after, before)| *after < before + 50), "{after:?}");
+    let tid = fs::read_link("/proc/thread-self").unwrap();
+    let children = fs::read_to_string(format!("/proc/{}/children", tid.display())).unwrap();
+    assert_eq!(children, "");
+}
+
+#[test]
 fn the_program_gets_what_was_asked() {
     let source = r#"
         #include <stdio.h>
@@ -114,7 +171,7 @@ fn the_program_gets_what_was_asked() {
         }"#;
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let (input, output) = (directory.join("launch-in"), directory.join("launch-out"));
-    std::fs::write(&input, "typed").unwrap();
+    fs::write(&input, "typed").unwrap();
     let spec = LaunchSpec {
         program: build(source),
         args: vec!["ä b".into()],
@@ -124,11 +181,13 @@ fn the_program_gets_what_was_asked() {
         stdout: Some(output.clone()),
         ..LaunchSpec::default()
     };
+    let stat = fs::read_to_string("/proc/thread-self/stat").unwrap();
+    let nice = stat.rsplit(')').next().unwrap().split(' ').nth(17).unwrap();
     let mut session = Session::new();
     let pid = session.target.launch(&spec).unwrap();
     assert_eq!(session.finish(pid), EXIT_0);
-    let said = std::fs::read_to_string(output).unwrap();
-    assert_eq!(said, "2 ä b set /usr typed 1 1 1 0 0\n");
+    let said = fs::read_to_string(output).unwrap();
+    assert_eq!(said, format!("2 ä b set /usr typed 1 1 1 0 {nice}\n"));
 }
 
 #[test]

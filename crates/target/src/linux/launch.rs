@@ -4,20 +4,17 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{CString, OsStr, OsString};
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::fs::OpenOptions;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use trapline_core::Pid;
-use trapline_core::stop::{Signal, StopCause};
+use trapline_core::stop::StopCause;
 use trapline_core::target::{LaunchSpec, Result, Stopped, TargetError, TargetEvent};
 
-use super::sys::{self, ChildPlan, Errno};
+use super::sys::{self, Child, ChildPlan, Errno, Failure};
 use super::threads::{KernelStop, State, Thread};
-use super::wait::{self, Status, Stop};
 use super::{LinuxTarget, attach, signals, terminal};
 
 /// Where programs are looked for when `PATH` is not set, as execvp(3) does.
@@ -25,24 +22,17 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 impl LinuxTarget {
     pub(super) fn launch_program(&mut self, spec: &LaunchSpec) -> Result<Pid> {
-        let (go, may_go) = pipe(spec)?;
-        let (outcome, report) = pipe(spec)?;
-        let plan = self.plan(spec, go, report)?;
+        let plan = self.plan(spec)?;
         let own_group = plan.own_group;
-        let child = sys::fork_child(&plan).map_err(|errno| refused(spec, &errno.to_string()))?;
-        drop(plan);
-        if let Err(errno) = seize_child(child, attach::options(self.kill_on_exit)) {
-            // It waits for our word, which never comes.
-            let _gone = sys::kill(child, Signal::KILL.0);
-            let _status = sys::wait_for(child);
-            let why = "is this debugger itself being traced, children included?";
+        let child = Child::start(plan).map_err(|errno| refused(spec, &errno.to_string()))?;
+        // Left alone before it has its own signal mask, it would run with all blocked:
+        // until then it dies with us in any case.
+        if let Err(errno) = sys::seize(child.pid(), attach::options(true)) {
+            let why = "does this system allow ptrace (see /proc/sys/kernel/yama/ptrace_scope)?";
             return Err(refused(spec, &format!("it cannot be traced ({errno}): {why}")));
         }
-        // A child that died already says so in its status.
-        let _written = File::from(may_go).write_all(&[1]);
-        if !reaches_exec(child) {
-            return Err(refused(spec, &explain(spec, outcome)));
-        }
+        let child = child.execute().map_err(|failure| refused(spec, &explain(spec, failure)))?;
+        self.hand_over(child);
         let pid = Pid::new(child);
         self.add_process(pid, pid.leader(), self.kill_on_exit);
         let mut thread = Thread::new(pid, State::Running);
@@ -57,7 +47,17 @@ impl LinuxTarget {
         Ok(pid)
     }
 
-    fn plan(&self, spec: &LaunchSpec, go: OwnedFd, report: OwnedFd) -> Result<ChildPlan> {
+    /// Gives a program that is stopped at its exec the signal mask it starts
+    /// with, and the end that is wanted for it. Refused only to one that was
+    /// killed meanwhile: its end is the next that is told.
+    fn hand_over(&self, child: i32) {
+        let _gone = sys::set_signal_mask(child, signals::initial_mask().bits());
+        if !self.kill_on_exit {
+            let _gone = sys::set_options(child, attach::options(false));
+        }
+    }
+
+    fn plan(&self, spec: &LaunchSpec) -> Result<ChildPlan> {
         let environment = environment(&spec.environment);
         let search = environment.get(OsStr::new("PATH")).cloned();
         let text = |bytes: Vec<u8>| {
@@ -82,32 +82,12 @@ impl LinuxTarget {
                 None => None,
             },
             streams: streams(spec)?,
-            mask: signals::initial_mask(),
             fixed_addresses: !spec.randomize_addresses,
             own_group: sys::owns_terminal(),
             scheduling: self.scheduling,
-            go,
-            report,
+            ignores_children: sys::child_signal_ignored(),
         })
     }
-}
-
-/// Seizes a child that was forked just now. A debugger of ours that does not
-/// follow children holds it for a moment, so a refusal is not final at once.
-fn seize_child(child: i32, options: i32) -> std::result::Result<(), Errno> {
-    const TRIES: u32 = 100;
-    const PAUSE: Duration = Duration::from_millis(2);
-    for _ in 1..TRIES {
-        match sys::seize(child, options) {
-            Err(Errno::PERM) => std::thread::sleep(PAUSE),
-            outcome => return outcome,
-        }
-    }
-    sys::seize(child, options)
-}
-
-fn pipe(spec: &LaunchSpec) -> Result<(OwnedFd, OwnedFd)> {
-    sys::pipe().map_err(|errno| refused(spec, &errno.to_string()))
 }
 
 fn refused(spec: &LaunchSpec, why: &str) -> TargetError {
@@ -167,39 +147,17 @@ fn streams(spec: &LaunchSpec) -> Result<[Option<OwnedFd>; 3]> {
     Ok([input, open(&spec.stdout, &write)?, open(&spec.stderr, &write)?])
 }
 
-/// Waits for the exec; `false` when the child ended instead. Stops before it
-/// are those of the child's own preparation.
-fn reaches_exec(child: i32) -> bool {
-    while let Ok(status) = sys::wait_for(child) {
-        let resumed = match wait::decode(status) {
-            Status::Stopped(Stop::Exec) => return true,
-            Status::Stopped(Stop::Signal(signal)) => sys::cont(child, signal.0),
-            Status::Stopped(_) => sys::cont(child, 0),
-            Status::Ended(_) | Status::Unknown(_) => return false,
-        };
-        if resumed.is_err() {
-            // Killed meanwhile: the next status is its end.
-            continue;
+/// Puts a child's failure into words.
+fn explain(spec: &LaunchSpec, failure: Failure) -> String {
+    let errno = match failure {
+        Failure::Killed => return "it was killed before it began".to_owned(),
+        Failure::Directory(errno) => {
+            let directory = spec.directory.as_deref().unwrap_or(Path::new("")).display();
+            return format!("its directory {directory} cannot be entered: {errno}");
         }
-    }
-    false
-}
-
-/// Puts a child's failure report into words.
-fn explain(spec: &LaunchSpec, outcome: OwnedFd) -> String {
-    let mut bytes = [0; 5];
-    if File::from(outcome).read_exact(&mut bytes).is_err() {
-        return "it was killed before it began".to_owned();
-    }
-    let [step, number @ ..] = bytes;
-    let errno = Errno(i32::from_le_bytes(number));
-    if step == sys::FAILED_DIRECTORY {
-        let directory = spec.directory.as_deref().unwrap_or(Path::new("")).display();
-        return format!("its directory {directory} cannot be entered: {errno}");
-    }
-    if step != sys::FAILED_EXEC {
-        return errno.to_string();
-    }
+        Failure::Other(errno) => return errno.to_string(),
+        Failure::Exec(errno) => errno,
+    };
     match errno {
         Errno::NOENT if spec.program.exists() => {
             "the program is there, but not the interpreter that it names".to_owned()

@@ -1,17 +1,23 @@
 //! Every system call the debugger makes that Rust's library has no safe form
-//! of, each behind a typed function. The only `unsafe` code of this crate.
+//! of, each behind a typed function. With [`child`], the only `unsafe` code
+//! of this crate.
 //!
 //! No policy and no state: what to call when is the other modules' matter.
 #![expect(clippy::disallowed_methods, reason = "this is the file where they belong")]
 
-use std::ffi::{CStr, CString, c_int, c_long, c_ulong, c_void};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::sync::atomic::{AtomicI32, Ordering};
+mod child;
+
+use std::arch::asm;
+use std::ffi::{c_int, c_long, c_ulong, c_void};
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::Duration;
 use std::{fmt, io, mem, ptr};
 
 use crate::layout::registers::{FXSAVE_SIZE, WORDS};
 use crate::layout::siginfo::{RawSigInfo, SIZE as SIGINFO_SIZE};
+
+pub(super) use child::{Child, ChildPlan, Failure};
 
 /// A system call's error number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,8 +48,40 @@ impl fmt::Display for Errno {
 /// Result of a system call.
 pub(super) type Sys<T> = Result<T, Errno>;
 
+/// The answer of a function of the C library, with the error from `errno`.
 fn check(result: c_long) -> Sys<c_long> {
     if result == -1 { Err(Errno::last()) } else { Ok(result) }
+}
+
+/// A system call past the C library. It reads and writes no memory but what
+/// the call itself does, `errno` included, so a child that shares the memory
+/// and the thread pointer of a thread of ours may make it. syscalls(2).
+///
+/// # Safety
+/// The arguments must be what the call wants: where it reads or writes memory
+/// of ours, a valid pointer to memory of the size it uses.
+unsafe fn raw(number: c_long, [a, b, c, d]: [usize; 4]) -> Sys<usize> {
+    let answer: isize;
+    // SAFETY: the x86-64 convention, psABI A.2.1: the call changes rax, rcx and
+    // r11, and memory only as the caller allows.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number => answer,
+            in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d,
+            lateout("rcx") _, lateout("r11") _,
+            options(nostack),
+        );
+    };
+    match answer {
+        -4095..=-1 => Err(Errno(answer.unsigned_abs() as c_int)),
+        _ => Ok(answer.cast_unsigned()),
+    }
+}
+
+/// A number as the argument of a [`raw`] call, which looks at its low half.
+const fn word(number: c_int) -> usize {
+    number.cast_unsigned() as usize
 }
 
 /// The memory page, in bytes. Fixed on x86-64.
@@ -312,6 +350,13 @@ impl SignalSet {
         self.change_mask(libc::SIG_SETMASK);
     }
 
+    /// As the kernel writes it: bit 0 is signal 1.
+    pub(super) fn bits(&self) -> u64 {
+        // SAFETY: `self` is a valid set; a bad number is refused.
+        let blocks = |signal: &c_int| unsafe { libc::sigismember(&raw const self.0, *signal) } == 1;
+        (1..=64).filter(blocks).fold(0, |bits, signal| bits | 1 << (signal - 1))
+    }
+
     fn change_mask(&self, how: c_int) -> Self {
         let mut before = Self::of(&[]);
         // SAFETY: both sets are valid for the call.
@@ -367,6 +412,14 @@ extern "C" fn on_child_signal(_signal: c_int) {
     unsafe { *errno = saved };
 }
 
+/// Whether `SIGCHLD` was ignored before our handler took its place.
+static CHILD_SIGNAL_IGNORED: AtomicBool = AtomicBool::new(false);
+
+/// Whether programs find `SIGCHLD` ignored when they are started without us.
+pub(super) fn child_signal_ignored() -> bool {
+    CHILD_SIGNAL_IGNORED.load(Ordering::Acquire)
+}
+
 /// Makes threads that do not block `SIGCHLD` pass it on to the tracers, unless
 /// the process has a handler of its own.
 pub(super) fn install_child_handler() {
@@ -376,6 +429,9 @@ pub(super) fn install_child_handler() {
     unsafe { libc::sigaction(libc::SIGCHLD, ptr::null(), &raw mut now) };
     if now.sa_sigaction != libc::SIG_DFL && now.sa_sigaction != libc::SIG_IGN {
         return;
+    }
+    if now.sa_sigaction == libc::SIG_IGN {
+        CHILD_SIGNAL_IGNORED.store(true, Ordering::Release);
     }
     let handler: extern "C" fn(c_int) = on_child_signal;
     now.sa_sigaction = (handler as *const c_void).expose_provenance();
@@ -429,23 +485,27 @@ impl Scheduling {
         Self { policy: policy.max(0), priority: param.sched_priority, nice, timer_slack }
     }
 
-    /// Makes it the calling thread's; whether the system allowed it.
+    /// Makes it the calling thread's; whether the system allowed it. Made of
+    /// [`raw`] calls, as a child that shares our memory does it too.
     pub(super) fn apply(self) -> bool {
         let param = libc::sched_param { sched_priority: self.priority };
-        // SAFETY: `param` is valid; 0 is the calling thread.
-        let done = unsafe { libc::sched_setscheduler(0, self.policy, &raw const param) } == 0;
+        let at = (&raw const param).expose_provenance();
+        // SAFETY: reads `param`; 0 is the calling thread.
+        let done = unsafe { raw(libc::SYS_sched_setscheduler, [0, word(self.policy), at, 0]) };
         if let Some(nanos) = self.timer_slack {
-            // SAFETY: takes plain numbers.
-            unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, nanos, 0, 0, 0) };
+            let option = word(libc::PR_SET_TIMERSLACK);
+            // SAFETY: takes plain numbers. It cannot fail: prctl(2).
+            let _done = unsafe { raw(libc::SYS_prctl, [option, nanos as usize, 0, 0]) };
         }
-        done && set_own_nice(self.nice)
+        done.is_ok() && set_own_nice(self.nice)
     }
 }
 
 /// Changes the calling thread's niceness; whether the system allowed it.
 pub(super) fn set_own_nice(nice: c_int) -> bool {
+    let which = libc::PRIO_PROCESS as usize;
     // SAFETY: takes plain numbers.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) == 0 }
+    unsafe { raw(libc::SYS_setpriority, [which, 0, word(nice), 0]) }.is_ok()
 }
 
 /// The name of this machine.
@@ -487,119 +547,4 @@ pub(super) fn pipe() -> Sys<(OwnedFd, OwnedFd)> {
     // SAFETY: the descriptor is new and nobody else's.
     let writing = unsafe { OwnedFd::from_raw_fd(ends[1]) };
     Ok((reading, writing))
-}
-
-/// Everything a child does between fork and exec, prepared so that it needs no
-/// memory allocation there.
-pub(super) struct ChildPlan {
-    /// Files to try, in order.
-    pub(super) candidates: Vec<CString>,
-    pub(super) args: Vec<CString>,
-    pub(super) environment: Vec<CString>,
-    pub(super) directory: Option<CString>,
-    /// Replacements for descriptors 0, 1 and 2.
-    pub(super) streams: [Option<OwnedFd>; 3],
-    pub(super) mask: SignalSet,
-    pub(super) fixed_addresses: bool,
-    pub(super) own_group: bool,
-    pub(super) scheduling: Scheduling,
-    /// One byte arrives here when the child may go on.
-    pub(super) go: OwnedFd,
-    /// The error number goes here when it cannot.
-    pub(super) report: OwnedFd,
-}
-
-/// Which step of a child failed.
-pub(super) const FAILED_DIRECTORY: u8 = 1;
-pub(super) const FAILED_EXEC: u8 = 2;
-pub(super) const FAILED_OTHER: u8 = 3;
-
-fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
-    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
-}
-
-/// Starts a child that follows the plan. Returns its number.
-pub(super) fn fork_child(plan: &ChildPlan) -> Sys<i32> {
-    let args = pointers(&plan.args);
-    let environment = pointers(&plan.environment);
-    // SAFETY: the child only runs `child`, which allocates nothing, takes no
-    // lock and never returns.
-    let pid = unsafe { libc::fork() };
-    if pid == 0 {
-        child(plan, &args, &environment);
-    }
-    check(c_long::from(pid))?;
-    Ok(pid)
-}
-
-/// Runs in the child: only system calls from here to the exec.
-fn child(plan: &ChildPlan, args: &[*const libc::c_char], environment: &[*const libc::c_char]) -> ! {
-    let (step, errno) = prepare_child(plan)
-        .and_then(|()| execute(&plan.candidates, args, environment))
-        .err()
-        .unwrap_or((FAILED_OTHER, Errno(0)));
-    let [a, b, c, d] = errno.0.to_le_bytes();
-    let report = [step, a, b, c, d];
-    // SAFETY: writes five bytes of ours.
-    unsafe { libc::write(plan.report.as_raw_fd(), report.as_ptr().cast(), report.len()) };
-    // SAFETY: ends the child without running anything of the parent's.
-    unsafe { libc::_exit(127) }
-}
-
-fn prepare_child(plan: &ChildPlan) -> Result<(), (u8, Errno)> {
-    let other = |errno| (FAILED_OTHER, errno);
-    if plan.own_group {
-        // SAFETY: takes plain numbers.
-        check(c_long::from(unsafe { libc::setpgid(0, 0) })).map_err(other)?;
-    }
-    let mut byte = 0u8;
-    // SAFETY: reads one byte into a byte of ours.
-    let got = unsafe { libc::read(plan.go.as_raw_fd(), (&raw mut byte).cast(), 1) };
-    if got != 1 {
-        return Err((FAILED_OTHER, Errno(libc::ECANCELED)));
-    }
-    if let Some(directory) = &plan.directory {
-        // SAFETY: the string is terminated.
-        check(c_long::from(unsafe { libc::chdir(directory.as_ptr()) }))
-            .map_err(|errno| (FAILED_DIRECTORY, errno))?;
-    }
-    for (number, stream) in (0..).zip(&plan.streams) {
-        let Some(stream) = stream else { continue };
-        // SAFETY: takes plain numbers.
-        check(c_long::from(unsafe { libc::dup2(stream.as_raw_fd(), number) })).map_err(other)?;
-    }
-    if plan.fixed_addresses {
-        // SAFETY: takes a plain number.
-        unsafe { libc::personality(libc::ADDR_NO_RANDOMIZE as libc::c_ulong) };
-    }
-    // The program gets the scheduling it would have had; real-time policies do
-    // not pass through the fork, and were then not ours to give.
-    plan.scheduling.apply();
-    // Rust's runtime ignores SIGPIPE, and what is ignored stays so over exec.
-    // SAFETY: sets a default.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
-    plan.mask.set_as_mask();
-    Ok(())
-}
-
-/// Tries each file as execvp(3) does: a missing one is passed over, and a
-/// forbidden one is remembered.
-fn execute(
-    candidates: &[CString],
-    args: &[*const libc::c_char],
-    environment: &[*const libc::c_char],
-) -> Result<(), (u8, Errno)> {
-    let mut reason = Errno::NOENT;
-    for file in candidates {
-        let file: &CStr = file;
-        // SAFETY: the string is terminated, and both arrays end in null and
-        // point at strings that outlive the call.
-        unsafe { libc::execve(file.as_ptr(), args.as_ptr(), environment.as_ptr()) };
-        match Errno::last() {
-            Errno::NOENT | Errno::NOTDIR => {}
-            Errno::ACCES => reason = Errno::ACCES,
-            other => return Err((FAILED_EXEC, other)),
-        }
-    }
-    Err((FAILED_EXEC, reason))
 }
