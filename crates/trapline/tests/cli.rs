@@ -41,6 +41,44 @@ fn a_launched_program_finds_what_it_would_have_found() {
     assert_eq!(text(&debugged.stdout), text(&alone.stdout));
 }
 
+/// Signals 1 to 31 of a line in /proc/self/status.
+fn signals(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    u64::from_str_radix(line.unwrap().trim(), 16).unwrap() & 0x7fff_ffff
+}
+
+#[test]
+fn blocked_and_ignored_signals_stay_so_for_a_launched_program() {
+    let started_by = |command: &[&str]| {
+        let sets = ["--block-signal=USR1", "--ignore-signal=USR2,CHLD,TERM"];
+        let mut started = Command::new("/usr/bin/env");
+        started.args(sets).args(command).args(["/bin/cat", "/proc/self/status"]);
+        let started = started.output().unwrap();
+        ["SigBlk:", "SigIgn:", "SigCgt:"].map(|name| signals(text(&started.stdout), name))
+    };
+    let bits = |signals: &[u64]| signals.iter().map(|signal| 1 << (signal - 1)).sum::<u64>();
+    let alone = started_by(&[]);
+    assert_eq!(alone[0], bits(&[10]));
+    assert_eq!(alone[1] & bits(&[12, 13, 15, 17]), bits(&[12, 15, 17]));
+    let trapline = env!("CARGO_BIN_EXE_trapline");
+    assert_eq!(started_by(&[trapline, "run", "--batch", "--"]), alone);
+}
+
+#[test]
+fn a_debugger_that_is_debugged_launches_programs() {
+    let check = |options: &[&str]| {
+        let outer = ["run", "--batch", "--auto-continue", "-b", "trapline::main"];
+        let debugger = ["--", env!("CARGO_BIN_EXE_trapline")];
+        let inner = ["run", "--batch", "--", "/bin/sh", "-c", "exit 7"];
+        let ran = trapline(&[&outer[..], options, &debugger, &inner].concat());
+        let said = text(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(7), "{options:?}: {said}");
+        assert_eq!(said.matches("Breakpoint 1, trapline::main").count(), 1, "{said}");
+    };
+    check(&[]);
+    check(&["--follow-children"]);
+}
+
 #[test]
 fn bad_input_gets_one_line_and_its_exit_code() {
     let check = |arguments: &[&str], code: i32, expected: &str| {
