@@ -24,6 +24,7 @@ fn a_batch_run_exits_as_the_program_does_and_leaves_its_output_alone() {
     check("exit 0", 0, "");
     check("echo out; exit 7", 7, "out\n");
     check("kill -9 $$", 137, "");
+    check("echo out; kill -SEGV $$; exit 7", 139, "out\n");
     check("echo \"$0\" err >&2", 0, "");
 }
 

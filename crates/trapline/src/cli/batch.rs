@@ -197,16 +197,29 @@ pub(crate) fn run<S: Session>(console: &mut Console<S>, mut plan: Plan, ending: 
         console.report(error);
     }
     tell_unbound(console);
+    let killing = signal_at_hand(console);
     let told = finish(console, plan.stats, !plan.attach.is_empty());
     if let Err(error) = &told {
         console.report(error);
     }
-    match (ending.asked(), &console.known.exit) {
+    let code = match (ending.asked(), &console.known.exit) {
         _ if done.is_err() || told.is_err() => 1,
-        (Some(signal), _) => u8::try_from(128 + signal).unwrap_or(1),
-        (None, Some(status)) => u8::try_from(exit_code(*status)).unwrap_or(1),
-        (None, None) => 0,
-    }
+        (Some(signal), _) => 128 + signal,
+        (None, Some(status)) => exit_code(*status),
+        (None, None) => killing.map_or(0, |signal| 128 + signal.0),
+    };
+    u8::try_from(code).unwrap_or(1)
+}
+
+/// The signal at which a launched program stands: it is not let go on to be
+/// killed by it, and the run did not end as one that did all it should.
+fn signal_at_hand<S: Session>(console: &Console<S>) -> Option<Signal> {
+    let stop =
+        console.known.stop.as_ref().filter(|stop| console.known.launched == Some(stop.pid))?;
+    stop.reasons.iter().find_map(|reason| match reason {
+        StopReason::Signal(info) => Some(info.signal),
+        _ => None,
+    })
 }
 
 fn to_the_end<S: Session>(
