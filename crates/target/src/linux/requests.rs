@@ -10,9 +10,21 @@ use trapline_core::stop::Signal;
 use super::signals::block_signals;
 use super::sys::{Scheduling, SignalSet};
 
-/// Asked for by a key (`SIGINT`, `SIGQUIT`), by another process (`SIGTERM`) and
-/// by the end of the terminal (`SIGHUP`). signal(7).
-const REQUESTS: [i32; 4] = [libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGHUP];
+/// Asked for by a key (`SIGINT`, `SIGQUIT`), by another process (`SIGTERM`), by
+/// the end of the terminal (`SIGHUP`), and all that would kill us by default
+/// while a program still holds our traps, other than for a fault. signal(7).
+const REQUESTS: [i32; 10] = [
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGHUP,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGALRM,
+    libc::SIGVTALRM,
+    libc::SIGXCPU,
+    libc::SIGPWR,
+];
 
 /// The kept signals. While one of these lives they do nothing else to the
 /// process.
