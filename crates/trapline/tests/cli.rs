@@ -334,3 +334,21 @@ fn a_replaced_executable_is_read_as_it_was_when_it_started() {
     let said = text(&ran.stderr);
     assert!(said.contains(&format!("main in {}", file.display())), "{said}");
 }
+
+#[test]
+fn a_refused_program_changes_nothing() {
+    let mut prompt = Command::new(env!("CARGO_BIN_EXE_trapline"))
+        .args(["run", "/bin/echo", "started"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = b"file /no/such\nfile /etc/passwd\nrun\n";
+    std::io::Write::write_all(&mut prompt.stdin.take().unwrap(), lines).unwrap();
+    let ran = prompt.wait_with_output().unwrap();
+    let said = text(&ran.stdout);
+    assert!(
+        ["/no/such", "/etc/passwd", "\nstarted\n"].iter().all(|it| said.contains(it)),
+        "{said}"
+    );
+}

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use trapline_core::breakpoint::{BreakpointSpec, Subject};
 use trapline_core::stop::ExitStatus;
+use trapline_core::target::LaunchSpec;
 use trapline_core::{BreakpointId, Pid};
 use trapline_engine::command::{Change, Selection};
 use trapline_engine::event::{StopReason, StopReport};
@@ -58,9 +59,8 @@ impl<S: Session> Console<S> {
             Action::Detach(pid) => self.detach(pid).map(|()| Flow::Stay),
             Action::Attach(pid) => self.attach(pid).map(|()| Flow::Stay),
             Action::File(program) => {
-                self.launch.program = program;
-                self.launch_told = false;
-                self.tell_program().map(|()| Flow::Stay)
+                let launch = LaunchSpec { program, ..self.launch.clone() };
+                self.tell_launch(launch).map(|()| Flow::Stay)
             }
             _ => Ok(Flow::Stay),
         }
@@ -93,13 +93,17 @@ impl<S: Session> Console<S> {
     /// # Errors
     /// When there is none, or it cannot be read.
     pub(crate) fn tell_program(&mut self) -> Result<(), CommandError> {
-        if self.launch.program.as_os_str().is_empty() {
+        if self.launch_told { Ok(()) } else { self.tell_launch(self.launch.clone()) }
+    }
+
+    /// Makes this what is launched, unless the session refuses it.
+    fn tell_launch(&mut self, launch: LaunchSpec) -> Result<(), CommandError> {
+        if launch.program.as_os_str().is_empty() {
             return Err(CommandError::new("no program: say which with `file PROGRAM`"));
         }
-        if !self.launch_told {
-            self.session.request(Command::Program(self.launch.clone()))?;
-            self.launch_told = true;
-        }
+        self.session.request(Command::Program(launch.clone()))?;
+        self.launch = launch;
+        self.launch_told = true;
         Ok(())
     }
 
