@@ -1,11 +1,20 @@
-// Loads a shared library, calls it, unloads it, and does so again: pending
-// breakpoints bind, vanish and bind again.
+// Loads a shared library, calls it, unloads it, and does so again, each time at
+// another address: pending breakpoints bind, vanish and bind again.
 // Usage: dlopen_plugin LIBRARY [ROUNDS [CALLS_EACH]]
 // Prints: rounds=R calls=C sum=S
 
+#define _GNU_SOURCE
 #include <dlfcn.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+
+// Keeps the library from being loaded there again.
+static void occupy(uintptr_t place) {
+    mmap((void *)(place & -4096), 4096, PROT_NONE,
+         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+}
 
 __attribute__((noinline)) static void loaded(void) {} // @mark loaded
 __attribute__((noinline)) static void unloaded(void) {} // @mark unloaded
@@ -25,6 +34,7 @@ int main(int argc, char **argv) { // @mark main
         for (int i = 1; i <= calls_each; i++, calls++)
             sum += entry(i); // @mark call
         dlclose(library);
+        occupy((uintptr_t)entry);
         unloaded();
     }
     printf("rounds=%d calls=%ld sum=%ld\n", rounds, calls, sum); // @mark end

@@ -15,7 +15,7 @@ use trapline_expr::Program;
 use crate::command::{BreakpointInfo, LocationInfo, Selection};
 use crate::event::StopReason;
 use crate::log::LogMessage;
-use crate::place::{Effort, PlaceText, Sought};
+use crate::place::{Effort, Sought};
 use crate::service::{Served, Service};
 use crate::space::SpaceId;
 
@@ -301,8 +301,9 @@ impl Breakpoints {
         breakpoints.filter_map(|one| one.drop_locations(served).then_some(one.id)).collect()
     }
 
-    /// Drops the locations in a range of a space that is no longer mapped.
-    /// Returns the breakpoints that lost one.
+    /// Drops the locations in a range of a space that is no longer mapped; data
+    /// watched there waits for its image to be loaded again. Returns the
+    /// breakpoints that lost one.
     pub(crate) fn unbind_range(&mut self, space: SpaceId, range: AddrRange) -> Vec<BreakpointId> {
         let inside = |location: &Location| {
             location.space == Some(space)
@@ -311,7 +312,8 @@ impl Breakpoints {
         };
         let mut changed = Vec::new();
         for breakpoint in self.iter_mut() {
-            if breakpoint.drop_locations(inside) {
+            let unwatched = breakpoint.unbind_data(space, range);
+            if breakpoint.drop_locations(inside) || unwatched {
                 changed.push(breakpoint.id);
             }
         }
@@ -441,6 +443,20 @@ impl Breakpoint {
         }
     }
 
+    /// Unties the data it watches in a range; whether there is any.
+    fn unbind_data(&mut self, space: SpaceId, range: AddrRange) -> bool {
+        let mut any = false;
+        for location in &mut self.locations {
+            let here = location.space == Some(space) && range.contains(location.addr);
+            if here && location.watch.is_some() {
+                location.space = None;
+                location.service = Err("what held it was unloaded".into());
+                any = true;
+            }
+        }
+        any
+    }
+
     /// Drops locations; whether there were any. What is loaded again is looked
     /// through again.
     fn drop_locations(&mut self, gone: impl Fn(&Location) -> bool) -> bool {
@@ -459,10 +475,10 @@ impl Breakpoint {
         self.locations.first().map(|location| location.anchor)
     }
 
-    /// Whether it is on an address that is known, be it of a library that the
-    /// next process has yet to load.
-    pub(crate) fn keeps_its_place(&self) -> bool {
-        matches!(*self.sought, Sought::Place(PlaceText::Address(_))) && !self.locations.is_empty()
+    /// Forgets the locations that no process has, and where it was looked up.
+    pub(crate) fn forget_homeless(&mut self) {
+        self.locations.retain(|location| location.space.is_some());
+        self.searched.clear();
     }
 
     /// Puts a location where its number belongs: they are looked up by it.

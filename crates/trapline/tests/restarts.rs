@@ -6,10 +6,10 @@
 mod support;
 
 use support::{Driver, hit};
-use trapline::command::{Reply, Setting};
+use trapline::command::{Reply, Selection, Setting};
 use trapline::event::{Event, StopReason};
-use trapline::{Access, BreakpointId, Command, LaunchSpec, spec};
-use trapline_testkit::Debuggee;
+use trapline::{Access, BreakpointId, Command, LaunchSpec, LocationId, spec};
+use trapline_testkit::{Build, Debuggee, Linkage};
 
 const WRITE: Access = Access::Write;
 
@@ -273,5 +273,95 @@ fn a_place_where_the_program_stood_stays_the_same_place() {
     assert_eq!(both, [place, here]);
     assert_eq!(hit(&driver.go_to_stop()), [bare]);
     driver.ask(Command::Kill);
+    driver.quit();
+}
+
+/// Two builds of a program with a global at different places.
+fn two_builds() -> [Debuggee; 2] {
+    let build = |padding| Build::new("becomes_another").flag(padding).build();
+    [build("-DPADDING=1"), build("-DPADDING=5000")]
+}
+
+#[test]
+fn a_watch_follows_its_name_into_another_program() {
+    let [one, other] = two_builds();
+    let mut driver = Driver::launching(&one, &[other.path.to_str().unwrap()]);
+    let id = driver.watch("state", WRITE);
+    driver.run();
+    let mut places = Vec::new();
+    driver.go_to_end_through(|driver, stop| {
+        assert_eq!(values(stop), [some("1", "2")]);
+        let locations = driver.breakpoint(id).locations;
+        assert_eq!(locations.len(), 1, "{locations:#?}");
+        places.push(locations[0].address);
+    });
+    assert!(places.len() == 2 && places[0] != places[1], "{places:?}");
+    // Where it was is another place in a program that is named later.
+    let next = driver.launch_spec(&other);
+    driver.ask(Command::Program(next));
+    driver.run();
+    assert_eq!(values(&driver.go_to_stop()), [some("1", "2")]);
+    assert_eq!(driver.breakpoint(id).locations[0].address, places[1]);
+    driver.go_to_end();
+    driver.quit();
+}
+
+#[test]
+fn a_watch_follows_its_library_to_another_address() {
+    let plugin = Build::new("plugin").linkage(Linkage::Library).build();
+    let program = Debuggee::build("dlopen_plugin");
+    let mut driver = Driver::launching(&program, &[plugin.path.to_str().unwrap(), "4", "3"]);
+    let loaded = driver.break_at("-once loaded");
+    driver.run();
+    assert_eq!(hit(&driver.go_to_stop()), [loaded]);
+    let id = driver.watch("plugin_state", WRITE);
+    let mut seen = Vec::new();
+    driver.go_to_end_through(|_, stop| seen.extend(values(stop)));
+    let round = [some("40", "41"), some("41", "43"), some("43", "46")];
+    assert_eq!(seen, [round.clone(), round.clone(), round.clone(), round].concat());
+    assert_eq!(driver.tally(id).hits, 12);
+    driver.output_is_as_undebugged();
+    driver.quit();
+}
+
+#[test]
+fn another_program_is_for_the_next_run() {
+    let [one, other] = two_builds();
+    let mut driver = Driver::launching(&one, &[]);
+    let main = driver.break_at("main");
+    let end = driver.break_at(&one.mark("end").spec());
+    driver.run();
+    assert_eq!(hit(&driver.go_to_stop()), [main]);
+    let next = driver.launch_spec(&other);
+    driver.ask(Command::Program(next));
+    assert_eq!(hit(&driver.go_to_stop()), [end]);
+    driver.go_to_end();
+    driver.run();
+    assert_eq!(hit(&driver.go_to_stop()), [main]);
+    assert_eq!(driver.print("sizeof padding"), "5000");
+    assert_eq!(hit(&driver.go_to_stop()), [end]);
+    driver.go_to_end();
+    driver.quit();
+}
+
+#[test]
+fn what_is_said_of_locations_outlives_a_change_of_how_the_program_starts() {
+    let debuggee = Debuggee::build("cpp_templates");
+    let mut driver = Driver::launching(&debuggee, &["20"]);
+    let id = driver.break_at("geometry::scale");
+    let numbers = |driver: &Driver| -> Vec<(u32, bool)> {
+        let locations = driver.breakpoint(id).locations;
+        locations.iter().map(|location| (location.id.index, location.enabled)).collect()
+    };
+    let disabled = LocationId { breakpoint: id, index: 1 };
+    driver.ask(Command::Enable { what: Selection::Location(disabled), enabled: false });
+    let before = numbers(&driver);
+    assert!(before.len() > 1 && !before[0].1, "{before:?}");
+    for args in ["1", "2"] {
+        let spec = LaunchSpec { args: vec![args.into()], ..driver.launch_spec(&debuggee) };
+        driver.ask(Command::Program(spec));
+        driver.run();
+        assert_eq!(numbers(&driver), before);
+    }
     driver.quit();
 }

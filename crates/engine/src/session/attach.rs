@@ -14,7 +14,8 @@ use crate::process::{Origin, Process, Role, RunState, Thread};
 use crate::space::{Modules, Space, SpaceId};
 
 impl Session {
-    /// Answers `file`: reads a program before it runs.
+    /// Answers `file`: reads a program before it runs. Breakpoints are bound in
+    /// it at once, unless they are still needed where a process has them.
     pub(super) fn set_program(&mut self, spec: LaunchSpec) -> Result<Reply, CommandError> {
         let path = self.target.find_program(&spec.program)?;
         let image =
@@ -25,10 +26,11 @@ impl Session {
                 path.display()
             )));
         }
-        let another = self.program_image().is_none_or(|old| old.module() != image.module());
         self.images.read_ahead(image.clone());
         self.program = Some(Program::new(LaunchSpec { program: path, ..spec }, image));
-        self.bind_before_run(another);
+        if !self.processes.values().any(Process::is_debuggee) {
+            self.bind_before_run();
+        }
         Ok(Reply::Done)
     }
 
@@ -42,6 +44,7 @@ impl Session {
         let spec = program.spec.clone();
         self.kill_launched();
         self.reread_program();
+        self.bind_before_run();
         let pid = self.target.launch(&spec)?;
         self.enter(pid, Origin::Launched, vec![pid.leader()]);
         self.await_stopped(pid);
@@ -65,7 +68,6 @@ impl Session {
         let path = program.spec.program.display();
         let message = format!("`{path}' has changed; re-reading symbols.");
         self.warn(message);
-        self.bind_before_run(true);
     }
 
     /// Answers `attach`.

@@ -144,20 +144,24 @@ impl Session {
             .collect()
     }
 
-    /// Binds every code breakpoint in the program that is to be run. In another
-    /// program than before, what was known of addresses is void.
-    pub(super) fn bind_before_run(&mut self, another: bool) {
+    /// Binds every code breakpoint in the program that is to be run, if it is
+    /// another than they were bound in. What was known of the one before is
+    /// void, but for where a process has it loaded.
+    pub(super) fn bind_before_run(&mut self) {
+        let program = self.program_image().map(|image| image.module());
+        if self.bound_in == program {
+            return;
+        }
+        self.bound_in = program;
         for id in self.breakpoints.ids() {
-            if let Some(breakpoint) = self.breakpoints.get_mut(id)
-                && !breakpoint.is_watch()
-                && (another || !breakpoint.keeps_its_place())
-            {
-                let bound = Bound::of(breakpoint);
-                breakpoint.locations.clear();
-                breakpoint.searched.clear();
-                if let Err(error) = self.bind_in_program(&bound, None) {
-                    self.warn(format!("breakpoint {id}: {error}"));
-                }
+            let Some(breakpoint) = self.breakpoints.get_mut(id) else { continue };
+            if breakpoint.is_watch() {
+                continue;
+            }
+            breakpoint.forget_homeless();
+            let bound = Bound::of(breakpoint);
+            if let Err(error) = self.bind_in_program(&bound, None) {
+                self.warn(format!("breakpoint {id}: {error}"));
             }
         }
     }

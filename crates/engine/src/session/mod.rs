@@ -39,7 +39,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
 use trapline_core::target::{LaunchSpec, Target, Wait};
-use trapline_core::{Pid, Tid};
+use trapline_core::{ModuleId, Pid, Tid};
 
 use crate::breakpoints::Breakpoints;
 use crate::command::{ResumePolicy, Setting};
@@ -62,6 +62,8 @@ pub(crate) struct Session {
     signals: SignalTable,
     settings: Settings,
     program: Option<Program>,
+    /// The program that breakpoints were bound in before it ran.
+    bound_in: Option<ModuleId>,
     selection: Option<Selected>,
     motion: Motion,
     /// What waits for everything to be stopped.
@@ -145,6 +147,7 @@ impl Session {
             signals: SignalTable::default(),
             settings: Settings { over_cover: true, ..Settings::default() },
             program: None,
+            bound_in: None,
             selection: None,
             motion: Motion::Held,
             chores: Vec::new(),

@@ -142,7 +142,32 @@ impl Session {
             .retain(|at| at.space.is_some() || !matches!(at.anchor, Anchor::Address(_)));
         if breakpoint.locations.is_empty() {
             self.look_again(id, pid, 0);
+        } else if !breakpoint.locations.iter().any(|at| at.space == Some(here)) {
+            self.find_anew(id, pid);
         }
+    }
+
+    /// Gives a watch the place that its expression means in another program
+    /// than it was set in. As long as it means nothing there, it waits for the
+    /// image that it was in.
+    fn find_anew(&mut self, id: BreakpointId, pid: Pid) {
+        let Some(breakpoint) = self.breakpoints.get(id) else { return };
+        let spec = breakpoint.spec.clone();
+        let Ok(watch) = self.frameless_watch(pid, &spec, 0) else { return };
+        let at = watch.range.start;
+        if let Err(error) = self.add_watch(id, pid, &spec, watch, None) {
+            self.warn(format!("watch {id}: {error}"));
+            return;
+        }
+        if let Some(breakpoint) = self.breakpoints.get_mut(id) {
+            breakpoint.locations.retain(|location| location.space.is_some());
+        }
+        self.tell_where_it_watches(id, at, pid);
+    }
+
+    fn tell_where_it_watches(&self, id: BreakpointId, at: VirtAddr, pid: Pid) {
+        let what = format!("watches {at} in process {pid}");
+        self.emit(Event::BreakpointChanged { id, what, deleted: false });
     }
 
     /// Takes the location of a process that is gone, else makes one.
@@ -195,28 +220,25 @@ impl Session {
     fn look_again(&mut self, id: BreakpointId, pid: Pid, fs_base: u64) {
         let Some(breakpoint) = self.breakpoints.get(id) else { return };
         let spec = breakpoint.spec.clone();
-        let found = self
-            .frameless_watch(pid, &spec, fs_base)
-            .and_then(|watch| self.add_watch(id, pid, &spec, watch, None));
+        let found = self.frameless_watch(pid, &spec, fs_base).and_then(|watch| {
+            let at = watch.range.start;
+            self.add_watch(id, pid, &spec, watch, None).map(|_| at)
+        });
+        match found {
+            Ok(at) => self.tell_where_it_watches(id, at, pid),
+            Err(error) => self.note_lost(id, pid, &error),
+        }
+    }
+
+    /// Says why a watch has no place, when that is news.
+    fn note_lost(&mut self, id: BreakpointId, pid: Pid, error: &CommandError) {
         let Some(breakpoint) = self.breakpoints.get_mut(id) else { return };
-        let what = match found {
-            Ok(_) => {
-                let at = breakpoint.locations.last().map(|location| location.addr);
-                at.map_or_else(String::new, |at| format!("watches {at} in process {pid}"))
-            }
-            Err(error) => {
-                let what = format!(
-                    "pending: {}; looked for again at every stop of process {pid}",
-                    error.message
-                );
-                if breakpoint.notes.contains(&what) {
-                    return;
-                }
-                breakpoint.notes = vec![what.clone()];
-                what
-            }
-        };
-        self.emit(Event::BreakpointChanged { id, what, deleted: false });
+        let why = &error.message;
+        let what = format!("pending: {why}; looked for again at every stop of process {pid}");
+        if !breakpoint.notes.contains(&what) {
+            breakpoint.notes = vec![what.clone()];
+            self.emit(Event::BreakpointChanged { id, what, deleted: false });
+        }
     }
 
     /// The data that an expression means without any frame.
