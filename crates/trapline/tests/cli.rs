@@ -352,3 +352,22 @@ fn a_refused_program_changes_nothing() {
         "{said}"
     );
 }
+
+#[test]
+fn an_error_in_a_script_names_its_file_and_line() {
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("wrong.commands");
+    let name = file.to_str().unwrap();
+    let check = |script: &str, options: &[&str], expected: &str| {
+        std::fs::write(&file, script).unwrap();
+        let ran = trapline(&[&["run", "--batch"], options, &["--", "/bin/true"]].concat());
+        let said = text(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(1), "{script:?}: {said}");
+        assert!(said.lines().any(|line| line.starts_with(expected)), "{script:?}: {said}");
+    };
+    let at = |line: u32, rest: &str| format!("{name}:{line}: {rest}");
+    check("info signals\nfoo bar\n", &["-x", name], &at(2, "`foo` is not a command"));
+    check("break a\nbreak b\nbreak -hits\nbreak c\n", &["-x", name], &at(3, ""));
+    check("break a\nbreak b\nwatch (\n", &["-e", "info signals", "-x", name], &at(3, ""));
+    check("", &["-x", name, "-e", "foo bar"], "`foo` is not a command");
+    std::fs::remove_file(&file).unwrap();
+}

@@ -136,11 +136,8 @@ impl Plan {
     /// Runs the commands, starting the program when one needs it.
     fn commands<S: Session>(&mut self, console: &mut Console<S>) -> Result<Flow, CommandError> {
         while let Some(step) = self.script.next_step() {
-            if let Step::Line(line) = &step {
-                let found = lookup::find(line).map_err(CommandError::new)?;
-                reach(console, found.map_or(Needs::Nothing, |found| found.row.needs))?;
-            }
-            let flow = console.run_step(step, &mut self.script)?;
+            let done = run_step(console, step, &mut self.script);
+            let flow = done.map_err(|error| self.script.placed(error))?;
             if flow == Flow::Quit || console.known.over {
                 return Ok(Flow::Quit);
             }
@@ -155,6 +152,19 @@ fn read(
     spec: Result<BreakpointSpec, String>,
 ) -> Result<BreakpointSpec, CommandError> {
     spec.map_err(|why| CommandError::new(format!("{flag} '{text}': {why}")))
+}
+
+/// Does a step of a script, once the program is as far as it needs.
+fn run_step<S: Session>(
+    console: &mut Console<S>,
+    step: Step,
+    script: &mut Script,
+) -> Result<Flow, CommandError> {
+    if let Step::Line(line) = &step {
+        let found = lookup::find(line).map_err(CommandError::new)?;
+        reach(console, found.map_or(Needs::Nothing, |found| found.row.needs))?;
+    }
+    console.run_step(step, script)
 }
 
 /// Brings a launched program as far as a command needs it, if it was never

@@ -431,11 +431,7 @@ impl<S: Session> Console<S> {
                 result = console.run_step(step, &mut script);
             }
         })?;
-        let number = script.number();
-        result.map_err(|error| CommandError {
-            message: format!("{}:{number}: {}", file.display(), error.message),
-            ..error
-        })
+        result.map_err(|error| script.placed(error))
     }
 
     /// Does a step of a script and waits for the program if that made it run.

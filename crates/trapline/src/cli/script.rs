@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use trapline_core::breakpoint::BreakpointSpec;
 use trapline_engine::CommandError;
@@ -21,7 +21,18 @@ pub(crate) struct Script {
     /// What the lines are cut from.
     text: String,
     lines: VecDeque<Range<usize>>,
+    /// Of the line taken last; the first is 1.
     number: usize,
+    files: Vec<FileLines>,
+}
+
+/// Lines that came from a file.
+#[derive(Debug)]
+struct FileLines {
+    name: PathBuf,
+    /// The number before that of its first line.
+    before: usize,
+    count: usize,
 }
 
 /// What is to be done next.
@@ -41,7 +52,10 @@ impl Script {
     pub(crate) fn add_file(&mut self, file: &Path) -> Result<(), CommandError> {
         let text = fs::read_to_string(file).map_err(|error| cannot("read", file, &error))?;
         self.text.reserve(text.len());
+        let before = self.number + self.lines.len();
         self.extend(text.lines());
+        let count = self.number + self.lines.len() - before;
+        self.files.push(FileLines { name: file.to_owned(), before, count });
         Ok(())
     }
 
@@ -50,9 +64,15 @@ impl Script {
         self.lines.is_empty()
     }
 
-    /// The number of the line taken last; the first is 1.
-    pub(crate) fn number(&self) -> usize {
-        self.number
+    /// An error of the line taken last, with its file and line in front; lines
+    /// that came from no file are known by what they say.
+    pub(crate) fn placed(&self, error: CommandError) -> CommandError {
+        let number = self.number;
+        let holds =
+            |file: &&FileLines| (file.before + 1..=file.before + file.count).contains(&number);
+        let Some(file) = self.files.iter().find(holds) else { return error };
+        let (name, line) = (file.name.display(), number - file.before);
+        CommandError { message: format!("{name}:{line}: {}", error.message), ..error }
     }
 
     /// Counts back over lines that were taken and not run, but for the first of
@@ -129,7 +149,7 @@ mod tests {
             });
         }
         assert_eq!(steps, expected, "{lines:?}");
-        assert_eq!(script.number(), lines.len());
+        assert_eq!(script.number, lines.len());
     }
 
     #[test]
@@ -152,6 +172,6 @@ mod tests {
         script.extend((0..5).map(|index| format!("break f{index}")));
         assert!(matches!(script.next_step(), Some(Step::Breakpoints(specs)) if specs.len() == 5));
         script.blame(3);
-        assert_eq!(script.number(), 3);
+        assert_eq!(script.number, 3);
     }
 }
