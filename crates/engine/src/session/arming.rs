@@ -8,7 +8,7 @@ use trapline_core::memory::ReadMemory;
 use trapline_core::plan::{Edit, Owners};
 use trapline_core::target::{Protection, Region, TargetError};
 use trapline_core::x64::{CodeBytes, INT3, MAX_INSTRUCTION};
-use trapline_core::{AddrRange, Pid, VirtAddr};
+use trapline_core::{AddrRange, BreakpointId, Pid, VirtAddr};
 use trapline_patch::insn::{self, Insn};
 use trapline_patch::near::{self, Growth, Taken};
 use trapline_patch::relocate::{Refusal, relocate_decoded};
@@ -72,6 +72,16 @@ impl Session {
     /// Writes the program's byte back under a trap.
     pub(super) fn disarm_trap(&mut self, id: SpaceId, pid: Pid, addr: VirtAddr) {
         self.disarm_traps(id, pid, &[addr]);
+    }
+
+    /// Why no trap can stand at the places of a breakpoint, if so.
+    pub(super) fn lacks_code(&self, id: BreakpointId) -> Option<String> {
+        let locations = &self.breakpoints.get(id)?.locations;
+        locations.iter().find_map(|location| {
+            let pid = self.representative(location.space?)?;
+            let map = self.target.memory_map(pid).ok()?;
+            executable(&map, location.addr).err()
+        })
     }
 
     /// Writes traps, each with its way around.

@@ -73,7 +73,7 @@ impl Session {
         ahead: Option<Ahead<'_>>,
     ) -> Result<BreakpointInfo, CommandError> {
         let Asked { spec, sought } = self.settled(asked)?;
-        let at_once = is_decided_at_once(&spec);
+        let decided = Decided::of(&spec);
         let id = self.breakpoints.add(spec, sought);
         let bound = self.bind_watch(id).and_then(|()| self.bind_new(id, ahead));
         if let Err(error) = bound {
@@ -81,19 +81,34 @@ impl Session {
             return Err(error);
         }
         self.replan_for(id);
-        if at_once {
-            let refused = self.sync_quietly();
-            if let Some(why) = self.unserved(id) {
-                self.discard(id);
-                self.sync_sites();
-                return Err(CommandError::new(&*why));
-            }
-            for (location, why) in refused {
-                self.warn(format!("breakpoint {}: {why}", location.breakpoint));
-            }
+        match decided {
+            Decided::Later => {}
+            Decided::ByMemory => self.refuse_without_code(id)?,
+            Decided::ByPlanner => self.arm_at_once(id)?,
         }
         let info = self.breakpoints.info(id);
         info.ok_or_else(|| CommandError::new("the breakpoint is gone already"))
+    }
+
+    /// Takes a breakpoint back if there is no code at its places.
+    fn refuse_without_code(&mut self, id: BreakpointId) -> Result<(), CommandError> {
+        let Some(why) = self.lacks_code(id) else { return Ok(()) };
+        self.discard(id);
+        Err(CommandError::new(why))
+    }
+
+    /// Arms a breakpoint while the user waits, or takes it back.
+    fn arm_at_once(&mut self, id: BreakpointId) -> Result<(), CommandError> {
+        let refused = self.sync_quietly();
+        if let Some(why) = self.unserved(id) {
+            self.discard(id);
+            self.sync_sites();
+            return Err(CommandError::new(&*why));
+        }
+        for (location, why) in refused {
+            self.warn(format!("breakpoint {}: {why}", location.breakpoint));
+        }
+        Ok(())
     }
 
     /// Marks the spaces that a breakpoint has locations in.
@@ -319,17 +334,27 @@ impl Session {
     }
 }
 
-/// Refuses what no target can do.
-/// Whether it is armed while the user waits, since it may well be refused: for
-/// want of a debug register, or of code at an address. Places that the symbols
-/// name are code, and are armed together before the program runs.
-fn is_decided_at_once(spec: &BreakpointSpec) -> bool {
-    match &spec.subject {
-        Subject::Data { .. } => true,
-        Subject::Code { location, mechanism } => {
-            *mechanism == Some(Mechanism::Hardware) || location.trim_start().starts_with('*')
+/// When it turns out whether a breakpoint can be had at all.
+enum Decided {
+    /// When the program is let run: places that the symbols name are code, and
+    /// are armed together.
+    Later,
+    /// While the user waits, by whether there is code at an address.
+    ByMemory,
+    /// While the user waits, by whether there is a debug register for it.
+    ByPlanner,
+}
+
+impl Decided {
+    fn of(spec: &BreakpointSpec) -> Self {
+        match &spec.subject {
+            Subject::Data { .. } => Self::ByPlanner,
+            Subject::Code { mechanism: Some(Mechanism::Hardware), .. } => Self::ByPlanner,
+            Subject::Code { location, .. } if location.trim_start().starts_with('*') => {
+                Self::ByMemory
+            }
+            Subject::Code { .. } | Subject::Functions { .. } => Self::Later,
         }
-        Subject::Functions { .. } => false,
     }
 }
 
