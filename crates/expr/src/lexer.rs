@@ -130,6 +130,7 @@ impl<'a> Lexer<'a> {
     /// The longest sign that stands here.
     fn punctuation(&mut self) -> Result<Token<'a>, Error> {
         let len = match self.rest().as_bytes() {
+            [b'+', b'+', ..] | [b'-', b'-', ..] => return self.step_by_one(),
             [b'<', b'<', b'=', ..] | [b'>', b'>', b'=', ..] => 3,
             [b'-', b'>', ..]
             | [b':', b':', ..]
@@ -142,6 +143,16 @@ impl<'a> Lexer<'a> {
             _ => return self.unexpected_character(),
         };
         Ok(Token::Punct(self.take(len)))
+    }
+
+    /// C's `++` and `--`. Read as two signs they would quietly yield the value
+    /// and leave the variable alone.
+    fn step_by_one(&mut self) -> Result<Token<'a>, Error> {
+        let start = self.at;
+        let sign = self.take(2);
+        let (once, noun) = if sign == "++" { ("+", "plus") } else { ("-", "minus") };
+        let help = format!("write `x {once}= 1`, or for a double {noun} `{once} {once}x`");
+        Err(Error::new(start..self.at, format!("`{sign}` is not supported")).with_help(help))
     }
 
     fn unexpected_character(&mut self) -> Result<Token<'a>, Error> {

@@ -83,6 +83,38 @@ fn arithmetic_follows_c() {
 }
 
 #[test]
+fn plus_plus_and_minus_minus_are_refused() {
+    const PLUS: &str = "error: `++` is not supported (write `x += 1`, or for a double plus `+ +x`)";
+    const MINUS: &str =
+        "error: `--` is not supported (write `x -= 1`, or for a double minus `- -x`)";
+    check(&[
+        ("++i", PLUS),
+        ("i++", PLUS),
+        ("i+++u", PLUS),
+        ("i++ + ++i", PLUS),
+        ("--i", MINUS),
+        ("i--", MINUS),
+        ("i--b", MINUS),
+        ("1--1", MINUS),
+        ("ip[--i]", MINUS),
+        ("- -i", "-7"),
+        ("-(-i)", "-7"),
+        ("+ +i", "-7"),
+        ("-+i", "7"),
+        ("i - -1", "-6"),
+        ("i + +1", "-6"),
+        ("i-(-1)", "-6"),
+        ("i-=-1", "-6"),
+        ("i+=+1", "-6"),
+        ("p->value", "11"),
+        ("1e-3", "0.001"),
+        ("1e+3", "1000"),
+        ("'-' - '+'", "2"),
+        ("\"a--b++\"", "\"a--b++\""),
+    ]);
+}
+
+#[test]
 fn pointers_arrays_and_casts() {
     check(&[
         ("*ip", "20"),
@@ -338,6 +370,11 @@ fn wrong_text_says_where() {
         "f(3)",
         "f(3)\n^~ an expression cannot call functions of the program\n\
          help: it is evaluated while the program stands still",
+    );
+    check(
+        "i + i--",
+        "i + i--\n     ^~ `--` is not supported\n     \
+         help: write `x -= 1`, or for a double minus `- -x`",
     );
     check("0..0", "0..0\n  ^ expected a member's name, found `.`");
     let deep = format!("{}1{}", "(".repeat(5000), ")".repeat(5000));
