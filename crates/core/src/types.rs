@@ -174,6 +174,9 @@ pub struct Record {
     pub flavour: RecordFlavour,
     /// Data members in source order, base classes first.
     pub members: Vec<Member>,
+    /// Virtual base classes. They are no members: where one is, only the
+    /// object's table of virtual functions says.
+    pub virtual_bases: Vec<TypeLink>,
     /// True when only a declaration is known here.
     pub declaration: bool,
 }

@@ -18,6 +18,7 @@ use crate::scope::Scope;
 
 mod access;
 mod assign;
+mod bases;
 mod convert;
 mod filter;
 mod literal;

@@ -220,6 +220,10 @@ impl Run<'_> {
                 let from = self.program.node(*value).sort;
                 Ok(number::convert(self.word(*value)?, from, sort))
             }
+            Op::Displaced(pointer, by) => Ok(match self.word(*pointer)? {
+                0 => 0,
+                address => address.wrapping_add_signed(*by),
+            }),
             Op::Negate(value) => Ok(number::negate(self.word(*value)?, sort)),
             Op::BitNot(value) => Ok(number::extend(!self.word(*value)?, sort)),
             Op::IsZero(value) => {

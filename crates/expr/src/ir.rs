@@ -204,6 +204,9 @@ pub enum Op {
     /// `cvttsd2si` does to 64 bits (for 8 unsigned bytes: over the full
     /// range), then cuts.
     Convert(NodeId),
+    /// A pointer plus a displacement, wrapping; null stays null, as where C++
+    /// converts between a class and its base.
+    Displaced(NodeId, i64),
     /// Minus, wrapping.
     Negate(NodeId),
     /// Complement.

@@ -173,6 +173,91 @@ fn pointers_arrays_and_casts() {
 }
 
 #[test]
+fn a_cast_between_classes_goes_to_the_base_and_back() {
+    check(&[
+        ("*(B *)dp", "{b = 3}"),
+        ("*(B *)&e", "{b = 3}"),
+        ("*(B *)ep", "{b = 3}"),
+        ("ep as (B *)", "(B *) 0x1508"),
+        ("*(Base *)ep", "{b = 3}"),
+        ("((B *)ep)->b", "3"),
+        ("*(D *)bp", "{<A> = {a = 2}, <B> = {b = 3}, d = 4}"),
+        ("*(D *)(Base *)bp", "{<A> = {a = 2}, <B> = {b = 3}, d = 4}"),
+        ("*(E *)bp", "{<Z> = {z = 1}, <D> = {<A> = {a = 2}, <B> = {b = 3}, d = 4}, e = 5}"),
+        ("(E *)(B *)ep == ep", "true"),
+        ("(B &)e", "{b = 3}"),
+        ("&(B &)*ep", "(B *) 0x1508"),
+        ("((E &)*bp).e", "5"),
+        ("(B)e", "{b = 3}"),
+        ("(B)stored", "{b = 3}"),
+        ("*(B *)opaque", "{b = 3}"),
+        ("*(D *)opaque", "{<A> = {a = 2}, <B> = {b = 3}, d = 4}"),
+        ("(B *)none", "(B *) 0x0"),
+        ("(B *)(D *)0", "(B *) 0x0"),
+        ("(E *)(B *)none", "(E *) 0x0"),
+        ("(B *)(ep - 1)", "(B *) 0x14f4"),
+    ]);
+}
+
+#[test]
+fn pointers_to_base_and_derived_classes_meet() {
+    check(&[
+        ("bp == dp", "true"),
+        ("dp == bp", "true"),
+        ("ep != bp", "false"),
+        ("(long)dp == (long)bp", "false"),
+        ("(B *)0 == none", "true"),
+        ("1 ? bp : ep", "(B *) 0x1508"),
+        ("0 ? bp : ep", "(B *) 0x1508"),
+        ("1 ? ep : bp", "(B *) 0x1508"),
+        ("bp = ep", "(B *) 0x1508"),
+        ("dp = bp", "(D *) 0x1504"),
+        ("bp = none", "(B *) 0x0"),
+        ("(B *)(ep += 1)", "(B *) 0x151c"),
+    ]);
+}
+
+#[test]
+fn classes_that_are_not_related_are_reinterpreted() {
+    check(&[
+        ("*(Z *)bp", "{z = 3}"),
+        ("*(B *)(void *)ep", "{b = 1}"),
+        ("*(B *)(long)ep", "{b = 1}"),
+        ("(L &)e", "{<A> = {a = 1}, l = 2}"),
+        ("{B} ep", "{b = 1}"),
+        (
+            "(E)*bp",
+            "error: a value cannot be converted to `E` (cast a pointer instead: `*(type *)&x`)",
+        ),
+    ]);
+}
+
+#[test]
+fn a_base_without_one_place_is_refused() {
+    const TWICE: &str = "error: `A` is an ambiguous base of `M` \
+                         (cast to the class between the two first)";
+    const ELSEWHERE: &str = "error: `V` is a virtual base of `X`: \
+                             its place is in the object's vtable";
+    check(&[
+        ("(A *)&m", TWICE),
+        ("(A &)m", TWICE),
+        ("(M *)(A *)&e", TWICE),
+        ("(A *)&m == (A *)&e", TWICE),
+        ("*(A *)(R *)&m", "{a = 3}"),
+        ("m.l", "2"),
+        ("(V *)&x", ELSEWHERE),
+        ("(V &)x", ELSEWHERE),
+        ("(X *)(V *)0", ELSEWHERE),
+        ("*(W *)&x", "{<V> = <virtual base>, w = 5}"),
+        ("((W *)&x)->w", "5"),
+        ("x.v", "error: `v` is in the virtual base `V`: its place is in the object's vtable"),
+        ("x.nosuch", "error: `X` has no member `nosuch`"),
+        ("m.a", "error: `a` is in several bases of this object (cast to one first: `((L &)x).a`)"),
+        ("((R &)m).a", "3"),
+    ]);
+}
+
+#[test]
 fn members() {
     check(&[
         ("node.value", "11"),

@@ -215,6 +215,14 @@ fn cpp_classes_have_bases_and_no_statics() {
     let names: Vec<_> =
         bases.iter().map(|base| types.follow(&base.ty).unwrap().name.clone()).collect();
     assert_eq!(names, ["shapes::Base", "shapes::Other"]);
+    assert_eq!(derived.virtual_bases, []);
+
+    let shared = types.record("shapes::Shared");
+    let virtual_bases: Vec<_> =
+        shared.virtual_bases.iter().map(|base| types.follow(base).unwrap().name.clone()).collect();
+    assert_eq!(virtual_bases, ["shapes::Base"]);
+    let bases = shared.members.iter().filter(|member| member.base_class).count();
+    assert_eq!(bases, 1, "{shared:#?}");
 
     let boxed = types.named("Box<int>");
     assert_eq!(boxed.name, "shapes::Box<int>");

@@ -93,6 +93,7 @@ impl Checker<'_> {
             Scalar::Pointer(_) if from_float => {
                 Err(Error::new(span.clone(), "a floating-point number is no address"))
             }
+            Scalar::Pointer(target) => self.pointer_as(value, target.as_ref(), span),
             scalar => self.at_sort(value.node, scalar.sort(), span),
         }
     }
@@ -117,7 +118,8 @@ impl Checker<'_> {
         Ok(Typed { kind: Kind::Word(node), ty, span: span.clone() })
     }
 
-    /// `(T &)x`: the bytes of `x` seen as another type.
+    /// `(T &)x`: the base of `x`, what `x` is a base of, or else the bytes of
+    /// `x` seen as another type.
     fn reinterpret(
         &mut self,
         typed: Typed,
@@ -134,11 +136,13 @@ impl Checker<'_> {
             ));
         };
         let ty = self.follow(link, span)?;
-        let kind = Kind::Memory { address: *address, bits: None };
-        Ok(Typed { kind, ty, span: span.clone() })
+        let shift = self.class_shift(&typed.ty, &ty, span)?.unwrap_or(0);
+        let address = self.displaced(*address, shift.cast_unsigned(), span)?;
+        Ok(Typed { kind: Kind::Memory { address, bits: None }, ty, span: span.clone() })
     }
 
-    /// A cast to a record or an array is a view of an object of that size.
+    /// A cast to a record or an array is a view of an object of that size, or
+    /// of the base class within it.
     fn same_object(
         &mut self,
         typed: Typed,
@@ -146,6 +150,9 @@ impl Checker<'_> {
         span: &Range<usize>,
     ) -> Result<Typed, Error> {
         let typed = self.through_references(typed)?;
+        if let Some(base) = self.base_of_object(&typed, &ty, span)? {
+            return Ok(base);
+        }
         let is_object = matches!(typed.kind, Kind::Memory { bits: None, .. } | Kind::Stored { .. });
         if is_object && self.size(&typed.ty, span)? == self.size(&ty, span)? {
             return Ok(Typed { ty, span: span.clone(), ..typed });

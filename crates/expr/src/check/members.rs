@@ -12,7 +12,7 @@ use crate::ir::{Arithmetic, IntKind, Op, Sort};
 use crate::limits;
 
 /// A member and how far it is from the start of the outermost record.
-struct Found {
+pub(super) struct Found {
     offset: u64,
     bits: Option<BitField>,
     ty: Arc<Type>,
@@ -66,7 +66,10 @@ impl Checker<'_> {
         let stripped = self.strip(&object.ty, span)?;
         let TypeKind::Record(record) = &stripped.kind else { return Ok(None) };
         let mut budget = limits::MAX_RECORDS_SEARCHED;
-        let Some(found) = self.search(record, name, span, &mut budget)? else { return Ok(None) };
+        let Some(found) = self.search(record, name, span, &mut budget)? else {
+            self.member_in_virtual_base(record, name, span, &mut budget)?;
+            return Ok(None);
+        };
         let kind = match &object.kind {
             Kind::Memory { address, .. } => {
                 let address = self.displaced(*address, found.offset, span)?;
@@ -133,7 +136,7 @@ impl Checker<'_> {
 
     /// Looks among a record's own members, then inside those that lend theirs:
     /// base classes and members without a name.
-    fn search(
+    pub(super) fn search(
         &self,
         record: &Record,
         name: &str,
@@ -150,15 +153,28 @@ impl Checker<'_> {
             }
             return Ok(Some(Found { offset: member.offset, bits: member.bits, ty }));
         }
+        let mut first: Option<(Found, Arc<Type>)> = None;
         for member in record.members.iter().filter(|each| each.name.is_empty() || each.base_class) {
             let ty = self.follow(&member.ty, span)?;
             let TypeKind::Record(inner) = &self.strip(&ty, span)?.kind else { continue };
-            if let Some(found) = self.search(inner, name, span, budget)? {
-                let offset = member.offset.saturating_add(found.offset);
-                return Ok(Some(Found { offset, ..found }));
+            let Some(found) = self.search(inner, name, span, budget)? else { continue };
+            if let Some((_, other)) = first.filter(|_| member.base_class) {
+                return Err(self.in_several_bases(name, &other, span));
             }
+            let offset = member.offset.saturating_add(found.offset);
+            let found = Found { offset, ..found };
+            if !member.base_class {
+                return Ok(Some(found));
+            }
+            first = Some((found, ty));
         }
-        Ok(None)
+        Ok(first.map(|(found, _)| found))
+    }
+
+    fn in_several_bases(&self, name: &str, one: &Type, span: &Range<usize>) -> Error {
+        let help = format!("cast to one first: `(({} &)x).{name}`", self.spell(one));
+        Error::new(span.clone(), format!("`{name}` is in several bases of this object"))
+            .with_help(help)
     }
 }
 

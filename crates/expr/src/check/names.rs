@@ -233,6 +233,7 @@ fn vector_type() -> Arc<Type> {
     let record = Record {
         flavour: RecordFlavour::Union,
         members: views.into_iter().map(member).collect(),
+        virtual_bases: Vec::new(),
         declaration: false,
     };
     Arc::new(Type { name: "vec128".to_owned(), size: Some(16), kind: TypeKind::Record(record) })

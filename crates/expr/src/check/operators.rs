@@ -222,6 +222,7 @@ impl Checker<'_> {
             return self.text_comparison(op, &a, &b, span);
         }
         let (a, b) = (self.rvalue(a)?, self.rvalue(b)?);
+        let (a, b) = self.composite(a, b, span)?;
         let pointer = |value: &Rvalue| matches!(value.scalar, Scalar::Pointer(_));
         let sort = match usual(&a.scalar, &b.scalar) {
             sort if !pointer(&a) && !pointer(&b) => sort,
@@ -281,6 +282,7 @@ impl Checker<'_> {
         let condition = self.expr(condition).and_then(|typed| self.truth(typed))?;
         let a = self.expr(then).and_then(|typed| self.rvalue(typed))?;
         let b = self.expr(otherwise).and_then(|typed| self.rvalue(typed))?;
+        let (a, b) = self.composite(a, b, span)?;
         let (sort, ty) = match (&a.scalar, &b.scalar) {
             (Scalar::Bool, Scalar::Bool) => (Sort::BOOL, builtin::boolean()),
             (Scalar::Pointer(_), Scalar::Pointer(_) | Scalar::Int(_)) => {

@@ -117,12 +117,18 @@ impl Formatter<'_> {
     }
 
     fn members(&mut self, record: &Record, bytes: &[u8], context: Context) {
-        if record.members.is_empty() {
+        if record.members.is_empty() && record.virtual_bases.is_empty() {
             return self.out.push_str("{}");
         }
         self.out.push('{');
-        for (index, member) in record.members.iter().enumerate() {
+        for (index, base) in record.virtual_bases.iter().enumerate() {
             self.separate(index, context);
+            let name = self.types.follow(base).map(|ty| ty.name.clone());
+            let _ = write!(self.out, "<{}> = ", name.unwrap_or_default());
+            self.note("virtual base");
+        }
+        for (index, member) in record.members.iter().enumerate() {
+            self.separate(record.virtual_bases.len() + index, context);
             if member.base_class {
                 let name = self.types.follow(&member.ty).map(|ty| ty.name.clone());
                 let _ = write!(self.out, "<{}> = ", name.unwrap_or_default());

@@ -77,10 +77,12 @@ fn describe_record(ty: &Type, record: &Record, types: &dyn ResolveType, depth: u
     let mut text = format!("{tag}{gap}{}", ty.name);
     let (bases, members): (Vec<&Member>, Vec<&Member>) =
         record.members.iter().partition(|member| member.base_class);
-    for (index, base) in bases.iter().enumerate() {
+    let fixed = bases.iter().map(|base| ("public", &base.ty));
+    let bases = fixed.chain(record.virtual_bases.iter().map(|base| ("public virtual", base)));
+    for (index, (how, base)) in bases.enumerate() {
         let lead = if index == 0 { " : " } else { ", " };
-        let name = types.follow(&base.ty).map(|ty| ty.name.clone());
-        let _ = write!(text, "{lead}public {}", name.unwrap_or_else(|_| "?".to_owned()));
+        let name = types.follow(base).map(|ty| ty.name.clone());
+        let _ = write!(text, "{lead}{how} {}", name.unwrap_or_else(|_| "?".to_owned()));
     }
     text.push_str(" {\n");
     if record.declaration {

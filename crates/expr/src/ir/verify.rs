@@ -91,6 +91,9 @@ impl Verifier<'_> {
                 self.has(*whole, sort)
             }
             Op::Convert(value) => self.sort(*value).map(drop),
+            Op::Displaced(pointer, _) => {
+                self.has(*pointer, Sort::ADDRESS).and(same(sort, Sort::ADDRESS))
+            }
             Op::Negate(value) => self.has(*value, sort),
             Op::BitNot(value) => self.has(*value, sort).and(int(sort).map(drop)),
             Op::IsZero(value) => self.sort(*value).and(same(sort, Sort::BOOL)),

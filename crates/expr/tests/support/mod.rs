@@ -60,7 +60,8 @@ pub fn member(name: &str, ty: &Arc<Type>, offset: u64) -> Member {
 }
 
 pub fn record(name: &str, flavour: RecordFlavour, size: u64, members: Vec<Member>) -> Arc<Type> {
-    let kind = TypeKind::Record(Record { flavour, members, declaration: false });
+    let virtual_bases = Vec::new();
+    let kind = TypeKind::Record(Record { flavour, members, virtual_bases, declaration: false });
     Arc::new(Type { name: name.to_owned(), size: Some(size), kind })
 }
 
@@ -87,6 +88,7 @@ impl World {
         world.strings();
         world.records();
         world.rust();
+        world.classes();
         world
     }
 
@@ -276,6 +278,46 @@ impl World {
         );
         self.global("opt", &option, 0x1450, &[1, 0, 0, 0, 5, 0, 0, 0]);
         self.global("nothing", &option, 0x1458, &[0; 8]);
+    }
+
+    /// `D : A, B` in `E : Z, D`; `M` has `A` twice; `X` has a virtual base.
+    fn classes(&mut self) {
+        let class = |name: &str, bases: &[(&Arc<Type>, u64)], own: &str, size: u64| {
+            let base =
+                |&(ty, offset): &(_, u64)| Member { base_class: true, ..member("", ty, offset) };
+            let members = bases.iter().map(base).chain([member(own, &int(), size - 4)]);
+            record(name, RecordFlavour::Class, size, members.collect())
+        };
+        let [a, b, z, v] =
+            ["A", "B", "Z", "V"].map(|name| class(name, &[], &name.to_lowercase(), 4));
+        let d = class("D", &[(&a, 0), (&b, 4)], "d", 12);
+        let e = class("E", &[(&z, 0), (&d, 4)], "e", 20);
+        let (l, r) = (class("L", &[(&a, 0)], "l", 8), class("R", &[(&a, 0)], "r", 8));
+        let m = class("M", &[(&l, 0), (&r, 8)], "m", 20);
+        let mut w = (*class("W", &[], "w", 12)).clone();
+        if let TypeKind::Record(record) = &mut w.kind {
+            record.virtual_bases.push(TypeLink::Known(v.clone()));
+        }
+        let x = class("X", &[(&z, 0), (&Arc::new(w.clone()), 8)], "x", 24);
+        let mut declared = (*e).clone();
+        if let TypeKind::Record(record) = &mut declared.kind {
+            (record.members, record.declaration, declared.size) = (Vec::new(), true, None);
+        }
+        for ty in [&a, &b, &z, &v, &d, &e, &l, &r, &m, &Arc::new(w), &x] {
+            self.types.insert(ty.name.clone(), ty.clone());
+        }
+        let numbers: Vec<u8> = (1..=6i32).flat_map(|n| n.to_le_bytes()).collect();
+        self.global("e", &e, 0x1500, &numbers[..20]);
+        self.global("m", &m, 0x1520, &numbers[..20]);
+        self.global("x", &x, 0x1540, &numbers);
+        self.bind("stored", &e, Place::Bytes(numbers[..20].to_vec()));
+        self.global("ep", &pointer(&e), 0x1560, &0x1500u64.to_le_bytes());
+        self.global("dp", &pointer(&d), 0x1568, &0x1504u64.to_le_bytes());
+        self.global("bp", &pointer(&b), 0x1570, &0x1508u64.to_le_bytes());
+        self.global("none", &pointer(&d), 0x1578, &[0; 8]);
+        self.global("opaque", &pointer(&Arc::new(declared)), 0x1580, &0x1500u64.to_le_bytes());
+        let alias = alias("", AliasFlavour::Const, &alias("Base", AliasFlavour::Typedef, &b));
+        self.types.insert("Base".into(), alias);
     }
 
     /// Parses, checks and evaluates; a failure of any step as one text.

@@ -17,9 +17,13 @@ const MAX_RANGE: usize = 4096;
 /// The description of a record from its entry.
 pub(super) fn record(die: &Die<'_>, module: ModuleId) -> Record {
     let mut members = Vec::new();
+    let mut virtual_bases = Vec::new();
     let mut flavour = flavour_of(die.tag());
     for child in die.children() {
         match child.tag() {
+            dw::DW_TAG_inheritance if is_virtual(&child) => {
+                virtual_bases.extend(child.type_reference().map(|at| type_link(module, at)));
+            }
             dw::DW_TAG_member | dw::DW_TAG_inheritance => members.extend(member(&child, module)),
             dw::DW_TAG_variant_part => {
                 let (discriminant, variants) = variants(&child, module);
@@ -31,7 +35,8 @@ pub(super) fn record(die: &Die<'_>, module: ModuleId) -> Record {
     }
     // A stable sort: base classes come first, all else stays in order.
     members.sort_by_key(|member| !member.base_class);
-    Record { flavour, members, declaration: die.flag(dw::DW_AT_declaration) }
+    let declaration = die.flag(dw::DW_AT_declaration);
+    Record { flavour, members, virtual_bases, declaration }
 }
 
 fn flavour_of(tag: DwTag) -> RecordFlavour {
@@ -42,20 +47,19 @@ fn flavour_of(tag: DwTag) -> RecordFlavour {
     }
 }
 
-/// A data member or a base class; `None` for static members, and for virtual
-/// base classes, which have no fixed place.
+fn is_virtual(inheritance: &Die<'_>) -> bool {
+    matches!(
+        inheritance.value(dw::DW_AT_virtuality),
+        Some(AttributeValue::Virtuality(kind)) if kind != dw::DW_VIRTUALITY_none
+    )
+}
+
+/// A data member or a base class with a fixed place; `None` for static members.
 fn member(die: &Die<'_>, module: ModuleId) -> Option<Member> {
     if die.flag(dw::DW_AT_external) || die.flag(dw::DW_AT_declaration) {
         return None;
     }
     let base_class = die.tag() == dw::DW_TAG_inheritance;
-    let is_virtual = matches!(
-        die.value(dw::DW_AT_virtuality),
-        Some(AttributeValue::Virtuality(kind)) if kind != dw::DW_VIRTUALITY_none
-    );
-    if base_class && is_virtual {
-        return None;
-    }
     let (offset, bits) = placement(die)?;
     Some(Member {
         name: if base_class { String::new() } else { die.name().unwrap_or_default() },

@@ -21,6 +21,8 @@ public:
     Derived(int &to) : reference(to) {}
 };
 int Derived::count = 5;
+struct Shared : Other, virtual Base { int own; };
+Shared shared;
 template <class T> struct Box {
     T value;
     T *pointer;
