@@ -66,6 +66,20 @@ fn letters_change_the_base() {
     check("arr", 'x', "{0xa, 0x14, 0x1e, 0x28}");
     check("buf", 'd', "{97, 98, 99, 0, 0, 0, 0, 0}");
     check("paint", 'd', "5");
+    for (letter, value) in [
+        ('x', "0xfffffff9"),
+        ('d', "-7"),
+        ('u', "4294967289"),
+        ('o', "037777777771"),
+        ('t', "11111111111111111111111111111001"),
+        ('c', "-7 '\\371'"),
+        ('a', "0xfffffff9"),
+        ('z', "0xfffffff9"),
+        ('s', "-7"),
+    ] {
+        check("ref", letter, &format!("(int &) @0x1000: {value}"));
+    }
+    check("holder", 'x', "{r = @0x1000, k = 0x3}");
     assert_eq!(Letter::parse('q'), None);
 }
 

@@ -54,7 +54,8 @@ impl Formatter<'_> {
         }
     }
 
-    /// A C++ reference shows what it refers to; a Rust one is a pointer.
+    /// A C++ reference shows what it refers to, in whatever format; a Rust one
+    /// is a pointer.
     pub(super) fn reference(
         &mut self,
         ty: &Arc<Type>,
@@ -62,7 +63,7 @@ impl Formatter<'_> {
         bytes: &[u8],
         context: Context,
     ) {
-        if stripped.name.starts_with('&') || self.options.letter.is_some() {
+        if stripped.name.starts_with('&') {
             return self.pointer(ty, stripped, bytes, context);
         }
         let address = VirtAddr::new(unsigned(bytes) as u64);

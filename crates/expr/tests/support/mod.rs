@@ -136,6 +136,11 @@ impl World {
             },
         });
         self.global("ref", &reference, 0x1050, &0x1000u64.to_le_bytes());
+        let holder = vec![member("r", &reference, 0), member("k", &int(), 8)];
+        let holder = record("holder", RecordFlavour::Struct, 16, holder);
+        let mut bytes = 0x1000u64.to_le_bytes().to_vec();
+        bytes.extend_from_slice(&[3, 0, 0, 0, 0, 0, 0, 0]);
+        self.global("holder", &holder, 0x1060, &bytes);
         self.bind("reg", &int(), Place::Register(Reg::Rbx));
         self.bind("local", &int(), Place::Memory(vec![Op::RegOffset(Reg::Rbp, -0x10)]));
         self.put(0x1ff0, &99i32.to_le_bytes());
