@@ -263,6 +263,8 @@ impl Checker<'_> {
         let before = (self.nodes.len(), self.inputs.len(), self.slots);
         let typed = self.expr(only)?;
         let ty = match &typed.kind {
+            // C11 6.4.5: an array with a null at its end.
+            Kind::Text(Text::Literal(bytes)) => builtin::text(bytes.len() + 1),
             Kind::Memory { .. } | Kind::Stored { .. } => self.referent(&typed.ty, span)?,
             _ => typed.ty.clone(),
         };

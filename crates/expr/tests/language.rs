@@ -157,6 +157,8 @@ fn pointers_arrays_and_casts() {
         ("sizeof(int)", "4"),
         ("sizeof(struct node)", "48"),
         ("sizeof arr", "16"),
+        ("sizeof \"abc\"", "4"),
+        ("sizeof(\"\")", "1"),
         ("sizeof(myint)", "4"),
         ("ref", "(int &) @0x1000: -7"),
         ("ref + 1", "-6"),

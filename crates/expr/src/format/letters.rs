@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use trapline_core::VirtAddr;
 use trapline_core::types::BaseKind;
 
-use super::number::{float, signed, unsigned};
+use super::number::{float, signed, truncated, unsigned};
 use super::quote::character;
 use super::{Formatter, Letter};
 
@@ -28,9 +28,13 @@ impl Formatter<'_> {
             Letter::Octal if value == 0 => write!(self.out, "0"),
             Letter::Octal => write!(self.out, "0{value:o}"),
             Letter::Binary => write!(self.out, "{value:b}"),
+            // As gdb does, cut to a `char` that is signed if the value is.
             Letter::Character => {
-                let number = signed(&bytes[..bytes.len().min(8)]);
-                let code = bytes.first().copied().unwrap_or(0);
+                let whole = if is_float { truncated(bytes) } else { signed(bytes) };
+                let code = whole.to_le_bytes()[0];
+                let is_signed =
+                    matches!(kind, BaseKind::Signed | BaseKind::SignedChar | BaseKind::Float);
+                let number = if is_signed { signed(&[code]) } else { code.into() };
                 write!(self.out, "{number} {}", character(code))
             }
             Letter::Address => {

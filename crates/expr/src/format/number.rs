@@ -32,9 +32,10 @@ impl Formatter<'_> {
     }
 
     pub(super) fn enumeration(&mut self, is_signed: bool, names: &[Enumerator], bytes: &[u8]) {
+        let underlying = if is_signed { BaseKind::Signed } else { BaseKind::Unsigned };
         if let Some(letter) = self.options.letter
             && letter != Letter::Text
-            && self.by_letter(letter, BaseKind::Unsigned, bytes)
+            && self.by_letter(letter, underlying, bytes)
         {
             return;
         }
@@ -83,19 +84,30 @@ fn unicode(code: u128) -> String {
 
 /// A float of 4, 8 or 10 (of 16) bytes.
 pub(super) fn float(bytes: &[u8]) -> String {
-    let mut wide = [0; 16];
-    let len = bytes.len().min(16);
-    wide[..len].copy_from_slice(&bytes[..len]);
-    let word = unsigned(&wide[..8]) as u64;
-    match bytes.len() {
-        4 => {
-            let value = f32::from_bits(word as u32);
-            let nan = (word & 0x7f_ffff, word >> 31 != 0);
+    match (float_value(bytes), bytes.len()) {
+        (Some(_), 4) => {
+            let word = unsigned(bytes) as u32;
+            let value = f32::from_bits(word);
+            let nan = (u64::from(word & 0x7f_ffff), word >> 31 != 0);
             float_parts(value.into(), nan, format!("{value:e}"))
         }
-        8 => float_text(f64::from_bits(word)),
-        10 | 12 | 16 => float_text(x87(word, u16::from_le_bytes([wide[8], wide[9]]))),
-        _ => format!("<float of {} bytes>", bytes.len()),
+        (Some(value), _) => float_text(value),
+        (None, len) => format!("<float of {len} bytes>"),
+    }
+}
+
+/// A float as an integer, toward zero.
+pub(super) fn truncated(bytes: &[u8]) -> i128 {
+    float_value(bytes).unwrap_or(0.0) as i128
+}
+
+fn float_value(bytes: &[u8]) -> Option<f64> {
+    let bits = unsigned(bytes);
+    match bytes.len() {
+        4 => Some(f32::from_bits(bits as u32).into()),
+        8 => Some(f64::from_bits(bits as u64)),
+        10 | 12 | 16 => Some(x87(bits as u64, (bits >> 64) as u16)),
+        _ => None,
     }
 }
 
