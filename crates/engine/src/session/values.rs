@@ -10,7 +10,7 @@ use trapline_core::x64::{Reg, RegView};
 use trapline_core::{AddrRange, Pid, VirtAddr};
 use trapline_expr::format::{FormatOptions, Letter, format_value};
 use trapline_expr::{Binding, EvalError, Path, Program, Purpose, Scope, Value, ValuePlace};
-use trapline_symbols::{Variable, VariableKind};
+use trapline_symbols::{Function, Variable, VariableKind};
 
 use super::frames::{RawFrame, function_and_offset, function_start};
 use super::machine::ThreadMachine;
@@ -130,16 +130,35 @@ impl<'a> CodeScope<'a> {
         Ok(Binding::Variable { ty: self.follow(ty)?, place })
     }
 
+    /// Whether a source file is the one that a path names, by its end.
+    fn is_file(known: &str, file: &str) -> bool {
+        std::path::Path::new(known).ends_with(file)
+    }
+
+    /// An error when no image was made from the file that a path names.
+    fn file_exists(&self, path: &Path) -> Result<(), String> {
+        let Some(file) = &path.file else { return Ok(()) };
+        let has =
+            |module: &Module| module.image.files().iter().any(|known| Self::is_file(known, file));
+        if self.nearest_first().any(has) {
+            return Ok(());
+        }
+        let nearest = self
+            .nearest_first()
+            .find_map(|module| module.image.nearest_files(file, 1).into_iter().next());
+        let known = nearest.map_or(String::new(), |nearest| {
+            format!(" (did you mean `{}`?)", nearest.rsplit('/').next().unwrap_or(&nearest))
+        });
+        Err(format!("no source file is named `{file}`{known}"))
+    }
+
     fn global(&self, path: &Path) -> Result<Option<Binding>, String> {
         let name = path.joined();
         for module in self.nearest_first() {
             let mut globals = module.image.globals_named(&name);
             if let Some(file) = &path.file {
                 globals.retain(|global| {
-                    global
-                        .file
-                        .as_ref()
-                        .is_some_and(|path| std::path::Path::new(path).ends_with(&**file))
+                    global.file.as_ref().is_some_and(|known| Self::is_file(known, file))
                 });
             }
             let global = globals
@@ -158,7 +177,14 @@ impl<'a> CodeScope<'a> {
         let name = path.joined();
         self.nearest_first().find_map(|module| {
             let functions = module.image.functions_named(&name, path.global);
-            let function = functions.into_iter().find(|function| !function.inlined)?;
+            let in_file = |function: &Function| {
+                let declared = function.decl.as_ref();
+                path.file.as_ref().is_none_or(|file| {
+                    declared.is_some_and(|(known, _)| Self::is_file(known, file))
+                })
+            };
+            let function =
+                functions.into_iter().find(|function| !function.inlined && in_file(function))?;
             let unknown = || Type {
                 name: String::new(),
                 size: None,
@@ -227,10 +253,12 @@ impl Scope for CodeScope<'_> {
         if let Some(binding) = self.global(path)? {
             return Ok(Some(binding));
         }
+        self.file_exists(path)?;
         if let Some(binding) = self.enumerator(path).or_else(|| self.function(path)) {
             return Ok(Some(binding));
         }
-        self.untyped(path)
+        // A symbol table does not say which file a symbol is from.
+        if path.file.is_some() { Ok(None) } else { self.untyped(path) }
     }
 
     fn type_named(&self, name: &str) -> Result<Option<Arc<Type>>, String> {
