@@ -19,6 +19,7 @@ struct Apart { int apart = 11; };
 
 using namespace shapes;
 enum Colour { RED, GREEN };
+int total = 42;
 
 __attribute__((noinline)) static void look() { __asm__ volatile(""); }
 
@@ -45,7 +46,7 @@ int main() {
     int numbers[3] = {1, 2, 255};
     int (&same_numbers)[3] = numbers;
     look();
-    return to_crate->load + to_sized->size + to_placed->place + (to_none != nullptr)
+    return total + to_crate->load + to_sized->size + to_placed->place + (to_none != nullptr)
         + to_named->name + sized.name + placed.place + same_number + same_letter
         + static_cast<int>(same_real) + same_colour + same_numbers[0] + sharing.sharing + apart.apart > 0 ? 0 : 1;
 }

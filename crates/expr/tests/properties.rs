@@ -86,6 +86,16 @@ fn soup() -> impl Strategy<Value = String> {
         "low",
         "0",
         "sizeof",
+        "++",
+        "--",
+        "ep",
+        "bp",
+        "m",
+        "x",
+        "stored",
+        "(B *)",
+        "(D &)",
+        "(A)",
         " ",
     ]);
     prop::collection::vec(piece, 1..14).prop_map(|pieces| pieces.concat())

@@ -76,6 +76,36 @@ fn casts_go_to_base_classes_and_back() {
 }
 
 #[test]
+fn what_has_no_one_place_is_refused_with_the_reason() {
+    let check = |print: &str, expected: &str| {
+        let ours = &mut Command::new(env!("CARGO_BIN_EXE_trapline"));
+        let ours = printed(ours.args(["run", "--batch"]), "-e", &[print]);
+        assert_eq!(ours, [expected], "print{print}");
+    };
+    let elsewhere = "its place is in the object's vtable";
+    check(
+        " (Shared *)&sharing",
+        &format!("`shapes::Shared` is a virtual base of `shapes::Sharing`: {elsewhere}"),
+    );
+    check(
+        " sharing.shared",
+        &format!("`shared` is in the virtual base `shapes::Shared`: {elsewhere}"),
+    );
+    check(
+        " (Named *)&both",
+        "`shapes::Named` is an ambiguous base of `shapes::Both` \
+         (cast to the class between the two first)",
+    );
+    check(" 'nosuch.c'::total", "no source file is named `nosuch.c`");
+    check(
+        " 'cpp_clases.cpp'::main",
+        "no source file is named `cpp_clases.cpp` (did you mean `cpp_classes.cpp`?)",
+    );
+    check(" 'cpp_classes.cpp'::printf", "no symbol `'cpp_classes.cpp'::printf` in this context");
+    check(" 'cpp_classes.cpp'::total", "$1 = 42");
+}
+
+#[test]
 fn formats_apply_to_what_a_reference_refers_to() {
     let names = ["number", "letter", "colour", "numbers"];
     let formats = ["x", "d", "u", "o", "t", "c", "z", "a"];
