@@ -21,6 +21,14 @@ pub trait Scope: ResolveType {
     /// The debug information is corrupt, or the name means several things.
     fn variable(&self, path: &Path) -> Result<Option<Binding>, String>;
 
+    /// Whether a name is one of a variable of the function at hand, which hides
+    /// the members of its object.
+    fn is_local(&self, name: &str) -> bool;
+
+    /// What `this` points to where the function at hand is a C++ method, whose
+    /// object's members hide what is outside the class.
+    fn method_object(&self) -> Option<Arc<Type>>;
+
     /// The type with a name, spelled as C declares it without qualifiers and
     /// tags (`unsigned int`, `node`, `std::vector<int>`).
     ///

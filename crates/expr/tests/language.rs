@@ -2,7 +2,8 @@
 
 mod support;
 
-use support::World;
+use support::{World, int, member, pointer, record};
+use trapline_core::types::RecordFlavour;
 use trapline_expr::{Purpose, compile};
 
 fn check(table: &[(&str, &str)]) {
@@ -285,6 +286,26 @@ fn members() {
         ("pair.1", "true"),
         ("opt.Some.0", "5"),
     ]);
+}
+
+#[test]
+fn a_methods_members_hide_what_is_outside_its_class() {
+    let names = ["i", "u", "local", "f"];
+    let members = names.iter().zip((0..).step_by(4)).map(|(name, at)| member(name, &int(), at));
+    let class = record("Hiding", RecordFlavour::Class, 16, members.collect());
+    let check = |text: &str, expected: &str| {
+        let mut world = World::new();
+        world.global("this", &pointer(&class), 0x1600, &0x1030u64.to_le_bytes());
+        assert_eq!(world.show(text), expected, "{text}");
+    };
+    check("i", "10");
+    check("i == 10 && f == 40", "true");
+    check("i + u", "30");
+    check("::i", "-7");
+    check("local", "99");
+    check("this->local", "30");
+    check("c", "97 'a'");
+    check("sizeof f", "4");
 }
 
 #[test]

@@ -103,15 +103,17 @@ impl<'a> CodeScope<'a> {
             .chain(others.filter(move |module| here.is_none_or(|h| h.id() != module.id())))
     }
 
-    fn local(&self, path: &Path) -> Result<Option<Binding>, String> {
-        let (Some(name), Some((module, pc))) = (path.as_simple(), self.here()) else {
-            return Ok(None);
-        };
+    /// The function's variable of a name, and its image.
+    fn local_named(&self, name: &str) -> Option<(&'a Module, Variable)> {
+        let (module, pc) = self.here()?;
         let mut variables = module.image.variables_named_at(module.to_image(pc), name).into_iter();
         let own = |it: &Variable| it.kind == VariableKind::Argument && it.inline_depth == 0;
-        let Some(variable) = variables.find(|it| self.locals == Locals::All || own(it)) else {
-            return Ok(None);
-        };
+        variables.find(|it| self.locals == Locals::All || own(it)).map(|found| (module, found))
+    }
+
+    fn local(&self, path: &Path) -> Result<Option<Binding>, String> {
+        let local = path.as_simple().and_then(|name| self.local_named(name));
+        let Some((module, variable)) = local else { return Ok(None) };
         if !is_static(&variable.place) {
             self.used_frame.set(true);
         }
@@ -259,6 +261,18 @@ impl Scope for CodeScope<'_> {
         }
         // A symbol table does not say which file a symbol is from.
         if path.file.is_some() { Ok(None) } else { self.untyped(path) }
+    }
+
+    fn is_local(&self, name: &str) -> bool {
+        self.local_named(name).is_some()
+    }
+
+    fn method_object(&self) -> Option<Arc<Type>> {
+        // C has variables called `this`, too, but the compiler did not make them.
+        let (_, this) = self.local_named("this").filter(|(_, this)| this.artificial)?;
+        let pointer = self.strip(&self.follow(&this.ty).ok()?).ok()?;
+        let TypeKind::Pointer { target: Some(link), .. } = &pointer.kind else { return None };
+        self.follow(link).ok()
     }
 
     fn type_named(&self, name: &str) -> Result<Option<Arc<Type>>, String> {

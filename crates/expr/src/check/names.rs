@@ -24,13 +24,40 @@ impl Checker<'_> {
     }
 
     pub(super) fn path(&mut self, path: &Path, span: &Range<usize>) -> Result<Typed, Error> {
-        match self.binding(path, span)? {
-            Some(binding) => self.bound(binding, span),
-            None => match self.member_of_this(path, span)? {
-                Some(member) => Ok(member),
-                None => Err(self.unknown(path, span)),
-            },
+        match self.resolved(path, span)? {
+            Some(found) => Ok(found),
+            None => Err(self.unknown(path, span)),
         }
+    }
+
+    /// What a path means; `None` when nothing. C++20 [basic.lookup.unqual]: the
+    /// function's variables, then its class, then what is outside.
+    pub(super) fn resolved(
+        &mut self,
+        path: &Path,
+        span: &Range<usize>,
+    ) -> Result<Option<Typed>, Error> {
+        if self.hidden_by_member(path, span)?
+            && let Some(member) = self.member_of_this(path, span)?
+        {
+            return Ok(Some(member));
+        }
+        match self.binding(path, span)? {
+            Some(binding) => self.bound(binding, span).map(Some),
+            None => self.member_of_this(path, span),
+        }
+    }
+
+    /// Whether a member of the method's object hides everything else of a name.
+    fn hidden_by_member(&self, path: &Path, span: &Range<usize>) -> Result<bool, Error> {
+        let Some(name) = path.as_simple() else { return Ok(false) };
+        let Some(object) = self.scope.method_object() else { return Ok(false) };
+        if self.scope.is_local(name) {
+            return Ok(false);
+        }
+        let TypeKind::Record(record) = &self.strip(&object, span)?.kind else { return Ok(false) };
+        let mut budget = crate::limits::MAX_RECORDS_SEARCHED;
+        Ok(self.search(record, name, span, &mut budget)?.is_some())
     }
 
     fn unknown(&self, path: &Path, span: &Range<usize>) -> Error {

@@ -254,8 +254,7 @@ impl Checker<'_> {
     /// A subexpression, unless it is a name that is bound to nothing.
     fn unless_unbound(&mut self, expr: &Expr) -> Result<Option<Typed>, Error> {
         let ExprKind::Path(path) = &expr.kind else { return self.expr(expr).map(Some) };
-        let binding = self.binding(path, &expr.span)?;
-        binding.map(|binding| self.bound(binding, &expr.span)).transpose()
+        self.resolved(path, &expr.span)
     }
 
     fn enumerator_or(&mut self, name: &Expr, other: &Typed) -> Result<Typed, Error> {

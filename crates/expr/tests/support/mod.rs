@@ -366,6 +366,16 @@ impl Scope for World {
         Ok(self.symbols.get(&format!("{prefix}{}", path.joined())).cloned())
     }
 
+    fn is_local(&self, name: &str) -> bool {
+        matches!(name, "this" | "local")
+    }
+
+    fn method_object(&self) -> Option<Arc<Type>> {
+        let Some(Binding::Variable { ty, .. }) = self.symbols.get("this") else { return None };
+        let TypeKind::Pointer { target: Some(link), .. } = &ty.kind else { return None };
+        self.follow(link).ok()
+    }
+
     fn type_named(&self, name: &str) -> Result<Option<Arc<Type>>, String> {
         Ok(self.types.get(name).cloned())
     }
