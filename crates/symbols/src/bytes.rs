@@ -7,9 +7,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
-use memmap2::Mmap;
-
-use crate::sys;
+use crate::sys::{self, Mapping};
 
 /// Files up to this many bytes are read instead of mapped.
 const SMALL: u64 = 16 * 1024;
@@ -18,7 +16,7 @@ const SMALL: u64 = 16 * 1024;
 #[derive(Debug)]
 pub(crate) enum Backing {
     /// A mapped file.
-    Mapped(Mmap),
+    Mapped(Mapping),
     /// A buffer of ours.
     Owned(Box<[u8]>),
 }
@@ -39,13 +37,13 @@ impl Deref for Backing {
 #[derive(Clone, Debug)]
 pub(crate) struct Bytes {
     all: &'static [u8],
-    _owner: Arc<Backing>,
+    owner: Arc<Backing>,
 }
 
 impl Bytes {
     fn new(backing: Backing) -> Self {
         let owner = Arc::new(backing);
-        Self { all: sys::unbounded(&owner), _owner: owner }
+        Self { all: sys::unbounded(&owner), owner }
     }
 
     /// Takes a buffer.
@@ -66,6 +64,12 @@ impl Bytes {
         let mut bytes = Vec::new();
         file.by_ref().take(SMALL + 1).read_to_end(&mut bytes)?;
         Ok(Self::owned(bytes))
+    }
+
+    /// Whether they are those of a file that has lost some since it was mapped:
+    /// zeros stand for what was asked for and not there any more.
+    pub(crate) fn are_cut_short(&self) -> bool {
+        matches!(&*self.owner, Backing::Mapped(mapping) if mapping.is_cut_short())
     }
 
     /// All the bytes, valid while any clone of `self` lives.

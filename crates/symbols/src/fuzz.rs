@@ -13,13 +13,18 @@ const PROBES: usize = 32;
 /// Loads `bytes` as an image and asks it everything once.
 pub fn fuzz_everything(bytes: &[u8]) {
     let Ok(image) = Image::from_bytes("fuzz", bytes.to_vec(), ModuleId::new(0)) else { return };
-    facts(&image);
+    ask_everything(&image);
+}
+
+/// Asks an image everything once.
+pub fn ask_everything(image: &Image) {
+    facts(image);
     let names = image.function_names("", PROBES);
     for name in names.iter().map(String::as_str).chain(["main", "a::b", "f<int>(int)"]) {
         for function in image.functions_named(name, false).iter().take(PROBES) {
             image.lines_of_function(function);
-            at(&image, function.entry);
-            at(&image, function.prologue_end);
+            at(image, function.entry);
+            at(image, function.prologue_end);
         }
         image.symbols_named(name);
         image.nearest_functions(name, 3);
@@ -30,7 +35,7 @@ pub fn fuzz_everything(bytes: &[u8]) {
     for file in image.files().iter().take(PROBES) {
         for line in [1, 2, 10, u32::MAX] {
             if let Ok(found) = image.line_locations(file, line) {
-                found.places.iter().take(PROBES).for_each(|place| at(&image, place.address));
+                found.places.iter().take(PROBES).for_each(|place| at(image, place.address));
             }
         }
     }
@@ -40,7 +45,7 @@ pub fn fuzz_everything(bytes: &[u8]) {
         image.types_named(&global);
         image.enumerator_named(&global);
     }
-    image.statement_addresses().take(PROBES).for_each(|address| at(&image, address));
+    image.statement_addresses().take(PROBES).for_each(|address| at(image, address));
     image.problems();
 }
 

@@ -12,6 +12,7 @@ use crate::elf::{Elf, ImageKind, Section, SectionInfo, Segment, Tls};
 use crate::error::LoadError;
 use crate::files::Files;
 use crate::index::Index;
+use crate::live;
 use crate::separate::{self, DebugInfo, Source};
 use crate::symbols::Symbols;
 use crate::units::Units;
@@ -29,6 +30,12 @@ pub struct Progress {
 
 /// Called, from any thread, as indexing proceeds.
 pub type ProgressFn = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// Whether any image has lost bytes of its files since it was loaded, see
+/// [`Image::is_cut_short`]: one atomic load, for all images there are.
+pub fn any_cut_short() -> bool {
+    live::any_cut_short()
+}
 
 /// How to load an image.
 #[derive(Clone)]
@@ -226,7 +233,7 @@ impl Image {
 
     /// The DWARF units; none when there is no debug information.
     pub(crate) fn units(&self) -> &Units {
-        self.units.get_or_init(|| Units::load(self.debug_elf(), self.source().shared.as_ref()))
+        self.units.get_or_init(|| Units::load(self.debug_elf(), self.source().shared()))
     }
 
     /// The name index of all units.
@@ -247,10 +254,26 @@ impl Image {
         own.or_else(|| self.source().file.as_ref()?.section(name).ok().flatten())
     }
 
+    /// Whether one of its files was found to have become shorter while it was
+    /// being read. What was lost is read as zeros, so that every answer may be
+    /// incomplete; those given before stay good.
+    pub fn is_cut_short(&self) -> bool {
+        live::any_cut_short() && !self.files_cut_short().is_empty()
+    }
+
+    /// Which of its files became shorter: its own, the separate debug file, the
+    /// file shared with others.
+    pub fn files_cut_short(&self) -> Vec<&Path> {
+        let own = [(self.path.as_path(), &self.elf)];
+        let others = self.source.get().into_iter().flat_map(Source::files);
+        let cut = own.into_iter().chain(others).filter(|(_, file)| file.bytes.are_cut_short());
+        cut.map(|(path, _)| path).collect()
+    }
+
     /// What was wrong or missing in what has been read so far, a sentence
     /// each.
     pub fn problems(&self) -> Vec<String> {
-        let mut all = Vec::new();
+        let mut all: Vec<_> = self.files_cut_short().into_iter().map(tell_cut_short).collect();
         if let Some(source) = self.source.get() {
             all.extend(source.problems.iter().cloned());
         }
@@ -262,4 +285,9 @@ impl Image {
         }
         all
     }
+}
+
+fn tell_cut_short(path: &Path) -> String {
+    let path = path.display();
+    format!("{path} became shorter while it was being read: what it says may be incomplete")
 }

@@ -31,10 +31,27 @@ pub(crate) struct Source {
     pub(crate) what: DebugInfo,
     /// The separate file, if there is one.
     pub(crate) file: Option<Elf>,
-    /// The file shared with other images.
-    pub(crate) shared: Option<Elf>,
+    /// The file shared with other images, and where it is.
+    shared: Option<(PathBuf, Elf)>,
     /// What was wrong on the way.
     pub(crate) problems: Vec<String>,
+}
+
+impl Source {
+    /// The file shared with other images.
+    pub(crate) fn shared(&self) -> Option<&Elf> {
+        self.shared.as_ref().map(|(_, file)| file)
+    }
+
+    /// The files besides the image's own.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&Path, &Elf)> {
+        let separate = match (&self.what, &self.file) {
+            (DebugInfo::Separate(at), Some(file)) => Some((at.as_path(), file)),
+            _ => None,
+        };
+        let shared = self.shared.as_ref().map(|(at, file)| (at.as_path(), file));
+        separate.into_iter().chain(shared)
+    }
 }
 
 /// Finds the debug information of `image`, which lies at `path` (none for an
@@ -149,7 +166,7 @@ fn find_shared(
     path: Option<&Path>,
     directories: &[PathBuf],
     problems: &mut Vec<String>,
-) -> Option<Elf> {
+) -> Option<(PathBuf, Elf)> {
     let (name, id) = holder.file.gnu_debugaltlink().ok()??;
     let name = Path::new(std::str::from_utf8(name).ok()?);
     let linked = match path.and_then(Path::parent) {
@@ -163,7 +180,7 @@ fn find_shared(
     }));
     for at in candidates {
         if let Some(file) = open(&at, problems).filter(|file| file.build_id() == Some(id)) {
-            return Some(file);
+            return Some((at, file));
         }
     }
     problems.push(format!(

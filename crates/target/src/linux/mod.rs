@@ -42,6 +42,7 @@ use trapline_core::{AddrRange, Pid, Tid, VirtAddr};
 
 pub use requests::Requests;
 pub use signals::block_signals;
+pub use sys::{LostAt, survive_lost_pages};
 
 use crate::layout::restart;
 use signals::Sleeper;

@@ -1,11 +1,12 @@
 //! Every system call the debugger makes that Rust's library has no safe form
-//! of, each behind a typed function. With [`child`], the only `unsafe` code
-//! of this crate.
+//! of, each behind a typed function. With the modules below it, the only
+//! `unsafe` code of this crate.
 //!
 //! No policy and no state: what to call when is the other modules' matter.
 #![expect(clippy::disallowed_methods, reason = "this is the file where they belong")]
 
 mod child;
+mod lost_pages;
 
 use std::arch::asm;
 use std::ffi::{c_int, c_long, c_ulong, c_void};
@@ -18,6 +19,7 @@ use crate::layout::registers::{FXSAVE_SIZE, WORDS};
 use crate::layout::siginfo::{RawSigInfo, SIZE as SIGINFO_SIZE};
 
 pub(super) use child::{Child, ChildPlan, Failure};
+pub use lost_pages::{LostAt, survive_lost_pages};
 
 /// A system call's error number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
