@@ -1,6 +1,6 @@
 //! Images read so far, shared by every process that has them loaded.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::Builder;
@@ -81,6 +81,20 @@ impl Images {
         Image::from_bytes(name, bytes, self.next_id()).map(Arc::new)
     }
 
+    /// Forgets the images that lost bytes since they were read, so that their
+    /// files are read anew when they are opened again, and tells which files
+    /// became shorter. One atomic load when none did.
+    pub(crate) fn forget_cut_short(&mut self) -> Vec<PathBuf> {
+        if !trapline_symbols::any_cut_short() {
+            return Vec::new();
+        }
+        let cut = self.loaded.extract_if(|_, image| image.is_cut_short());
+        let files = cut.flat_map(|(_, image)| {
+            image.files_cut_short().into_iter().map(Path::to_owned).collect::<Vec<_>>()
+        });
+        files.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     fn next_id(&mut self) -> ModuleId {
         self.last += 1;
         ModuleId::new(self.last)
@@ -108,5 +122,40 @@ impl SourceAges {
     /// Forgets what was found.
     pub(crate) fn clear(&mut self) {
         self.newer.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::stream;
+
+    #[test]
+    fn an_image_whose_file_became_shorter_is_told_once_and_read_anew() {
+        trapline_target::linux::survive_lost_pages(trapline_symbols::lost_at);
+        let folder = std::env::temp_dir().canonicalize().unwrap();
+        let path = folder.join(format!("trapline-images-{}", std::process::id()));
+        let whole = std::env::current_exe().unwrap();
+        std::fs::copy(&whole, &path).unwrap();
+        let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+        let (sender, _events) = stream();
+        let mut images = Images::reporting_to(sender);
+        let (image, kept) = (images.open(&path).unwrap(), images.open(&whole).unwrap());
+        assert!(images.forget_cut_short().is_empty());
+
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_len(0).unwrap();
+        image.prepare();
+        assert_eq!(images.forget_cut_short(), [path.as_path()]);
+        assert!(images.forget_cut_short().is_empty());
+
+        // Even where nothing else tells the versions of the file apart.
+        std::fs::copy(&whole, &path).unwrap();
+        file.set_modified(modified).unwrap();
+        let again = images.open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_ne!(again.module(), image.module());
+        assert!(image.is_cut_short() && !again.is_cut_short());
+        assert_eq!(images.open(&whole).unwrap().module(), kept.module());
     }
 }

@@ -25,6 +25,7 @@ pub fn prepare_process() {
 /// # Errors
 /// When the thread that owns the debuggees cannot be started.
 pub fn local_session() -> Result<(SessionHandle, Events), CommandError> {
+    linux::survive_lost_pages(trapline_symbols::lost_at);
     trapline_engine::spawn(|| {
         let target: Box<dyn Target> = Box::new(LinuxTarget::new()?);
         Ok(target)

@@ -365,3 +365,29 @@ fn what_is_said_of_locations_outlives_a_change_of_how_the_program_starts() {
     }
     driver.quit();
 }
+
+#[test]
+fn a_program_that_becomes_shorter_is_told_and_is_whole_when_named_again() {
+    let debuggee = Debuggee::build("restarted");
+    let mut driver = Driver::new();
+    let program = driver.folder().join("program");
+    std::fs::copy(&debuggee.path, &program).unwrap();
+    let named = LaunchSpec { program: program.clone(), ..driver.launch_spec(&debuggee) };
+    driver.ask(Command::Program(named.clone()));
+    std::fs::write(&program, []).unwrap();
+    let place = driver.break_at("main");
+    let told = driver.wait_for(|event| match event {
+        Event::Warning(text) => Some(text.clone()),
+        _ => None,
+    });
+    let start = format!("{} became shorter while it was in use", program.display());
+    assert!(told.starts_with(&start), "{told}");
+
+    std::fs::copy(&debuggee.path, &program).unwrap();
+    driver.ask(Command::Program(named));
+    assert_eq!(driver.breakpoint(place).locations.len(), 1);
+    driver.run();
+    assert_eq!(hit(&driver.go_to_stop()), [place]);
+    driver.ask(Command::Kill);
+    driver.quit();
+}

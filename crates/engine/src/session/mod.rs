@@ -215,6 +215,7 @@ impl Session {
             Err(error) => self.lose_everything(&error.to_string()),
         }
         self.report_if_due();
+        self.warn_of_cut_files();
     }
 
     /// Answers what is waiting; `false` when nobody can ask any more.
@@ -233,9 +234,23 @@ impl Session {
 
     fn answer(&mut self, envelope: Envelope) {
         let reply = self.dispatch(envelope.command);
+        // Before the answer that may be incomplete, and so before the front end
+        // goes on, perhaps to its end.
+        self.warn_of_cut_files();
         // A front end that went away does not want its answer any more.
         let _ = envelope.answer.send(reply);
         self.report_if_due();
+    }
+
+    /// Says once of each file that became shorter while we read it.
+    fn warn_of_cut_files(&mut self) {
+        for file in self.images.forget_cut_short() {
+            self.warn(format!(
+                "{} became shorter while it was in use; what is known of it may be incomplete: \
+                 restart the program or name it again",
+                file.display()
+            ));
+        }
     }
 
     /// Tells the front ends; with none left there is nobody to tell.
