@@ -38,6 +38,9 @@ pub(crate) struct Breakpoint {
     pub(crate) locations: Vec<Location>,
     pub(crate) last_index: u32,
     pub(crate) notes: Vec<String>,
+    /// Where locations were that the user disabled and that are gone: they are
+    /// disabled when they come again.
+    disabled: Vec<Anchor>,
     /// The images that it has been looked up in, and how far: what they have
     /// for it is among its locations.
     pub(crate) searched: Vec<(ModuleId, Effort)>,
@@ -151,6 +154,7 @@ impl Breakpoints {
             locations: Vec::new(),
             last_index: 0,
             notes: Vec::new(),
+            disabled: Vec::new(),
             searched: Vec::new(),
             error_told: false,
             left_behind_told: false,
@@ -461,12 +465,26 @@ impl Breakpoint {
     /// through again.
     fn drop_locations(&mut self, gone: impl Fn(&Location) -> bool) -> bool {
         let before = self.locations.len();
-        self.locations.retain(|location| !gone(location));
+        let disabled = &mut self.disabled;
+        self.locations.retain(|location| {
+            let stays = !gone(location);
+            if !stays && !location.enabled && !disabled.contains(&location.anchor) {
+                disabled.push(location.anchor);
+            }
+            stays
+        });
         let dropped = self.locations.len() != before;
         if dropped {
             self.searched.clear();
         }
         dropped
+    }
+
+    /// Whether a new location at a place is enabled.
+    pub(crate) fn enables(&mut self, anchor: Anchor) -> bool {
+        let before = self.disabled.len();
+        self.disabled.retain(|disabled| *disabled != anchor);
+        self.disabled.len() == before
     }
 
     /// The place that an address meant when it was first known, for processes

@@ -325,6 +325,32 @@ fn a_watch_follows_its_library_to_another_address() {
 }
 
 #[test]
+fn a_location_disabled_in_a_library_stays_so_when_it_is_loaded_again() {
+    let plugin = Build::new("plugin").linkage(Linkage::Library).build();
+    let program = Debuggee::build("dlopen_plugin");
+    let mut driver = Driver::launching(&program, &[plugin.path.to_str().unwrap(), "3", "5"]);
+    let id = driver.break_at("-hits '== 1000' plugin_entry");
+    let loaded = driver.break_at("loaded");
+    driver.run();
+    let mut states = Vec::new();
+    driver.go_to_end_through(|driver, stop| {
+        assert_eq!(hit(stop), [loaded]);
+        let location = driver.breakpoint(id).locations[0].clone();
+        states.push(location.enabled);
+        let what = Selection::Location(location.id);
+        match states.len() {
+            1 => drop(driver.ask(Command::Enable { what, enabled: false })),
+            2 => drop(driver.ask(Command::Enable { what, enabled: true })),
+            _ => {}
+        }
+    });
+    assert_eq!(states, [true, false, true]);
+    assert_eq!(driver.tally(id).passes, 5 + 5);
+    driver.output_is_as_undebugged();
+    driver.quit();
+}
+
+#[test]
 fn another_program_is_for_the_next_run() {
     let [one, other] = two_builds();
     let mut driver = Driver::launching(&one, &[]);

@@ -568,7 +568,7 @@ fn new_location(
         function,
         file,
         line,
-        enabled: true,
+        enabled: breakpoint.enables(found.anchor),
         say,
         watch: None,
         service: idle(),
