@@ -6,9 +6,8 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
 
-use support::beside::{Point, Subject, check, code, log, scratch, watch};
+use support::beside::{Point, Subject, check, code, line_of, log, scratch, watch};
 use trapline_testkit::{Debuggee, corpus};
 
 #[test]
@@ -49,14 +48,14 @@ fn sqlite_counts_as_gdb_does_and_as_its_own_rows() {
     let script = scratch("rows.sql");
     fs::write(&script, statements.join("\n") + "\n").unwrap();
     let path = corpus::program("sqlite3");
-    let row = line_of(&path.with_file_name("sqlite3.c"), "case OP_ResultRow: {");
+    let row = line_of(&path, "sqlite3.c", "case OP_ResultRow: {");
     let subject = Subject { stdin: script, ..Subject::of(path) };
     let told = check(
         "sqlite",
         &subject,
         &[
             code("sqlite3VdbeExec"),
-            code(format!("sqlite3.c:{row}")),
+            code(row),
             code("sqlite3BtreeInsert if flags != 0"),
             log("-log '{zSql}'", "runOneSqlLine"),
             watch("sqlite3Config.isInit"),
@@ -72,14 +71,6 @@ fn sqlite_counts_as_gdb_does_and_as_its_own_rows() {
     for (message, statement) in logged.iter().zip(statements) {
         assert!(message.contains(statement), "{message}");
     }
-}
-
-/// The line of a file that is exactly `text` but for its margins.
-fn line_of(file: &Path, text: &str) -> usize {
-    let source = fs::read(file).unwrap();
-    let source = String::from_utf8_lossy(&source);
-    let found = (1..).zip(source.lines()).find(|(_, line)| line.trim() == text);
-    found.unwrap_or_else(|| panic!("no line {text} in {}", file.display())).0
 }
 
 #[test]

@@ -6,9 +6,8 @@
 mod support;
 
 use std::fs;
-use std::path::PathBuf;
 
-use support::beside::{Subject, check, code, log, scratch, watch};
+use support::beside::{self, Subject, check, code, log, scratch, watch};
 use trapline_testkit::corpus;
 
 const FILES: u32 = 40;
@@ -73,10 +72,7 @@ fn contents(git: &Subject) -> String {
 }
 
 fn line_of(file: &str, text: &str) -> String {
-    let path: PathBuf = corpus::program("git").with_file_name(file);
-    let source = fs::read_to_string(path).unwrap();
-    let found = (1..).zip(source.lines()).find(|(_, line)| line.trim() == text);
-    format!("{file}:{}", found.unwrap_or_else(|| panic!("no {text} in {file}")).0)
+    beside::line_of(&corpus::program("git"), file, text)
 }
 
 #[test]

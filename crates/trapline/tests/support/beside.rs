@@ -232,3 +232,12 @@ pub fn check(name: &str, subject: &Subject, points: &[Point]) -> Told {
     assert_eq!(expected, ours, "gdb's hits and ours");
     told
 }
+
+/// The place `FILE:LINE` of the line that is exactly `text` but for its margins,
+/// in a file beside a program.
+pub fn line_of(program: &Path, file: &str, text: &str) -> String {
+    let source = fs::read(program.with_file_name(file)).unwrap();
+    let source = String::from_utf8_lossy(&source);
+    let found = (1..).zip(source.lines()).find(|(_, line)| line.trim() == text);
+    format!("{file}:{}", found.unwrap_or_else(|| panic!("no line {text} in {file}")).0)
+}
