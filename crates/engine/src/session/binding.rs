@@ -13,11 +13,12 @@ use trapline_patch::insn;
 use trapline_symbols::{Image, ImageKind};
 
 use super::Session;
+use super::scope::CodeScope;
 use super::search::{
     Among, EVERYWHERE, Found, Search, Where, found_at, found_in, known_places, search,
 };
 use super::source::default_file;
-use super::values::{CodeScope, ValueHistory};
+use super::values::ValueHistory;
 use crate::breakpoints::{Anchor, Breakpoint, Location, Say, idle, is_searched};
 use crate::command::CommandError;
 use crate::event::Event;

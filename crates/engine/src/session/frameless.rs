@@ -11,7 +11,8 @@ use trapline_core::{AddrRange, ModuleId, Pid, VirtAddr};
 use trapline_expr::{Input, InputValue, Machine, Program, Purpose, Value};
 
 use super::Session;
-use super::values::{CodeScope, address_in, evaluation_error, expression_error, raw_range};
+use super::scope::CodeScope;
+use super::values::{address_in, evaluation_error, expression_error, raw_range};
 use crate::command::CommandError;
 use crate::space::Modules;
 

@@ -21,6 +21,7 @@ mod manage;
 mod own_traps;
 mod resume;
 mod run;
+mod scope;
 mod search;
 mod sites;
 mod source;
@@ -31,8 +32,9 @@ mod values;
 mod watching;
 
 pub(crate) use hits::PassContext;
+pub(crate) use scope::CodeScope;
 pub(crate) use stepping::Residue;
-pub(crate) use values::{CodeScope, ValueHistory, symbolic};
+pub(crate) use values::{ValueHistory, symbolic};
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};

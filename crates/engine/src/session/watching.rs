@@ -9,9 +9,9 @@ use trapline_core::{AddrRange, BreakpointId, LocationId, Pid, Tid, VirtAddr};
 
 use super::Session;
 use super::binding::compile_say;
+use super::scope::CodeScope;
 use super::search::Among;
 use super::truth::SpaceMemory;
-use super::values::CodeScope;
 use crate::breakpoints::{Anchor, Location, Watch};
 use crate::command::CommandError;
 use crate::event::Event;

@@ -1,0 +1,293 @@
+//! What the names of an expression mean at a place in code: the function's
+//! variables, those of the images, types. Evaluating is left to `values`.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use trapline_core::VirtAddr;
+use trapline_core::location::{self, Place};
+use trapline_core::types::{ResolveType, Type, TypeKind, TypeRef};
+use trapline_expr::{Binding, Path, Scope, Value};
+use trapline_symbols::{Function, Variable, VariableKind};
+
+use super::values::ValueHistory;
+use crate::space::{Module, Modules};
+
+/// The names visible at one place in code.
+pub(crate) struct CodeScope<'a> {
+    modules: &'a Modules,
+    /// The address that decides which scopes are open; `None` sees globals
+    /// only.
+    pc: Option<VirtAddr>,
+    values: &'a ValueHistory,
+    /// Which of the function's variables are seen.
+    locals: Locals,
+    /// Whether a name was found that lives and dies with its frame.
+    used_frame: Cell<bool>,
+    /// Whether a name was found whose address is right in this memory only.
+    rooted: Cell<bool>,
+}
+
+/// Which variables of a function a scope sees.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Locals {
+    /// All, the innermost of a name first.
+    All,
+    /// The function's own arguments, whatever hides their names.
+    Arguments,
+}
+
+impl<'a> CodeScope<'a> {
+    /// The scope of the instruction at an address.
+    pub(crate) fn at(modules: &'a Modules, pc: VirtAddr, values: &'a ValueHistory) -> Self {
+        Self::at_pc_of(modules, Some(pc), values)
+    }
+
+    /// The scope of a frame, or of no frame.
+    pub(crate) fn at_pc_of(
+        modules: &'a Modules,
+        pc: Option<VirtAddr>,
+        values: &'a ValueHistory,
+    ) -> Self {
+        let locals = Locals::All;
+        let (used_frame, rooted) = (Cell::new(false), Cell::new(false));
+        Self { modules, pc, values, locals, used_frame, rooted }
+    }
+
+    /// The same, of the function's variables seeing its own arguments alone.
+    pub(super) fn of_arguments(self) -> Self {
+        Self { locals: Locals::Arguments, ..self }
+    }
+
+    /// Whether what was found so far lives and dies with its frame.
+    pub(super) fn used_frame(&self) -> bool {
+        self.used_frame.get()
+    }
+
+    /// Whether what was found so far holds addresses of this memory, so that
+    /// it means nothing in another.
+    pub(crate) fn is_rooted(&self) -> bool {
+        self.rooted.get()
+    }
+
+    fn here(&self) -> Option<(&'a Module, VirtAddr)> {
+        let pc = self.pc?;
+        Some((self.modules.at(pc)?, pc))
+    }
+
+    /// The images, that of the place itself first.
+    fn nearest_first(&self) -> impl Iterator<Item = &'a Module> {
+        let here = self.here().map(|(module, _)| module);
+        let others = self.modules.in_load_order();
+        here.into_iter()
+            .chain(others.filter(move |module| here.is_none_or(|h| h.id() != module.id())))
+    }
+
+    /// The function's variable of a name, and its image.
+    fn local_named(&self, name: &str) -> Option<(&'a Module, Variable)> {
+        let (module, pc) = self.here()?;
+        let mut variables = module.image.variables_named_at(module.to_image(pc), name).into_iter();
+        let own = |it: &Variable| it.kind == VariableKind::Argument && it.inline_depth == 0;
+        variables.find(|it| self.locals == Locals::All || own(it)).map(|found| (module, found))
+    }
+
+    fn local(&self, path: &Path) -> Result<Option<Binding>, String> {
+        let local = path.as_simple().and_then(|name| self.local_named(name));
+        let Some((module, variable)) = local else { return Ok(None) };
+        if !is_static(&variable.place) {
+            self.used_frame.set(true);
+        }
+        self.bound(module, &variable.ty, variable.place).map(Some)
+    }
+
+    fn bound(
+        &self,
+        module: &Module,
+        ty: &trapline_core::types::TypeLink,
+        mut place: Place,
+    ) -> Result<Binding, String> {
+        if location::relocate(&mut place, module.bias) {
+            self.rooted.set(true);
+        }
+        Ok(Binding::Variable { ty: self.follow(ty)?, place })
+    }
+
+    /// Whether a source file is the one that a path names, by its end.
+    fn is_file(known: &str, file: &str) -> bool {
+        std::path::Path::new(known).ends_with(file)
+    }
+
+    /// An error when no image was made from the file that a path names.
+    fn file_exists(&self, path: &Path) -> Result<(), String> {
+        let Some(file) = &path.file else { return Ok(()) };
+        let has =
+            |module: &Module| module.image.files().iter().any(|known| Self::is_file(known, file));
+        if self.nearest_first().any(has) {
+            return Ok(());
+        }
+        let nearest = self
+            .nearest_first()
+            .find_map(|module| module.image.nearest_files(file, 1).into_iter().next());
+        let known = nearest.map_or(String::new(), |nearest| {
+            format!(" (did you mean `{}`?)", nearest.rsplit('/').next().unwrap_or(&nearest))
+        });
+        Err(format!("no source file is named `{file}`{known}"))
+    }
+
+    fn global(&self, path: &Path) -> Result<Option<Binding>, String> {
+        let name = path.joined();
+        for module in self.nearest_first() {
+            let mut globals = module.image.globals_named(&name);
+            if let Some(file) = &path.file {
+                globals.retain(|global| {
+                    global.file.as_ref().is_some_and(|known| Self::is_file(known, file))
+                });
+            }
+            let global = globals
+                .iter()
+                .position(|global| !matches!(global.place, Place::Unavailable(_)))
+                .map(|index| globals.swap_remove(index))
+                .or_else(|| globals.into_iter().next());
+            if let Some(global) = global {
+                return self.bound(module, &global.ty, global.place).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn function(&self, path: &Path) -> Option<Binding> {
+        let name = path.joined();
+        self.nearest_first().find_map(|module| {
+            let functions = module.image.functions_named(&name, path.global);
+            let in_file = |function: &Function| {
+                let declared = function.decl.as_ref();
+                path.file.as_ref().is_none_or(|file| {
+                    declared.is_some_and(|(known, _)| Self::is_file(known, file))
+                })
+            };
+            let function =
+                functions.into_iter().find(|function| !function.inlined && in_file(function))?;
+            let unknown = || Type {
+                name: String::new(),
+                size: None,
+                kind: TypeKind::Function { result: None, parameters: Vec::new() },
+            };
+            let ty = module.image.function_type(&function).unwrap_or_else(unknown);
+            self.rooted.set(true);
+            Some(Binding::Function {
+                ty: Arc::new(ty),
+                address: module.bias.to_virt(function.entry),
+                name: function.name,
+            })
+        })
+    }
+
+    fn enumerator(&self, path: &Path) -> Option<Binding> {
+        let name = path.joined();
+        self.nearest_first().find_map(|module| {
+            let (ty, value) = module.image.enumerator_named(&name)?;
+            Some(Binding::Constant { ty, value })
+        })
+    }
+
+    /// What is there by symbol table alone has no type.
+    fn untyped(&self, path: &Path) -> Result<Option<Binding>, String> {
+        let name = path.joined();
+        let found =
+            self.nearest_first().any(|module| !module.image.symbols_named(&name).is_empty());
+        if found {
+            return Err(format!("'{name}' has unknown type; cast it to its declared type"));
+        }
+        Ok(None)
+    }
+}
+
+/// Whether a place is the same for every frame and thread.
+fn is_static(place: &Place) -> bool {
+    match place {
+        Place::Memory(program) | Place::Value(program) => {
+            program.iter().all(|op| matches!(op, location::Op::Address(_) | location::Op::Const(_)))
+        }
+        Place::Bytes(_) => true,
+        Place::Register(_) | Place::Pieces(_) | Place::Unavailable(_) => false,
+    }
+}
+
+impl ResolveType for CodeScope<'_> {
+    fn resolve(&self, reference: TypeRef) -> Result<Arc<Type>, String> {
+        resolve(self.modules, reference)
+    }
+}
+
+fn resolve(modules: &Modules, reference: TypeRef) -> Result<Arc<Type>, String> {
+    modules
+        .by_id(reference.module)
+        .ok_or_else(|| "the type's image is not loaded".to_owned())?
+        .image
+        .type_at(reference.offset)
+}
+
+impl Scope for CodeScope<'_> {
+    fn variable(&self, path: &Path) -> Result<Option<Binding>, String> {
+        if let Some(binding) = self.local(path)? {
+            return Ok(Some(binding));
+        }
+        if let Some(binding) = self.global(path)? {
+            return Ok(Some(binding));
+        }
+        self.file_exists(path)?;
+        if let Some(binding) = self.enumerator(path).or_else(|| self.function(path)) {
+            return Ok(Some(binding));
+        }
+        // A symbol table does not say which file a symbol is from.
+        if path.file.is_some() { Ok(None) } else { self.untyped(path) }
+    }
+
+    fn is_local(&self, name: &str) -> bool {
+        self.local_named(name).is_some()
+    }
+
+    fn method_object(&self) -> Option<Arc<Type>> {
+        // C has variables called `this`, too, but the compiler did not make them.
+        let (_, this) = self.local_named("this").filter(|(_, this)| this.artificial)?;
+        let pointer = self.strip(&self.follow(&this.ty).ok()?).ok()?;
+        let TypeKind::Pointer { target: Some(link), .. } = &pointer.kind else { return None };
+        self.follow(link).ok()
+    }
+
+    fn type_named(&self, name: &str) -> Result<Option<Arc<Type>>, String> {
+        Ok(self
+            .nearest_first()
+            .find_map(|module| module.image.types_named(name).into_iter().next()))
+    }
+
+    fn convenience(&self, name: &str) -> Option<Value> {
+        self.values.get(name)
+    }
+
+    fn suggest(&self, name: &str) -> Vec<String> {
+        let Some((module, pc)) = self.here() else { return Vec::new() };
+        let close = |other: &str| {
+            let part = |whole: &str, part: &str| part.len() >= 3 && whole.starts_with(part);
+            other.eq_ignore_ascii_case(name) || part(other, name) || part(name, other)
+        };
+        let mut names: Vec<String> = module
+            .image
+            .variables_at(module.to_image(pc))
+            .into_iter()
+            .map(|variable| variable.name)
+            .filter(|other| !other.is_empty() && close(other))
+            .collect();
+        names.truncate(3);
+        names
+    }
+}
+
+/// Types of an address space without names.
+pub(super) struct Types<'a>(pub(super) &'a Modules);
+
+impl ResolveType for Types<'_> {
+    fn resolve(&self, reference: TypeRef) -> Result<Arc<Type>, String> {
+        resolve(self.0, reference)
+    }
+}
