@@ -161,6 +161,7 @@ fn places_in_a_library_come_and_go_with_it() {
         let inside = support::hit(stop) == [loaded];
         assert!(inside || support::hit(stop) == [gone]);
         assert_eq!(bound(driver), [usize::from(inside); 3]);
+        assert_eq!(driver.print("sizeof(calls)"), "24");
     });
     let passes = [entry, helper, hardware].map(|id| driver.tally(id).passes);
     assert_eq!(passes, [driver.said("calls"); 3]);

@@ -136,8 +136,11 @@ impl<'a> CodeScope<'a> {
 
     fn global(&self, path: &Path) -> Result<Option<Binding>, String> {
         let name = path.joined();
-        for module in self.nearest_first() {
+        for (distance, module) in self.nearest_first().enumerate() {
             let mut globals = module.image.globals_named(&name);
+            if distance > 0 {
+                globals.retain(|global| global.external || !self.is_nearest_type(&name));
+            }
             if let Some(file) = &path.file {
                 globals.retain(|global| {
                     global.file.as_ref().is_some_and(|known| Self::is_file(known, file))
@@ -153,6 +156,12 @@ impl<'a> CodeScope<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// Whether the nearest image has a type of a name. What others keep to
+    /// themselves under it is not meant: libm alone has statics called `C`.
+    fn is_nearest_type(&self, name: &str) -> bool {
+        self.nearest_first().next().is_some_and(|own| !own.image.types_named(name).is_empty())
     }
 
     fn function(&self, path: &Path) -> Option<Binding> {
@@ -195,7 +204,7 @@ impl<'a> CodeScope<'a> {
         let name = path.joined();
         let found =
             self.nearest_first().any(|module| !module.image.symbols_named(&name).is_empty());
-        if found {
+        if found && !self.is_nearest_type(&name) {
             return Err(format!("'{name}' has unknown type; cast it to its declared type"));
         }
         Ok(None)
