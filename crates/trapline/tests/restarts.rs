@@ -89,6 +89,8 @@ fn a_watch_through_a_pointer_is_found_again_once_the_pointer_is_set() {
     let debuggee = Debuggee::build("restarted");
     let (mut driver, place) = at_mark(&debuggee, "filled");
     let watch = driver.watch("shared->first", WRITE);
+    let notes = driver.breakpoint(watch).notes.join("; ");
+    assert!(notes.contains("does not follow it"), "{notes}");
     assert_eq!(values(&driver.go_to_stop()), [some("0", "1")]);
     again(&mut driver);
     assert_eq!(hit(&driver.go_to_stop()), [place]);
@@ -315,6 +317,8 @@ fn a_watch_follows_its_library_to_another_address() {
     driver.run();
     assert_eq!(hit(&driver.go_to_stop()), [loaded]);
     let id = driver.watch("plugin_state", WRITE);
+    let notes = driver.breakpoint(id).notes.join("; ");
+    assert!(!notes.contains("does not follow it"), "{notes}");
     let mut seen = Vec::new();
     driver.go_to_end_through(|_, stop| seen.extend(values(stop)));
     let round = [some("40", "41"), some("41", "43"), some("43", "46")];

@@ -52,7 +52,14 @@ impl Session {
             paired: Vec::new(),
         };
         let pc = self.selected_lookup_pc();
+        let moves = watch.scope.is_none() && !self.stays_put(selected.pid, expression);
         let location = self.add_watch(id, selected.pid, &spec, watch, pc)?;
+        if let Some(breakpoint) = self.breakpoints.get_mut(id).filter(|_| moves) {
+            breakpoint.notes.push(format!(
+                "watches {}, where `{expression}` is now; it does not follow it elsewhere",
+                range.start
+            ));
+        }
         if let Some((scope, Some(returns_to))) = subject.scope
             && let Some(space) = self.processes.get(&selected.pid).map(|process| process.space)
         {
@@ -60,6 +67,13 @@ impl Session {
             self.add_internal(space, returns_to, purpose);
         }
         Ok(())
+    }
+
+    /// Whether where the data is can be told without reading memory, and so
+    /// cannot change.
+    fn stays_put(&self, pid: Pid, expression: &str) -> bool {
+        let Some(space) = self.space_of(pid) else { return false };
+        self.frameless_subject(&space.modules, &Bytes::default(), 0, expression).is_ok()
     }
 
     /// Arms a watch in a process. `pc` says whose names its condition sees.
