@@ -118,10 +118,10 @@ fn debug(wishes: &Wishes, launch: LaunchSpec, pids: Vec<Pid>) -> Result<u8, Comm
 fn open(screen: Screen) -> Result<Opened, CommandError> {
     let requests = backend::Requests::keep();
     let (session, events) = backend::local_session()?;
-    let (pump, events) = Pump::start(events);
-    let ending = Arc::new(Ending::default());
     let end = OrderlyEnd(session.clone());
-    pump::obey_signals(requests, session.clone(), Arc::clone(&ending), pump.clone());
+    let (pump, events) = Pump::start(events)?;
+    let ending = Arc::new(Ending::default());
+    pump::obey_signals(requests, session.clone(), Arc::clone(&ending), pump.clone())?;
     Ok(Opened { console: Console::new(session, events, screen), pump, ending, _end: end })
 }
 

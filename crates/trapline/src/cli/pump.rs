@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use trapline_core::stop::Signal;
-use trapline_engine::{Command, Event, Events, SessionHandle};
+use trapline_engine::{Command, CommandError, Event, Events, SessionHandle};
 
 use super::batch::Ending;
 use crate::backend::Requests;
@@ -36,11 +36,14 @@ pub(crate) struct Pump {
 
 impl Pump {
     /// Carries events from the session to the receiver that it returns.
-    pub(crate) fn start(events: Events) -> (Self, Receiver<Event>) {
+    ///
+    /// # Errors
+    /// There can be no more threads.
+    pub(crate) fn start(events: Events) -> Result<(Self, Receiver<Event>), CommandError> {
         let pump = Self::default();
         let (sender, receiver) = mpsc::sync_channel(IN_HAND);
         let mine = pump.clone();
-        thread::spawn(move || {
+        start_thread("events", move || {
             let mut progress = Progress::default();
             for event in events {
                 if let Event::Progress { what, done, total } = &event {
@@ -57,8 +60,8 @@ impl Pump {
                 }
                 mine.ring();
             }
-        });
-        (pump, receiver)
+        })?;
+        Ok((pump, receiver))
     }
 
     /// The flag that a line editor looks at.
@@ -116,13 +119,16 @@ impl Progress {
 
 /// Turns Ctrl-C into an interruption of the program, and every other request
 /// to end into an orderly end.
+///
+/// # Errors
+/// There can be no more threads.
 pub(crate) fn obey_signals(
     requests: Requests,
     session: SessionHandle,
     ending: Arc<Ending>,
     pump: Pump,
-) {
-    thread::spawn(move || {
+) -> Result<(), CommandError> {
+    start_thread("signals", move || {
         for signal in requests.wait() {
             if signal == Signal::INT {
                 ending.interrupt();
@@ -134,16 +140,24 @@ pub(crate) fn obey_signals(
             // A session that is over needs no interruption.
             let _over = session.request(Command::Interrupt);
         }
-    });
+    })
+}
+
+fn start_thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), CommandError> {
+    let started = thread::Builder::new().name(name.to_owned()).spawn(work);
+    let cannot = |error| CommandError::new(format!("cannot start the thread for {name}: {error}"));
+    started.map(drop).map_err(cannot)
 }
 
 /// Ends even when the console does not get to it: it may wait for a command
 /// that takes long.
 #[expect(clippy::disallowed_methods, reason = "the session has ended in order before")]
 fn end_soon(session: SessionHandle, signal: Signal) {
-    thread::spawn(move || {
+    let end = move || {
         thread::sleep(GRACE);
         let _over = session.request(Command::Quit);
         process::exit(128 + signal.0);
-    });
+    };
+    // Without a thread for it, the console ends when it gets to it.
+    let _alone = start_thread("the end", end);
 }
