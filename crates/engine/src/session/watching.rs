@@ -154,9 +154,13 @@ impl Session {
         breakpoint
             .locations
             .retain(|at| at.space.is_some() || !matches!(at.anchor, Anchor::Address(_)));
-        if breakpoint.locations.is_empty() {
+        let locations = &breakpoint.locations;
+        if locations.is_empty() {
             self.look_again(id, pid, 0);
-        } else if !breakpoint.locations.iter().any(|at| at.space == Some(here)) {
+        } else if !locations.iter().any(|at| at.space == Some(here))
+            && locations.iter().any(Location::outlives_frames)
+        {
+            // A frame's variable would be sought among globals of its name.
             self.find_anew(id, pid);
         }
     }
