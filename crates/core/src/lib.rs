@@ -17,6 +17,7 @@ pub mod location;
 pub mod memory;
 pub mod overlay;
 pub mod plan;
+pub mod predicate;
 pub mod stop;
 pub mod target;
 pub mod types;
