@@ -10,6 +10,8 @@ use crate::x64::debug::Access;
 /// How a breakpoint is served in the debuggee.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Mechanism {
+    /// A jump to code of ours that decides in the debuggee.
+    Jump,
     /// `int3` over the first byte of an instruction.
     Trap,
     /// A debug register.
@@ -19,6 +21,7 @@ pub enum Mechanism {
 impl fmt::Display for Mechanism {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Jump => "jump",
             Self::Trap => "trap",
             Self::Hardware => "hardware",
         })

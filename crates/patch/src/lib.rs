@@ -3,6 +3,7 @@
 //! - [`insn`]: what one instruction is and which memory it touches.
 //! - [`relocate`]: a copy of one instruction that runs elsewhere and returns.
 //! - [`near`]: where, within reach of the code, such copies can be put.
+//! - [`trampoline`]: where a patched jump goes.
 //! - [`disassembly`]: instructions as text.
 //!
 //! Everything here is pure: it takes bytes and addresses and gives bytes and
@@ -14,3 +15,4 @@ pub mod disassembly;
 pub mod insn;
 pub mod near;
 pub mod relocate;
+pub mod trampoline;

@@ -5,7 +5,7 @@
 //! every owner how it is served or why it is not. Carrying out the edits, and
 //! asking an owner's predicate at a hit, are left to the engine.
 //!
-//! A *site* is the physical thing: a trap byte or a debug-register slot. Its
+//! A *site* is the physical thing: a trap byte, a jump or a debug-register slot. Its
 //! *owners* are those for whom a hit of the site may be meant; an owner's own
 //! predicate (range, access, thread, condition) decides.
 
@@ -68,6 +68,8 @@ pub enum WantWhat {
         mechanism: Option<Mechanism>,
         /// Whether a trap byte can be written there.
         writable_code: bool,
+        /// Whether its passes can be decided in the program.
+        in_process: InProcess,
     },
     /// Data being touched.
     Data {
@@ -76,6 +78,19 @@ pub enum WantWhat {
         /// Which touches.
         access: Access,
     },
+}
+
+/// Whether what an owner asks at a pass can be decided in the program, so that
+/// passes that nobody has to hear of do not stop it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum InProcess {
+    /// It stops at every pass, or only the debugger can decide.
+    #[default]
+    No,
+    /// A jump can be put there.
+    Possible,
+    /// There is something to decide, but no jump can be put there.
+    Impossible,
 }
 
 /// What the target offers.
@@ -112,6 +127,11 @@ pub enum SiteWhat {
         /// Where.
         addr: VirtAddr,
     },
+    /// A jump to code of ours that decides.
+    Jump {
+        /// Where the instruction is whose passes are decided.
+        addr: VirtAddr,
+    },
     /// A debug register.
     Slot {
         /// Which: DR0 to DR3.
@@ -129,6 +149,11 @@ pub enum SiteWhat {
 pub enum Edit {
     /// Write the program's byte back.
     RemoveTrap {
+        /// Where.
+        addr: VirtAddr,
+    },
+    /// Write the program's bytes back.
+    RemoveJump {
         /// Where.
         addr: VirtAddr,
     },
@@ -153,6 +178,11 @@ pub enum Edit {
         /// Where.
         addr: VirtAddr,
     },
+    /// Write a jump.
+    AddJump {
+        /// Where.
+        addr: VirtAddr,
+    },
     /// Nothing to do in the target: the site stays and serves others than
     /// before.
     ChangeOwners {
@@ -168,6 +198,12 @@ pub enum Reason {
     Asked,
     /// The mechanism for execution when nothing speaks against it.
     Usual,
+    /// What it asks is decided in the program.
+    Decides,
+    /// It could be decided in the program, but no jump can be put there.
+    NoJump,
+    /// It could be decided in the program, but another owner of the site cannot.
+    Shared,
     /// No trap byte can be written there.
     CodeNotWritable,
     /// The mechanism for data.
@@ -179,6 +215,9 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Self::Asked => "as asked",
             Self::Usual => "the code can be written",
+            Self::Decides => "what it asks is decided in the program",
+            Self::NoJump => "it cannot be decided in the program",
+            Self::Shared => "another breakpoint at this place stops at every pass",
             Self::CodeNotWritable => "the code cannot be written",
             Self::Data => "debug registers watch data",
         })
@@ -206,6 +245,11 @@ pub enum ServedBy {
         /// Its site.
         site: usize,
     },
+    /// A jump.
+    Jump {
+        /// Its site.
+        site: usize,
+    },
     /// Debug registers.
     Slots {
         /// Their sites; paired slots are not among them.
@@ -222,6 +266,7 @@ impl ServedBy {
     pub fn mechanism(&self) -> Mechanism {
         match self {
             Self::Trap { .. } => Mechanism::Trap,
+            Self::Jump { .. } => Mechanism::Jump,
             Self::Slots { .. } => Mechanism::Hardware,
         }
     }
@@ -250,7 +295,8 @@ pub struct Refusal {
 /// What to do, and what then holds.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Plan {
-    /// All sites when the edits are done: traps by address, then slots.
+    /// All sites when the edits are done: traps by address, jumps by address,
+    /// then slots.
     pub sites: Vec<Site>,
     /// From the sites there are now to these.
     pub edits: Vec<Edit>,
@@ -262,7 +308,8 @@ pub struct Plan {
 
 /// Plans for `wanted`, given the sites there are `now`.
 ///
-/// Traps are shared by address. Debug registers go to the wants in the order
+/// Traps and jumps are shared by address; a jump serves only if it can serve
+/// all who share it. Debug registers go to the wants in the order
 /// given: a later one never takes a register from an earlier one, but may make
 /// it move or share. A site that is still right stays as it is. Planning again
 /// from [`Plan::sites`] yields no edits.
@@ -272,13 +319,13 @@ pub fn plan(
     capabilities: &PlanCapabilities,
     settings: &PlanSettings,
 ) -> Plan {
-    let mut traps = Traps::default();
+    let mut patches = Patches::default();
     let mut hardware = slots::Admission::new(now, wanted, capabilities, settings);
     let mut refused = Vec::new();
     for (index, want) in wanted.iter().enumerate() {
         let admitted = match choose(want, capabilities) {
-            Ok((Mechanism::Trap, reason)) => {
-                traps.admit(index, want, reason);
+            Ok((mechanism @ (Mechanism::Trap | Mechanism::Jump), reason)) => {
+                patches.admit(index, want, mechanism, reason);
                 Ok(())
             }
             Ok((Mechanism::Hardware, reason)) => hardware.admit(index, reason),
@@ -289,7 +336,7 @@ pub fn plan(
         }
     }
     let mut plan = Plan { refused, ..Plan::default() };
-    traps.finish(&mut plan);
+    patches.finish(&mut plan);
     hardware.finish(&mut plan);
     plan.served.sort_by_key(|served| served.want);
     plan.edits = edits(now, &plan.sites);
@@ -297,51 +344,87 @@ pub fn plan(
 }
 
 fn choose(want: &Want, capabilities: &PlanCapabilities) -> Result<(Mechanism, Reason), String> {
-    let WantWhat::Execute { addr, mechanism, writable_code } = want.what else {
+    let WantWhat::Execute { addr, mechanism, writable_code, in_process } = want.what else {
         return Ok((Mechanism::Hardware, Reason::Data));
     };
     let can_trap = writable_code && capabilities.traps;
     match mechanism {
         Some(Mechanism::Hardware) => Ok((Mechanism::Hardware, Reason::Asked)),
-        Some(Mechanism::Trap) if can_trap => Ok((Mechanism::Trap, Reason::Asked)),
-        Some(Mechanism::Trap) => {
-            Err(format!("no trap can be written at {addr}: the code there cannot be changed"))
-        }
-        None if can_trap => Ok((Mechanism::Trap, Reason::Usual)),
+        Some(_) if !can_trap => Err(format!(
+            "no trap or jump can be written at {addr}: the code there cannot be changed"
+        )),
+        Some(Mechanism::Trap) => Ok((Mechanism::Trap, Reason::Asked)),
+        Some(Mechanism::Jump) => match in_process {
+            InProcess::Impossible => Ok((Mechanism::Trap, Reason::NoJump)),
+            InProcess::No | InProcess::Possible => Ok((Mechanism::Jump, Reason::Asked)),
+        },
+        None if can_trap => Ok(match in_process {
+            InProcess::No => (Mechanism::Trap, Reason::Usual),
+            InProcess::Possible => (Mechanism::Jump, Reason::Decides),
+            InProcess::Impossible => (Mechanism::Trap, Reason::NoJump),
+        }),
         None => Ok((Mechanism::Hardware, Reason::CodeNotWritable)),
     }
 }
 
-/// The wants served by trap bytes.
+/// The wants served by bytes written over code.
 #[derive(Default)]
-struct Traps {
-    wants: Vec<TrapWant>,
+struct Patches {
+    wants: Vec<PatchWant>,
 }
 
-struct TrapWant {
+struct PatchWant {
     addr: VirtAddr,
     want: usize,
     owner: Owner,
+    mechanism: Mechanism,
     reason: Reason,
 }
 
-impl Traps {
-    fn admit(&mut self, index: usize, want: &Want, reason: Reason) {
+impl PatchWant {
+    fn served(&self, mechanism: Mechanism, site: usize) -> Served {
+        let (by, reason) = match mechanism {
+            Mechanism::Jump => (ServedBy::Jump { site }, self.reason),
+            _ if self.mechanism == Mechanism::Jump => (ServedBy::Trap { site }, Reason::Shared),
+            _ => (ServedBy::Trap { site }, self.reason),
+        };
+        Served { want: self.want, owner: self.owner, by, reason }
+    }
+}
+
+impl Patches {
+    fn admit(&mut self, index: usize, want: &Want, mechanism: Mechanism, reason: Reason) {
         if let WantWhat::Execute { addr, .. } = want.what {
-            self.wants.push(TrapWant { addr, want: index, owner: want.owner, reason });
+            let owner = want.owner;
+            self.wants.push(PatchWant { addr, want: index, owner, mechanism, reason });
         }
     }
 
     fn finish(mut self, plan: &mut Plan) {
         self.wants.sort_by_key(|want| want.addr);
-        for sharing in self.wants.chunk_by(|one, next| one.addr == next.addr) {
-            let site = plan.sites.len();
-            let owners = sharing.iter().map(|want| want.owner).collect();
-            plan.sites.push(Site { what: SiteWhat::Trap { addr: sharing[0].addr }, owners });
-            plan.served.extend(sharing.iter().map(|&TrapWant { want, owner, reason, .. }| {
-                Served { want, owner, by: ServedBy::Trap { site }, reason }
-            }));
+        let shared: Vec<&[PatchWant]> =
+            self.wants.chunk_by(|one, next| one.addr == next.addr).collect();
+        for mechanism in [Mechanism::Trap, Mechanism::Jump] {
+            for sharing in shared.iter().filter(|sharing| mechanism_of(sharing) == mechanism) {
+                let site = plan.sites.len();
+                let addr = sharing[0].addr;
+                let what = match mechanism {
+                    Mechanism::Jump => SiteWhat::Jump { addr },
+                    _ => SiteWhat::Trap { addr },
+                };
+                let owners = sharing.iter().map(|want| want.owner).collect();
+                plan.sites.push(Site { what, owners });
+                plan.served.extend(sharing.iter().map(|want| want.served(mechanism, site)));
+            }
         }
+    }
+}
+
+/// A jump only if it serves all.
+fn mechanism_of(sharing: &[PatchWant]) -> Mechanism {
+    match sharing.iter().all(|want| want.mechanism == Mechanism::Jump) {
+        true => Mechanism::Jump,
+        false => Mechanism::Trap,
     }
 }
 
@@ -349,6 +432,7 @@ impl Traps {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     Trap(VirtAddr),
+    Jump(VirtAddr),
     Slot(Option<Tid>, u8),
 }
 
@@ -356,6 +440,7 @@ impl SiteWhat {
     fn place(self) -> Place {
         match self {
             Self::Trap { addr } => Place::Trap(addr),
+            Self::Jump { addr } => Place::Jump(addr),
             Self::Slot { index, thread, .. } => Place::Slot(thread, index),
         }
     }
@@ -389,6 +474,7 @@ fn in_place_order(sites: &[Site]) -> Vec<&Site> {
 fn removal(what: SiteWhat) -> Edit {
     match what {
         SiteWhat::Trap { addr } => Edit::RemoveTrap { addr },
+        SiteWhat::Jump { addr } => Edit::RemoveJump { addr },
         SiteWhat::Slot { index, thread, .. } => Edit::ClearSlot { index, thread },
     }
 }
@@ -399,6 +485,7 @@ fn edit(before: Option<&Site>, after: &Site) -> Option<Edit> {
         Some(other) if other.what == after.what => Some(Edit::ChangeOwners { site: after.what }),
         _ => Some(match after.what {
             SiteWhat::Trap { addr } => Edit::AddTrap { addr },
+            SiteWhat::Jump { addr } => Edit::AddJump { addr },
             SiteWhat::Slot { index, slot, thread } => Edit::SetSlot { index, slot, thread },
         }),
     }

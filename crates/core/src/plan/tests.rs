@@ -24,7 +24,8 @@ fn data(number: u32, start: u64, len: u64, access: Access) -> Want {
 
 fn execute(number: u32, addr: u64, mechanism: Option<Mechanism>) -> Want {
     let addr = VirtAddr::new(addr);
-    let what = WantWhat::Execute { addr, mechanism, writable_code: true };
+    let in_process = InProcess::No;
+    let what = WantWhat::Execute { addr, mechanism, writable_code: true, in_process };
     Want { owner: owner(number), what, thread: None }
 }
 
@@ -39,7 +40,7 @@ fn on(thread: i32, want: Want) -> Want {
 /// The slots of a plan as `index kind addr len`, with `@thread`.
 fn slots(plan: &Plan) -> Vec<String> {
     let text = |site: &Site| match site.what {
-        SiteWhat::Trap { .. } => None,
+        SiteWhat::Trap { .. } | SiteWhat::Jump { .. } => None,
         SiteWhat::Slot { index, slot, thread } => {
             let kind = match slot.kind {
                 SlotKind::Execute => "x",
@@ -161,9 +162,15 @@ fn a_refusal_names_the_holders() {
 
 #[test]
 fn execution_takes_the_mechanism_that_can_serve_it() {
-    let check = |mechanism, writable_code, expected: Result<(Mechanism, Reason), &str>| {
-        let what = WantWhat::Execute { addr: VirtAddr::new(0x10), mechanism, writable_code };
-        let wanted = [Want { owner: Owner::Internal(1), what, thread: None }];
+    use InProcess::{Impossible, No, Possible};
+    type Asked = (Option<Mechanism>, InProcess);
+    let check = |asked: &[Asked], writable_code, expected: Result<(Mechanism, Reason), &str>| {
+        let want = |&(mechanism, in_process): &Asked| {
+            let addr = VirtAddr::new(0x10);
+            let what = WantWhat::Execute { addr, mechanism, writable_code, in_process };
+            Want { owner: Owner::Internal(1), what, thread: None }
+        };
+        let wanted: Vec<Want> = asked.iter().map(want).collect();
         let plan = plan(&[], &wanted, &CAPABLE, &EXACT);
         let served = plan.served.first().map(|served| (served.by.mechanism(), served.reason));
         match expected {
@@ -171,12 +178,21 @@ fn execution_takes_the_mechanism_that_can_serve_it() {
             Err(why) => assert_eq!(plan.refused[0].why, why),
         }
     };
-    check(None, true, Ok((Mechanism::Trap, Reason::Usual)));
-    check(None, false, Ok((Mechanism::Hardware, Reason::CodeNotWritable)));
-    check(Some(Mechanism::Hardware), true, Ok((Mechanism::Hardware, Reason::Asked)));
-    check(Some(Mechanism::Trap), true, Ok((Mechanism::Trap, Reason::Asked)));
-    let why = "no trap can be written at 0x10: the code there cannot be changed";
-    check(Some(Mechanism::Trap), false, Err(why));
+    let (hardware, trap, jump) =
+        (Some(Mechanism::Hardware), Some(Mechanism::Trap), Some(Mechanism::Jump));
+    check(&[(None, No)], true, Ok((Mechanism::Trap, Reason::Usual)));
+    check(&[(None, Possible)], true, Ok((Mechanism::Jump, Reason::Decides)));
+    check(&[(None, Impossible)], true, Ok((Mechanism::Trap, Reason::NoJump)));
+    check(&[(None, Possible)], false, Ok((Mechanism::Hardware, Reason::CodeNotWritable)));
+    check(&[(hardware, Possible)], true, Ok((Mechanism::Hardware, Reason::Asked)));
+    check(&[(trap, Possible)], true, Ok((Mechanism::Trap, Reason::Asked)));
+    check(&[(jump, No)], true, Ok((Mechanism::Jump, Reason::Asked)));
+    check(&[(jump, Impossible)], true, Ok((Mechanism::Trap, Reason::NoJump)));
+    check(&[(None, Possible), (None, No)], true, Ok((Mechanism::Trap, Reason::Shared)));
+    check(&[(None, Possible), (jump, No)], true, Ok((Mechanism::Jump, Reason::Decides)));
+    check(&[(None, Possible), (hardware, No)], true, Ok((Mechanism::Jump, Reason::Decides)));
+    let why = "no trap or jump can be written at 0x10: the code there cannot be changed";
+    check(&[(trap, No)], false, Err(why));
 }
 
 #[test]
@@ -216,7 +232,14 @@ impl Random {
     fn want(&mut self, number: u32) -> Want {
         let start = 0x1000 + self.below(40);
         let want = match self.below(8) {
-            0 => execute(number, start, None),
+            0 => {
+                let mut want = execute(number, start, self.pick(&[None, Some(Mechanism::Jump)]));
+                if let WantWhat::Execute { in_process, .. } = &mut want.what {
+                    *in_process =
+                        self.pick(&[InProcess::No, InProcess::Possible, InProcess::Impossible]);
+                }
+                want
+            }
             1 => hbreak(number, 0x1000 + self.below(4)),
             _ => {
                 let len = self.pick(&[1, 1, 2, 3, 4, 4, 8, 8, 9, 12, 16]);
@@ -251,7 +274,7 @@ fn is_meant(want: &Want, thread: Tid, deed: Deed) -> bool {
 /// What the processor does.
 fn hits(site: &Site, thread: Tid, deed: Deed) -> bool {
     match (site.what, deed) {
-        (SiteWhat::Trap { addr }, Deed::Run(pc)) => addr == pc,
+        (SiteWhat::Trap { addr } | SiteWhat::Jump { addr }, Deed::Run(pc)) => addr == pc,
         (SiteWhat::Slot { slot, thread: only, .. }, deed) => {
             only.is_none_or(|only| only == thread)
                 && match (slot.kind, deed) {
@@ -315,9 +338,20 @@ fn check_shape(plan: &Plan, wanted: &[Want], settings: &PlanSettings) {
         let bytes = (0..u64::from(slot.len)).map(|offset| slot.addr.wrapping_add(offset));
         assert!(settings.over_cover || bytes.into_iter().all(needed), "{site:?}");
     }
+    let at = |want: &WantWhat| match *want {
+        WantWhat::Execute { addr, .. } => Some(addr),
+        WantWhat::Data { .. } => None,
+    };
+    for site in &plan.sites {
+        // One instruction has one patch.
+        let SiteWhat::Jump { addr } = site.what else { continue };
+        assert!(!plan.sites.iter().any(|site| site.what == SiteWhat::Trap { addr }));
+        let here = plan.served.iter().filter(|served| at(&wanted[served.want].what) == Some(addr));
+        assert!(here.clone().all(|served| served.by.mechanism() != Mechanism::Trap));
+    }
     for served in &plan.served {
         let sites = match &served.by {
-            ServedBy::Trap { site } => std::slice::from_ref(site),
+            ServedBy::Trap { site } | ServedBy::Jump { site } => std::slice::from_ref(site),
             ServedBy::Slots { sites, .. } => sites,
         };
         assert!(!sites.is_empty());
@@ -337,6 +371,8 @@ fn carry_out(now: &[Site], edits: &[Edit]) -> BTreeSet<SiteWhat> {
         match edit {
             Edit::RemoveTrap { addr } => assert!(there.remove(&SiteWhat::Trap { addr })),
             Edit::AddTrap { addr } => assert!(there.insert(SiteWhat::Trap { addr })),
+            Edit::RemoveJump { addr } => assert!(there.remove(&SiteWhat::Jump { addr })),
+            Edit::AddJump { addr } => assert!(there.insert(SiteWhat::Jump { addr })),
             Edit::ClearSlot { index, thread } => clear(&mut there, index, thread),
             Edit::SetSlot { index, slot, thread } => {
                 clear(&mut there, index, thread);
@@ -409,7 +445,8 @@ fn check_refusals(plan: &Plan, wanted: &[Want], settings: &PlanSettings) {
     if wanted.iter().any(|want| want.thread.is_some()) {
         return;
     }
-    let hardware = |want: &&Want| !matches!(want.what, WantWhat::Execute { mechanism: None, .. });
+    let patch = [None, Some(Mechanism::Jump)];
+    let hardware = |want: &&Want| !matches!(want.what, WantWhat::Execute { mechanism, .. } if patch.contains(&mechanism));
     let refused: BTreeSet<usize> = plan.refused.iter().map(|refusal| refusal.want).collect();
     for (index, want) in wanted.iter().enumerate().filter(|(_, want)| hardware(want)) {
         let before = wanted[..index].iter().enumerate();

@@ -25,6 +25,18 @@ pub const RED_ZONE: u64 = 128;
 
 /// Bits of `RFLAGS`. Intel SDM volume 1, section 3.4.3.
 pub mod flags {
+    /// Carry.
+    pub const CF: u64 = 1 << 0;
+    /// Parity.
+    pub const PF: u64 = 1 << 2;
+    /// Auxiliary carry.
+    pub const AF: u64 = 1 << 4;
+    /// Zero.
+    pub const ZF: u64 = 1 << 6;
+    /// Sign.
+    pub const SF: u64 = 1 << 7;
+    /// Overflow.
+    pub const OF: u64 = 1 << 11;
     /// Trap flag: single step.
     pub const TF: u64 = 1 << 8;
     /// Direction flag.

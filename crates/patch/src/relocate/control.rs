@@ -44,10 +44,10 @@ pub(super) fn branch(insn: &Insn, bytes: &[u8], out: &mut Emitter) -> Result<(),
         // the near form.
         _ => out.raw(&[0x70 | condition(bytes)?]),
     }
-    let over = out.jump_len(1, insn.next());
+    let over = out.go_on_len(1);
     out.raw(&[over]);
     out.mark(insn.next(), Undo::EXACT);
-    out.jump(insn.next());
+    out.go_on();
     out.mark(target, Undo::EXACT);
     out.jump(target);
     Ok(())

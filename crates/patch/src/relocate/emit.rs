@@ -8,13 +8,15 @@ use super::{Boundary, MAX_SLOT, Undo};
 /// A slot being written.
 pub(super) struct Emitter {
     to: VirtAddr,
+    /// Where a thread goes on that is done with the instruction.
+    onward: VirtAddr,
     bytes: Vec<u8>,
     boundaries: Vec<Boundary>,
 }
 
 impl Emitter {
-    pub(super) fn new(to: VirtAddr) -> Self {
-        Self { to, bytes: Vec::with_capacity(MAX_SLOT), boundaries: Vec::new() }
+    pub(super) fn new(to: VirtAddr, onward: VirtAddr) -> Self {
+        Self { to, onward, bytes: Vec::with_capacity(MAX_SLOT), boundaries: Vec::new() }
     }
 
     pub(super) fn finish(self) -> (Vec<u8>, Vec<Boundary>) {
@@ -61,10 +63,15 @@ impl Emitter {
         }
     }
 
-    /// Bytes that [`Self::jump`] would emit here.
-    pub(super) fn jump_len(&self, after: u64, target: VirtAddr) -> u8 {
+    /// Leaves the slot for what follows the instruction.
+    pub(super) fn go_on(&mut self) {
+        self.jump(self.onward);
+    }
+
+    /// Bytes that [`Self::go_on`] would emit so many bytes further on.
+    pub(super) fn go_on_len(&self, after: u64) -> u8 {
         let here = self.here().wrapping_add(after);
-        if displacement(target, here.wrapping_add(5)).is_some() { 5 } else { 14 }
+        if displacement(self.onward, here.wrapping_add(5)).is_some() { 5 } else { 14 }
     }
 
     /// `lea rsp, [rsp + by]`: moves the stack pointer and no flag.

@@ -202,9 +202,23 @@ pub fn relocate(original: &[u8], at: VirtAddr, to: VirtAddr) -> Result<Slot, Ref
 /// # Errors
 /// As for [`relocate`].
 pub fn relocate_decoded(insn: &Insn, original: &[u8], to: VirtAddr) -> Result<Slot, Refusal> {
+    relocate_onward(insn, original, to, insn.next())
+}
+
+/// The same, with another copy of the instruction that follows, at `onward`:
+/// threads go on there instead of in the program.
+///
+/// # Errors
+/// As for [`relocate`].
+pub fn relocate_onward(
+    insn: &Insn,
+    original: &[u8],
+    to: VirtAddr,
+    onward: VirtAddr,
+) -> Result<Slot, Refusal> {
     let bytes = original.get(..insn.len()).ok_or(Refusal::Undecodable)?;
     let at = insn.addr();
-    let mut out = Emitter::new(to);
+    let mut out = Emitter::new(to, onward);
     out.mark(at, Undo::EXACT);
     displace(insn, bytes, &mut out)?;
     let len = u8::try_from(insn.len()).map_err(|_| Refusal::Undecodable)?;
@@ -236,7 +250,7 @@ fn displace(insn: &Insn, bytes: &[u8], out: &mut Emitter) -> Result<(), Refusal>
         | InsnKind::PopFlags => {
             data::copy(insn, bytes, out)?;
             out.mark(insn.next(), Undo::EXACT);
-            out.jump(insn.next());
+            out.go_on();
             Ok(())
         }
     }
