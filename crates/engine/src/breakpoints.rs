@@ -2,11 +2,11 @@
 //! of it. Finding places is left to `session::binding`, deciding at a pass to
 //! `session::hits`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
 
 use trapline_core::breakpoint::{BreakpointSpec, Mechanism, Subject, Tally};
-use trapline_core::plan::{Owner, PairedWrite, Want, WantWhat};
+use trapline_core::plan::{InProcess, Owner, PairedWrite, Want, WantWhat};
 use trapline_core::types::Type;
 use trapline_core::x64::debug::Access;
 use trapline_core::{AddrRange, BreakpointId, ImageAddr, LocationId, ModuleId, Tid, VirtAddr};
@@ -17,7 +17,7 @@ use crate::event::StopReason;
 use crate::log::LogMessage;
 use crate::place::{Effort, Sought};
 use crate::service::{Served, Service};
-use crate::space::SpaceId;
+use crate::space::{Asked, SpaceId};
 
 /// All breakpoints of a session, by number.
 #[derive(Default)]
@@ -240,14 +240,33 @@ impl Breakpoints {
     }
 
     /// What the locations of a space need of it.
-    pub(crate) fn wants(&self, space: SpaceId) -> impl Iterator<Item = Want> {
+    pub(crate) fn wants(
+        &self,
+        space: SpaceId,
+        deciding: Deciding<'_>,
+    ) -> impl Iterator<Item = Want> {
         self.iter().filter(|breakpoint| breakpoint.spec.enabled).flat_map(move |breakpoint| {
             breakpoint
                 .locations
                 .iter()
                 .filter(move |location| location.enabled && location.space == Some(space))
-                .map(|location| location.want(&breakpoint.spec))
+                .map(move |location| location.want(&breakpoint.spec, deciding))
         })
+    }
+
+    /// What an owner asks at a pass.
+    pub(crate) fn asked(&self, owner: Owner) -> Asked {
+        let location = match owner {
+            Owner::Location(id) => self.get(id.breakpoint).and_then(|it| it.location(id)),
+            Owner::Internal(_) => None,
+        };
+        let say = location.map(|location| &location.say);
+        Asked {
+            owner,
+            filter: say.and_then(|say| say.filter.clone()),
+            condition: say.and_then(|say| say.condition.clone()),
+            changed: say.and_then(|say| say.changed.clone()),
+        }
     }
 
     /// Notes what serves a location; the answer is a refusal that is news.
@@ -401,6 +420,13 @@ fn slot(id: BreakpointId) -> Option<usize> {
 }
 
 impl Breakpoint {
+    /// The location of a number.
+    pub(crate) fn location(&self, id: LocationId) -> Option<&Location> {
+        // They are numbered in the order they stand in; there may be very many.
+        let at = self.locations.binary_search_by_key(&id, |location| location.id).ok()?;
+        self.locations.get(at)
+    }
+
     /// Whether it ever had a location.
     pub(crate) fn was_bound(&self) -> bool {
         self.last_index > 0
@@ -551,17 +577,36 @@ impl Location {
         self.watch.as_ref().is_none_or(|watch| watch.scope.is_none())
     }
 
-    fn want(&self, spec: &BreakpointSpec) -> Want {
-        let what = match (&self.watch, &spec.subject) {
-            (Some(watch), _) => WantWhat::Data { range: watch.range, access: watch.access },
-            (None, Subject::Code { mechanism, .. }) => {
-                WantWhat::Execute { addr: self.addr, mechanism: *mechanism, writable_code: true }
-            }
-            (None, _) => {
-                WantWhat::Execute { addr: self.addr, mechanism: None, writable_code: true }
+    fn want(&self, spec: &BreakpointSpec, deciding: Deciding<'_>) -> Want {
+        let what = match &self.watch {
+            Some(watch) => WantWhat::Data { range: watch.range, access: watch.access },
+            None => {
+                let asked = match spec.subject {
+                    Subject::Code { mechanism, .. } => mechanism,
+                    Subject::Functions { .. } | Subject::Data { .. } => None,
+                };
+                WantWhat::Execute {
+                    addr: self.addr,
+                    mechanism: asked.or(deciding.mechanism),
+                    writable_code: true,
+                    in_process: self.in_process(spec, deciding),
+                }
             }
         };
         Want { owner: Owner::Location(self.id), what, thread: None }
+    }
+
+    fn in_process(&self, spec: &BreakpointSpec, deciding: Deciding<'_>) -> InProcess {
+        let say = &self.say;
+        let asks = say.filter.is_some()
+            || say.condition.is_some()
+            || say.changed.is_some()
+            || spec.hits.is_some()
+            || spec.ignore > 0;
+        if deciding.jumpless.contains_key(&self.addr) {
+            return InProcess::Impossible;
+        }
+        if asks { InProcess::Possible } else { InProcess::No }
     }
 
     fn info(&self, spec: &BreakpointSpec) -> LocationInfo {
@@ -582,8 +627,18 @@ impl Location {
             enabled: self.enabled,
             mechanism,
             why,
+            jump: None,
         }
     }
+}
+
+/// What speaks for and against deciding in the program.
+#[derive(Clone, Copy)]
+pub(crate) struct Deciding<'a> {
+    /// The mechanism the user wants where a breakpoint names none.
+    pub(crate) mechanism: Option<Mechanism>,
+    /// Where there can be no jump.
+    pub(crate) jumpless: &'a HashMap<VirtAddr, Arc<str>>,
 }
 
 /// A stop's reasons in a few words, for `info threads`.

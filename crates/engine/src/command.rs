@@ -12,6 +12,7 @@ use trapline_core::breakpoint::{BreakpointSpec, HitRule, Mechanism, Tally};
 use trapline_core::stop::Signal;
 use trapline_core::target::{LaunchSpec, Region};
 use trapline_core::{BreakpointId, LocationId, Pid, Tid, VirtAddr};
+use trapline_patch::jump::{Tactic, Tactics};
 
 use crate::event::FrameInfo;
 
@@ -144,6 +145,9 @@ pub enum Command {
     InfoLine(String),
     /// Which symbol an address belongs to. Answer: [`Reply::Text`].
     InfoSymbol(String),
+    /// The jumps that serve a breakpoint, seen from inside. Answer:
+    /// [`Reply::Text`].
+    Jump(BreakpointId),
     /// Loaded images. Answer: [`Reply::Libraries`].
     Libraries,
     /// Facts of the selected process. Answer: [`Reply::Process`].
@@ -253,6 +257,11 @@ pub enum Setting {
     FollowChildren(bool),
     /// Whether launched programs go on when the session ends.
     LeaveRunning(bool),
+    /// What serves breakpoints on code that name no mechanism; `None`: what
+    /// costs least.
+    Mechanism(Option<Mechanism>),
+    /// How jumps may be placed.
+    JumpTactics(Tactics),
 }
 
 /// Who steps over a breakpoint when its thread is resumed.
@@ -413,6 +422,17 @@ pub struct LocationInfo {
     pub mechanism: Option<Mechanism>,
     /// Why that mechanism, or why nothing serves it.
     pub why: String,
+    /// How a jump is placed, and what it takes.
+    pub jump: Option<JumpInfo>,
+}
+
+/// A jump that serves a location.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct JumpInfo {
+    /// How it is placed.
+    pub tactic: Tactic,
+    /// Bytes of our code that it leads to.
+    pub bytes: u64,
 }
 
 /// A thread as it stands.

@@ -8,6 +8,7 @@ use trapline_core::target::Stopped;
 use trapline_core::{Pid, Tid, VirtAddr};
 
 use crate::event::StopReason;
+use crate::rows::Seat;
 use crate::session::Residue;
 use crate::space::SpaceId;
 
@@ -81,6 +82,8 @@ pub(crate) struct Thread {
     pub(crate) waits_for: Option<Pid>,
     /// Whether it begins to exit and runs no more of the program's code.
     pub(crate) exiting: bool,
+    /// Where it counts quiet passes.
+    pub(crate) seat: Seat,
     /// How the present stop may be told in `info threads`.
     pub(crate) stopped_for: String,
 }
@@ -161,6 +164,7 @@ impl Thread {
             leaves_slot: false,
             waits_for: None,
             exiting: false,
+            seat: Seat::None,
             stopped_for: "running".to_owned(),
         }
     }

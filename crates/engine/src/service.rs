@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use trapline_core::breakpoint::Mechanism;
 use trapline_core::plan::Reason;
+use trapline_patch::jump::Tactic;
 
 /// What serves a location; else why nothing does, a sentence for the user.
 pub(crate) type Service = Result<Served, Arc<str>>;
@@ -23,6 +24,10 @@ pub(crate) struct Served {
 pub(crate) enum Manner {
     /// Nothing.
     Usual,
+    /// A jump is placed so.
+    Jump(Tactic),
+    /// There is no jump, for this reason.
+    Jumpless(Arc<str>),
     /// A trap is passed by a step in its place, for this reason.
     Held(Arc<str>),
     /// A second slot beside each that matches reads matches the writes alone.
@@ -36,6 +41,8 @@ impl fmt::Display for Served {
         let reason = self.reason;
         match &self.manner {
             Manner::Usual => reason.fmt(f),
+            Manner::Jump(tactic) => write!(f, "{reason}; jump over {}", tactic.over()),
+            Manner::Jumpless(why) => write!(f, "{reason}: {why}"),
             Manner::Held(why) => write!(f, "{reason}; passed with all threads held: {why}"),
             Manner::Paired => {
                 write!(f, "{reason}; reads are told from writes by a paired write slot")

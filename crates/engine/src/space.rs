@@ -1,17 +1,21 @@
 //! An address space of the debuggee: what is loaded in it and what of ours is
 //! in it. Usually one per process; a vfork child shares its parent's.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use trapline_core::breakpoint::Mechanism;
 use trapline_core::overlay::Overlay;
 use trapline_core::plan::{Owner, Owners, Site, SiteWhat};
 use trapline_core::x64::CodeBytes;
 use trapline_core::x64::debug::{DebugRegisters, SLOTS, Slot, SlotKind};
 use trapline_core::{AddrRange, ImageAddr, LoadBias, ModuleId, Tid, VirtAddr};
+use trapline_expr::Program;
+use trapline_patch::jump::{Functions, HopPages, Rejected, Tactic};
 use trapline_symbols::Image;
 
 use crate::arena::Arena;
+use crate::rows::Rows;
 
 /// An address space of the session.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -29,8 +33,20 @@ pub(crate) struct Space {
     pub(crate) modules: Modules,
     /// What the planner last decided and we carried out.
     pub(crate) sites: Vec<Site>,
-    /// The traps among `sites`, for the hot path.
-    pub(crate) traps: HashMap<VirtAddr, Trap>,
+    /// Those among `sites` that are written over code, by the instruction they
+    /// are for.
+    pub(crate) code_sites: HashMap<VirtAddr, CodeSite>,
+    /// The jumps that are written over code, by where they begin.
+    pub(crate) patches: BTreeMap<VirtAddr, Patch>,
+    /// Why there can be no jump at some places, as far as it was tried.
+    pub(crate) jumpless: HashMap<VirtAddr, Arc<str>>,
+    /// Why jumps are not placed in ways that come before those they are.
+    pub(crate) trails: HashMap<VirtAddr, Vec<Rejected>>,
+    pub(crate) rows: Rows,
+    /// Pages for jumps on the way to trampolines.
+    pub(crate) hop_pages: HopPages,
+    /// What was found out about the program's functions.
+    pub(crate) functions: Functions,
     pub(crate) overlay: Overlay,
     pub(crate) arena: Arena,
     /// Why nothing may be allocated here, once that is known.
@@ -48,19 +64,98 @@ pub(crate) struct Space {
     pub(crate) stale: bool,
 }
 
-/// A trap byte of ours.
+/// A trap or a jump of ours over an instruction of the program's.
 #[derive(Clone, Debug)]
-pub(crate) struct Trap {
+pub(crate) struct CodeSite {
     pub(crate) owners: Owners,
+    pub(crate) form: Form,
     pub(crate) detour: Detour,
     /// The program's instruction that it stands for, whole.
     pub(crate) displaced: CodeBytes,
 }
 
-/// How a thread gets past a trap without opening it for others.
+/// What is written for a site.
+#[derive(Clone, Debug)]
+pub(crate) enum Form {
+    /// A trap byte.
+    Trap,
+    /// A jump, or a part of one that several sites share.
+    Jump(Box<JumpSite>),
+}
+
+impl CodeSite {
+    /// What it is served by.
+    pub(crate) fn mechanism(&self) -> Mechanism {
+        match self.form {
+            Form::Trap => Mechanism::Trap,
+            Form::Jump(_) => Mechanism::Jump,
+        }
+    }
+
+    pub(crate) fn jump(&self) -> Option<&JumpSite> {
+        match &self.form {
+            Form::Trap => None,
+            Form::Jump(jump) => Some(jump),
+        }
+    }
+}
+
+/// What is particular about a site that a jump serves.
+#[derive(Clone, Debug)]
+pub(crate) struct JumpSite {
+    /// Where its patch begins.
+    pub(crate) patch: VirtAddr,
+    /// What its code was compiled from.
+    pub(crate) asked: Vec<Asked>,
+    /// The word of a row that counts its quiet passes.
+    pub(crate) passes: u32,
+    /// How many of them its owners have been told of.
+    pub(crate) told: u64,
+}
+
+/// What one owner asks at a pass, to know it again.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) owner: Owner,
+    pub(crate) filter: Option<Arc<Program>>,
+    pub(crate) condition: Option<Arc<Program>>,
+    pub(crate) changed: Option<Arc<Program>>,
+}
+
+impl PartialEq for Asked {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |one: &Option<Arc<Program>>, other: &Option<Arc<Program>>| match (one, other) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            _ => false,
+        };
+        self.owner == other.owner
+            && same(&self.filter, &other.filter)
+            && same(&self.condition, &other.condition)
+            && same(&self.changed, &other.changed)
+    }
+}
+
+/// A jump written over code.
+#[derive(Clone, Debug)]
+pub(crate) struct Patch {
+    /// The bytes it changed.
+    pub(crate) range: AddrRange,
+    /// Bytes behind them that its offset ends with.
+    pub(crate) relies_on: AddrRange,
+    pub(crate) tactic: Tactic,
+    /// The jump of ours in between.
+    pub(crate) hop: Option<AddrRange>,
+    /// Where it goes in the end.
+    pub(crate) trampoline: VirtAddr,
+    /// Bytes of the trampoline.
+    pub(crate) len: u64,
+}
+
+/// How a thread gets past a site without opening it for others.
 #[derive(Clone, Debug)]
 pub(crate) enum Detour {
-    /// Through a slot in the arena that holds the displaced instruction.
+    /// Through a copy of the displaced instruction in the arena.
     Slot(VirtAddr),
     /// There is no slot, for this reason: the trap is lifted for one step
     /// while every other thread is held.
@@ -104,7 +199,13 @@ impl Space {
         Self {
             modules: Modules::default(),
             sites: Vec::new(),
-            traps: HashMap::new(),
+            code_sites: HashMap::new(),
+            patches: BTreeMap::new(),
+            jumpless: HashMap::new(),
+            trails: HashMap::new(),
+            rows: Rows::default(),
+            hop_pages: HopPages::default(),
+            functions: Functions::default(),
             overlay: Overlay::default(),
             arena: Arena::default(),
             no_arena: None,
@@ -133,9 +234,51 @@ impl Space {
         registers
     }
 
+    /// The jump that serves a site.
+    pub(crate) fn jump_at(&self, at: VirtAddr) -> Option<(&JumpSite, &Patch)> {
+        let jump = self.code_sites.get(&at)?.jump()?;
+        Some((jump, self.patches.get(&jump.patch)?))
+    }
+
+    /// Takes a patch and its sites out of the books.
+    pub(crate) fn forget_patch(&mut self, at: VirtAddr) {
+        let Some(patch) = self.patches.remove(&at) else { return };
+        if let Some(hop) = patch.hop {
+            self.hop_pages.give_back(hop);
+        }
+        let rows = &mut self.rows;
+        self.code_sites.retain(|_, site| {
+            let gone = site.jump().filter(|jump| jump.patch == at);
+            gone.iter().for_each(|jump| rows.free_word(jump.passes));
+            gone.is_none()
+        });
+    }
+
+    /// The sites that share a patch.
+    pub(crate) fn sites_of_patch(&self, at: VirtAddr) -> Vec<VirtAddr> {
+        let sharing = |site: &CodeSite| site.jump().is_some_and(|jump| jump.patch == at);
+        self.code_sites.iter().filter(|(_, site)| sharing(site)).map(|(&at, _)| at).collect()
+    }
+
+    /// The same for those in a range, whose code is gone.
+    pub(crate) fn forget_patches_in(&mut self, range: AddrRange) {
+        let inside = self.patches.range(range.start..range.end);
+        let patches: Vec<VirtAddr> = inside.map(|(&at, _)| at).collect();
+        for at in patches {
+            self.forget_patch(at);
+        }
+        self.functions.forget(range);
+    }
+
+    /// The patch that changed an address behind its first byte.
+    pub(crate) fn patch_within(&self, at: VirtAddr) -> Option<&Patch> {
+        let (_, patch) = self.patches.range(..at).next_back()?;
+        patch.range.contains(at).then_some(patch)
+    }
+
     /// Whether executing the instruction at an address is a pass for a thread.
     pub(crate) fn has_site(&self, tid: Tid, at: VirtAddr) -> bool {
-        self.traps.contains_key(&at) || self.execute_owners(tid, at).next().is_some()
+        self.code_sites.contains_key(&at) || self.execute_owners(tid, at).next().is_some()
     }
 
     /// The owners of the debug registers that match a thread's executing the

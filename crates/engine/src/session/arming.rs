@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use trapline_core::memory::ReadMemory;
-use trapline_core::plan::{Edit, Owners};
+use trapline_core::plan::{Edit, Owners, Plan};
 use trapline_core::target::{Protection, Region, TargetError};
 use trapline_core::x64::{CodeBytes, INT3, MAX_INSTRUCTION};
 use trapline_core::{AddrRange, BreakpointId, Pid, VirtAddr};
@@ -16,8 +16,8 @@ use trapline_patch::relocate::{Refusal, relocate_decoded};
 use super::Session;
 use super::sites::who_can_be_asked;
 use super::truth::SpaceMemory;
-use crate::arena::CHUNK;
-use crate::space::{Detour, SpaceId, Trap};
+use crate::arena::{CHUNK, SLOT_ROOM};
+use crate::space::{Detour, SpaceId, CodeSite, Form};
 
 /// What code is read by when there is much to read, and what slots are kept
 /// near to.
@@ -27,12 +27,17 @@ const PAGE: u64 = 4096;
 /// and why, and whether debug registers are to be set.
 pub(super) struct Arming {
     pub(super) refused: BTreeMap<VirtAddr, String>,
+    /// Where there can be no jump, and why.
+    pub(super) jumpless: BTreeMap<VirtAddr, Arc<str>>,
     pub(super) hardware: bool,
 }
 
 impl Session {
     /// Does the edits to traps.
-    pub(super) fn carry_out(&mut self, id: SpaceId, pid: Pid, edits: &[Edit]) -> Arming {
+    pub(super) fn carry_out(&mut self, id: SpaceId, pid: Pid, planned: &Plan) -> Arming {
+        let edits = &planned.edits;
+        let jumps = self.jump_changes(id, &planned.sites, edits);
+        self.remove_jumps(id, pid, &jumps);
         let (mut removed, mut added) = (Vec::new(), Vec::new());
         let mut hardware = false;
         for edit in edits {
@@ -40,11 +45,13 @@ impl Session {
                 Edit::RemoveTrap { addr } => removed.push(addr),
                 Edit::AddTrap { addr } => added.push(addr),
                 Edit::ClearSlot { .. } | Edit::SetSlot { .. } => hardware = true,
-                Edit::ChangeOwners { .. } => {}
+                Edit::AddJump { .. } | Edit::RemoveJump { .. } | Edit::ChangeOwners { .. } => {}
             }
         }
         self.disarm_traps(id, pid, &removed);
-        Arming { refused: self.arm_traps(id, pid, &added), hardware }
+        let refused = self.arm_traps(id, pid, &added);
+        let jumpless = self.add_jumps(id, pid, jumps);
+        Arming { refused, jumpless, hardware }
     }
 
     /// Writes the program's bytes back under traps.
@@ -54,7 +61,7 @@ impl Session {
         let read = |at, buf: &mut [u8]| self.target.read_memory(pid, at, buf);
         let mut changes = Vec::with_capacity(addrs.len());
         for &addr in addrs {
-            space.traps.remove(&addr);
+            space.code_sites.remove(&addr);
             let Some(original) = space.overlay.disarm(addr) else { continue };
             if window.at(addr, read).first() == Some(&INT3) {
                 changes.extend(original.first().map(|&byte| (addr, byte)));
@@ -154,7 +161,7 @@ impl Session {
             None => Err(Refusal::Undecodable.to_string().into()),
         };
         let detour = detour.map_or_else(Detour::Lift, Detour::Slot);
-        Ok(Prepared { addr, original, trap: Trap { owners: Owners::default(), detour, displaced } })
+        Ok(Prepared { addr, original, trap: CodeSite { owners: Owners::default(), form: Form::Trap, detour, displaced } })
     }
 
     /// Writes the trap bytes and enters what was written into the books.
@@ -175,10 +182,10 @@ impl Session {
         let changes: Vec<(VirtAddr, u8)> = ready.iter().map(|it| (it.addr, INT3)).collect();
         let failed = self.change_code(pid, map, &changes);
         let Some(space) = self.spaces.get_mut(&id) else { return };
-        space.traps.extend(ready.into_iter().map(|prepared| (prepared.addr, prepared.trap)));
+        space.code_sites.extend(ready.into_iter().map(|prepared| (prepared.addr, prepared.trap)));
         for (addr, error) in failed {
             space.overlay.disarm(addr);
-            space.traps.remove(&addr);
+            space.code_sites.remove(&addr);
             refused.insert(addr, error.to_string());
         }
     }
@@ -240,7 +247,7 @@ impl Session {
         if let Some(existing) = space.arena.existing(addr, code) {
             return Ok(existing);
         }
-        let at = self.room(id, addr, map)?;
+        let at = self.room(id, addr, SLOT_ROOM, map)?;
         let slot = relocate_decoded(instruction, code, at).map_err(|why| why.to_string())?;
         slots.add(at, &slot.bytes);
         if let Some(space) = self.spaces.get_mut(&id) {
@@ -249,11 +256,51 @@ impl Session {
         Ok(at)
     }
 
-    /// An address for a slot near `addr`, in a new chunk if need be.
-    fn room(&mut self, id: SpaceId, addr: VirtAddr, map: &[Region]) -> Result<VirtAddr, Arc<str>> {
+    /// An address for so many bytes of code near `addr`, in a new chunk if need
+    /// be.
+    pub(super) fn room(&mut self, id: SpaceId, addr: VirtAddr, room: u64, map: &[Region]) -> Result<VirtAddr, Arc<str>> {
         let space = self.spaces.get(&id).ok_or("the process is gone")?;
-        if let Some(at) = space.arena.room_near(addr) {
+        if let Some(at) = space.arena.room_near(addr, room) {
             return Ok(at);
+        }
+        let around = AddrRange::sized(VirtAddr::new(addr.get() & !(PAGE - 1)), PAGE);
+        let start = self.allocate_near(id, around, CHUNK, Protection::Code, map)?;
+        if let Some(space) = self.spaces.get_mut(&id) {
+            space.arena.add_chunk(AddrRange::sized(start, CHUNK));
+        }
+        Ok(start)
+    }
+
+    /// Allocates memory within reach of `around`.
+    pub(super) fn allocate_near(
+        &mut self,
+        id: SpaceId,
+        around: AddrRange,
+        len: u64,
+        protection: Protection,
+        map: &[Region],
+    ) -> Result<VirtAddr, Arc<str>> {
+        let pid = self.representative(id).ok_or("the process is gone")?;
+        let heap_start = self.target.process_info(pid).ok().and_then(|info| info.heap_start);
+        let space = self.spaces.get(&id).ok_or("the process is gone")?;
+        let ours = space.arena.chunks().chain(space.rows.slabs());
+        let taken = all_taken(map, heap_start, ours);
+        let gap = near::find_gap(&taken, around, len)
+            .ok_or_else(|| format!("no free memory within reach of {}", around.start))?;
+        self.allocate_at(id, AddrRange::sized(gap, len), protection)?;
+        Ok(gap)
+    }
+
+    /// Allocates a range that is free.
+    pub(super) fn allocate_at(
+        &mut self,
+        id: SpaceId,
+        range: AddrRange,
+        protection: Protection,
+    ) -> Result<(), Arc<str>> {
+        let space = self.spaces.get(&id).ok_or("the process is gone")?;
+        if let Some(why) = &space.no_arena {
+            return Err(why.clone());
         }
         let asked = who_can_be_asked(&self.processes, id)
             .next()
@@ -261,21 +308,11 @@ impl Session {
         if let Some(hazard) = self.target.allocation_hazard(asked) {
             return Err(self.give_up_arena(id, hazard));
         }
-        let heap_start =
-            self.target.process_info(asked.pid()).ok().and_then(|info| info.heap_start);
-        let taken = all_taken(map, heap_start, space.arena.chunks());
-        let around = AddrRange::sized(VirtAddr::new(addr.get() & !(PAGE - 1)), PAGE);
-        let gap = near::find_gap(&taken, around, CHUNK)
-            .ok_or_else(|| format!("no free memory within reach of {addr}"))?;
         let allocated = self.ask_a_thread(id, |target, stopped| {
-            target.allocate(stopped, gap, CHUNK, Protection::Code)
+            target.allocate(stopped, range.start, range.len(), protection)
         });
         match allocated {
-            Ok(()) => {
-                let space = self.spaces.get_mut(&id).ok_or("the process is gone")?;
-                space.arena.add_chunk(AddrRange::sized(gap, CHUNK));
-                Ok(gap)
-            }
+            Ok(()) => Ok(()),
             Err(TargetError::Gone) => Err("the process is dying".into()),
             Err(error) => Err(self.give_up_arena(id, error.to_string())),
         }
@@ -295,7 +332,7 @@ impl Session {
 struct Prepared {
     addr: VirtAddr,
     original: u8,
-    trap: Trap,
+    trap: CodeSite,
 }
 
 /// The program's code near sites: a page a read when there are many, since
@@ -361,7 +398,7 @@ fn page_of(addr: VirtAddr) -> u64 {
     addr.get() / PAGE
 }
 
-fn region_at(map: &[Region], addr: VirtAddr) -> Option<&Region> {
+pub(super) fn region_at(map: &[Region], addr: VirtAddr) -> Option<&Region> {
     let next = map.partition_point(|region| region.range.start <= addr);
     let region = next.checked_sub(1).and_then(|index| map.get(index));
     region.filter(|region| region.range.contains(addr))
@@ -384,7 +421,7 @@ fn executable(map: &[Region], addr: VirtAddr) -> Result<(), String> {
 }
 
 /// What is taken of a space, or will be: a heap that has not begun too.
-fn all_taken(
+pub(super) fn all_taken(
     map: &[Region],
     heap_start: Option<VirtAddr>,
     ours: impl Iterator<Item = AddrRange>,

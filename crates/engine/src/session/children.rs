@@ -13,6 +13,7 @@ use super::run::Verdict;
 use super::{Motion, Selected, Session};
 use crate::event::Event;
 use crate::process::{Process, Role};
+use crate::rows::Seat;
 use crate::space::{Purpose, Space, SpaceId};
 
 impl Session {
@@ -91,6 +92,7 @@ impl Session {
     pub(super) fn judge_started(&mut self, pid: Pid, tid: Tid) -> Verdict {
         match self.processes.get(&pid).map(|process| process.role) {
             Some(Role::Debuggee) => {
+                self.count_child(pid);
                 self.sync_child(pid);
                 self.arm_slots_of(pid, tid);
                 Verdict::GoOn
@@ -101,6 +103,20 @@ impl Session {
                 Verdict::Stay
             }
             None => Verdict::Stay,
+        }
+    }
+
+    /// Begins counting in the memory of a followed child, if it is its own.
+    fn count_child(&mut self, pid: Pid) {
+        let Some(id) = self.processes.get(&pid).map(|process| process.space) else { return };
+        let mut here = self.processes.values().filter(|process| process.space == id);
+        let alone = here.next().is_some_and(|process| process.threads.len() == 1);
+        let fresh = self
+            .processes
+            .get(&pid)
+            .is_some_and(|process| process.threads.values().all(|it| it.seat == Seat::None));
+        if alone && here.next().is_none() && fresh {
+            self.count_from_here(id, pid);
         }
     }
 
@@ -191,6 +207,7 @@ impl Session {
             thread.step_after_return = None;
             thread.pending.clear();
             thread.exiting = false;
+            thread.seat = Seat::None;
         }
         self.report_queue.retain(|(whose, t)| *whose != pid || *t == tid);
         if let Some(selected) = &mut self.selection
@@ -221,6 +238,9 @@ impl Session {
         let Some(process) = self.processes.get_mut(&pid) else { return };
         let debuggee = process.is_debuggee();
         let Some(thread) = process.threads.remove(&tid) else { return };
+        if let Some(space) = self.space_of_mut(pid) {
+            space.rows.give_back(tid);
+        }
         self.drop_internal(|internal| {
             matches!(internal.purpose, crate::space::Purpose::Return { tid: whose, .. } if whose == tid)
         });
@@ -270,6 +290,7 @@ impl Session {
     fn drop_space_if_unused(&mut self, id: SpaceId) {
         if !self.processes.values().any(|process| process.space == id) {
             self.end_watches_in(id);
+            self.tell_counts(id);
             self.spaces.remove(&id);
             self.breakpoints.unbind_space(id);
         }

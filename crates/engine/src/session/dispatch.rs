@@ -28,6 +28,7 @@ impl Session {
             Command::Delete(what) => self.delete(&what),
             Command::Enable { what, enabled } => self.enable(&what, enabled),
             Command::Breakpoints => Ok(self.breakpoint_table()),
+            Command::Jump(id) => self.info_jump(id),
             Command::NeverBound => Ok(self.never_bound()),
             Command::Threads => Ok(self.thread_table()),
             Command::SelectThread(number) => self.select_thread(number),
@@ -184,6 +185,8 @@ impl Session {
             ("over-cover".to_owned(), on(self.settings.over_cover)),
             ("follow-children".to_owned(), on(self.settings.follow_children)),
             ("leave-running".to_owned(), on(self.settings.leave_running)),
+            ("mechanism".to_owned(), self.settings.mechanism_name()),
+            ("jump-tactics".to_owned(), self.settings.tactics.to_string()),
         ])
     }
 }

@@ -203,6 +203,15 @@ impl Session {
         Some(registers)
     }
 
+    /// The same for eyes: with the segment base that the thread would have.
+    pub(super) fn shown_registers(&mut self, pid: Pid, tid: Tid) -> Option<Registers> {
+        let mut registers = self.program_registers(pid, tid)?;
+        if self.space_of(pid)?.rows.contains(registers.gs_base) {
+            registers.gs_base = 0;
+        }
+        Some(registers)
+    }
+
     /// A thread's stack.
     pub(super) fn stack(&mut self, pid: Pid, tid: Tid, limit: usize) -> Option<Walk> {
         let registers = self.program_registers(pid, tid)?;

@@ -50,14 +50,21 @@ impl Session {
         let Some(registers) = self.raw_registers(pid, tid) else { return Verdict::Stay };
         let at = VirtAddr::new(registers.rip).wrapping_sub(1);
         let Some(space) = self.space_of(pid) else { return Verdict::GoOn };
-        if space.traps.contains_key(&at) {
-            return self.judge_trap(pid, tid, at, registers);
+        if space.code_sites.get(&at).is_some_and(|site| site.jump().is_none()) {
+            return self.judge_site(pid, tid, at, registers);
+        }
+        if let Some(site) = self.asked_at(pid, tid, at, registers.gs_base) {
+            return self.judge_site(pid, tid, site, registers);
+        }
+        if self.enter_window(pid, tid, at) {
+            return Verdict::GoOn;
         }
         self.judge_own_trap(pid, tid, registers)
     }
 
-    /// One of our traps: moves the pc back to it and asks its owners.
-    fn judge_trap(
+    /// A pass of a site that only we can judge: moves the pc to it and asks its
+    /// owners.
+    pub(super) fn judge_site(
         &mut self,
         pid: Pid,
         tid: Tid,
@@ -77,7 +84,7 @@ impl Session {
         self.count_pass(pid, tid, at, &registers)
     }
 
-    /// Counts a pass at the trap at `at` and asks its owners.
+    /// Counts a pass at the site at `at` and asks its owners.
     pub(super) fn count_pass(
         &mut self,
         pid: Pid,
@@ -85,13 +92,15 @@ impl Session {
         at: VirtAddr,
         registers: &Registers,
     ) -> Verdict {
-        let Some(trap) = self.space_of_mut(pid).and_then(|space| space.traps.get_mut(&at)) else {
+        let Some(site) = self.space_of_mut(pid).and_then(|space| space.code_sites.get_mut(&at))
+        else {
             return Verdict::GoOn;
         };
-        let owners = std::mem::take(&mut trap.owners);
-        let verdict = self.ask_owners(pid, tid, &owners, registers, Mechanism::Trap);
-        if let Some(trap) = self.space_of_mut(pid).and_then(|space| space.traps.get_mut(&at)) {
-            trap.owners = owners;
+        let mechanism = site.mechanism();
+        let owners = std::mem::take(&mut site.owners);
+        let verdict = self.ask_owners(pid, tid, &owners, registers, mechanism);
+        if let Some(site) = self.space_of_mut(pid).and_then(|space| space.code_sites.get_mut(&at)) {
+            site.owners = owners;
         }
         verdict
     }
@@ -228,6 +237,9 @@ impl Session {
 
     /// A signal is about to be delivered.
     pub(super) fn judge_signal(&mut self, pid: Pid, tid: Tid, info: SignalInfo) -> Verdict {
+        if let Some(verdict) = self.judge_own_fault(pid, tid, &info) {
+            return verdict;
+        }
         if self.wait_outside_slot(pid, tid, info) {
             return Verdict::GoOn;
         }

@@ -103,7 +103,7 @@ impl Session {
             let state = self.target.vector_state(stopped).ok()?;
             return state.xmm.get(usize::from(index))?.get(start..end).map(<[u8]>::to_vec);
         }
-        let innermost = self.program_registers(selected.pid, selected.tid)?;
+        let innermost = self.shown_registers(selected.pid, selected.tid)?;
         let value = if selected.frame == 0 {
             innermost.get(view.reg)
         } else {

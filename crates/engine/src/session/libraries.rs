@@ -67,9 +67,11 @@ impl Session {
         });
         for module in gone {
             space.overlay.forget(module.range);
-            space.traps.retain(|addr, _| !module.range.contains(*addr));
+            space.forget_patches_in(module.range);
+            space.code_sites.retain(|addr, _| !module.range.contains(*addr));
             space.sites.retain(|site| match site.what {
-                trapline_core::plan::SiteWhat::Trap { addr } => !module.range.contains(addr),
+                trapline_core::plan::SiteWhat::Trap { addr }
+                | trapline_core::plan::SiteWhat::Jump { addr } => !module.range.contains(addr),
                 trapline_core::plan::SiteWhat::Slot { .. } => true,
             });
             space.stale = true;

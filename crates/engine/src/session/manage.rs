@@ -11,7 +11,7 @@ use trapline_core::{BreakpointId, Pid, Tid};
 use super::binding::{Ahead, Asked};
 use super::run::Verdict;
 use super::{Motion, Session};
-use crate::command::{BreakpointInfo, Change, CommandError, Reply, Selection};
+use crate::command::{JumpInfo, BreakpointInfo, Change, CommandError, Reply, Selection};
 use crate::event::{Event, StopReason};
 use crate::parallel;
 use crate::space::Purpose;
@@ -155,6 +155,8 @@ impl Session {
     }
 
     fn change_held(&mut self, id: BreakpointId, change: Change) -> Result<Reply, CommandError> {
+        self.count_everywhere();
+        self.replan_for(id);
         let missing = self.breakpoints.missing(id);
         let breakpoint = self.breakpoints.get_mut(id).ok_or_else(|| CommandError::new(missing))?;
         let before = breakpoint.spec.clone();
@@ -241,6 +243,7 @@ impl Session {
         if self.motion == Motion::Held {
             self.sync_sites();
         }
+        self.count_everywhere();
         let ids = self.breakpoints.ids();
         let rows = ids.into_iter().filter_map(|id| {
             let mut info = self.breakpoints.info(id)?;
@@ -248,6 +251,7 @@ impl Session {
                 info.locations.iter_mut().zip(&self.breakpoints.get(id)?.locations)
             {
                 row.pid = self.process_in(location.space);
+                row.jump = self.jump_info(location.space, location.addr);
             }
             Some(info)
         });
@@ -259,6 +263,15 @@ impl Session {
         let unbound = self.breakpoints.iter().filter(|breakpoint| !breakpoint.was_bound());
         let rows = unbound.filter_map(|breakpoint| self.breakpoints.info(breakpoint.id));
         Reply::Breakpoints(rows.collect())
+    }
+
+    fn jump_info(
+        &self,
+        space: Option<crate::space::SpaceId>,
+        at: trapline_core::VirtAddr,
+    ) -> Option<JumpInfo> {
+        let (_, patch) = self.spaces.get(&space?)?.jump_at(at)?;
+        Some(JumpInfo { tactic: patch.tactic, bytes: patch.len })
     }
 
     fn process_in(&self, space: Option<crate::space::SpaceId>) -> Option<Pid> {

@@ -10,19 +10,24 @@ mod attach;
 mod binding;
 mod children;
 mod data;
+mod deciding;
 mod dispatch;
 mod frameless;
 pub(crate) mod frames;
 mod hits;
 mod inspect;
+mod jump_report;
+mod jumps;
 mod libraries;
 mod machine;
 mod manage;
 mod own_traps;
+mod predicates;
 mod resume;
 mod run;
 mod scope;
 mod search;
+mod seats;
 mod sites;
 mod source;
 mod stepping;
@@ -40,8 +45,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
+use trapline_core::breakpoint::Mechanism;
 use trapline_core::target::{LaunchSpec, Target, Wait};
 use trapline_core::{ModuleId, Pid, Tid};
+use trapline_patch::jump::Tactics;
 
 use crate::breakpoints::Breakpoints;
 use crate::command::{ResumePolicy, Setting};
@@ -117,12 +124,28 @@ pub(crate) enum Motion {
 }
 
 /// What the user can set.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Settings {
     resume_policy: ResumePolicy,
     over_cover: bool,
     follow_children: bool,
     leave_running: bool,
+    /// What serves breakpoints on code that ask for nothing else.
+    mechanism: Option<Mechanism>,
+    tactics: Tactics,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            resume_policy: ResumePolicy::default(),
+            over_cover: true,
+            follow_children: false,
+            leave_running: false,
+            mechanism: None,
+            tactics: Tactics::ALL,
+        }
+    }
 }
 
 impl Settings {
@@ -132,7 +155,13 @@ impl Settings {
             Setting::OverCover(on) => self.over_cover = on,
             Setting::FollowChildren(on) => self.follow_children = on,
             Setting::LeaveRunning(on) => self.leave_running = on,
+            Setting::Mechanism(mechanism) => self.mechanism = mechanism,
+            Setting::JumpTactics(tactics) => self.tactics = tactics,
         }
+    }
+
+    fn mechanism_name(&self) -> String {
+        self.mechanism.map_or_else(|| "auto".to_owned(), |mechanism| mechanism.to_string())
     }
 }
 
@@ -147,7 +176,7 @@ impl Session {
             images,
             breakpoints: Breakpoints::default(),
             signals: SignalTable::default(),
-            settings: Settings { over_cover: true, ..Settings::default() },
+            settings: Settings::default(),
             program: None,
             bound_in: None,
             selection: None,

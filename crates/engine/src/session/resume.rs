@@ -61,14 +61,36 @@ impl Session {
         {
             return;
         }
+        if self.is_to_be_counted_first(pid, tid) {
+            return;
+        }
         let Some(thread) = self.thread_mut(pid, tid) else { return };
         let step = thread.step.is_some() || thread.leaves_slot;
         let how = Resume { step, signal: thread.signal.take() };
         self.resume_raw(pid, tid, how);
     }
 
+    /// A thread that is to step and stands at a jump would step into code of
+    /// ours: what the pass means is asked here instead. `true` when it does not
+    /// go on for now.
+    fn is_to_be_counted_first(&mut self, pid: Pid, tid: Tid) -> bool {
+        if self.thread(pid, tid).is_none_or(|thread| thread.step.is_none()) {
+            return false;
+        }
+        let Some(registers) = self.raw_registers(pid, tid) else { return false };
+        let at = VirtAddr::new(registers.rip);
+        let space = self.space_of(pid);
+        if space.and_then(|space| space.code_sites.get(&at)?.jump()).is_none() {
+            return false;
+        }
+        let verdict = self.judge_site(pid, tid, at, registers);
+        self.act(pid, tid, verdict);
+        true
+    }
+
     /// Hands a thread back to the target.
     pub(super) fn resume_raw(&mut self, pid: Pid, tid: Tid, how: Resume) {
+        self.seat(pid, tid);
         let sets_flag = |registers: Registers| registers.rflags & flags::TF != 0;
         let own_flag =
             how.step && how.signal.is_none() && self.raw_registers(pid, tid).is_some_and(sets_flag);
@@ -91,7 +113,7 @@ impl Session {
         }
         let current = self.is_displaced_still(pid, at);
         let Some(space) = self.space_of(pid) else { return true };
-        match space.traps.get(&at).map(|trap| &trap.detour) {
+        match space.code_sites.get(&at).map(|site| &site.detour) {
             Some(Detour::Slot(_)) if current && self.enters_handler(pid, tid) => {
                 registers.rflags |= flags::RF;
                 if let Some(thread) = self.thread_mut(pid, tid) {
@@ -110,7 +132,7 @@ impl Session {
                 self.chores.push(chore);
                 return false;
             }
-            // Without a trap only a debug register can match here again.
+            // Without a site in the code only a debug register can match here again.
             None => {
                 registers.rflags |= flags::RF;
                 if let Some(thread) = self.thread_mut(pid, tid) {
@@ -167,6 +189,9 @@ impl Session {
     /// call that the signal interrupted, and a repeated string instruction,
     /// stay where they are and go on there.
     pub(super) fn wait_outside_slot(&mut self, pid: Pid, tid: Tid, info: SignalInfo) -> bool {
+        if self.leave_decision(pid, tid).is_some() {
+            return false;
+        }
         let Some(raw) = self.raw_registers(pid, tid) else { return false };
         let Some(space) = self.space_of(pid) else { return false };
         let Some(at) = space.arena.locate(VirtAddr::new(raw.rip)) else { return false };
@@ -216,6 +241,9 @@ impl Session {
         if space.arena.is_empty() {
             return;
         }
+        if self.leave_decision(pid, tid).is_some() {
+            return;
+        }
         let Some(raw) = self.raw_registers(pid, tid) else { return };
         let Some(space) = self.space_of(pid) else { return };
         let Some(at) = space.arena.locate(VirtAddr::new(raw.rip)) else { return };
@@ -223,7 +251,7 @@ impl Session {
             return;
         }
         let (before, site) = (at.is_before(), at.slot.at);
-        let armed = space.traps.contains_key(&site);
+        let armed = space.code_sites.contains_key(&site);
         let Some(registers) = self.program_registers(pid, tid) else { return };
         self.put_registers(pid, tid, &registers);
         if before

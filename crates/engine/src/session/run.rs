@@ -122,6 +122,7 @@ impl Session {
             }
             StopCause::Executed { former } => self.judge_exec(pid, tid, *former),
             StopCause::Exiting => {
+                self.count_last(pid, tid);
                 if let Some(thread) = self.thread_mut(pid, tid) {
                     thread.exiting = true;
                 }

@@ -7,18 +7,21 @@ use std::sync::Arc;
 
 use trapline_core::breakpoint::Mechanism;
 use trapline_core::plan::{
-    self, Owner, Plan, PlanCapabilities, PlanSettings, ServedBy, Site, SiteWhat, Want, WantWhat,
+    self, InProcess, Owner, Plan, PlanCapabilities, PlanSettings, ServedBy, Site, SiteWhat, Want, WantWhat,
     plan,
 };
 use trapline_core::target::{Stopped, Target, TargetError};
 use trapline_core::x64::debug::Access;
 use trapline_core::{AddrRange, LocationId, Pid, Tid, VirtAddr};
+use trapline_patch::jump::HopPages;
 
 use super::Session;
 use super::arming::Arming;
+use crate::breakpoints::Deciding;
 use crate::process::{Process, Thread};
+use crate::rows::Rows;
 use crate::service::{Manner, Served, Service};
-use crate::space::{Detour, Internal, Purpose, Space, SpaceId, Trap};
+use crate::space::{CodeSite, Detour, Internal, Purpose, Space, SpaceId};
 
 impl Session {
     /// Marks every space so that the planner looks again before anything runs.
@@ -47,18 +50,38 @@ impl Session {
     /// The same for one space.
     pub(super) fn sync_space(&mut self, id: SpaceId) -> Vec<(LocationId, Arc<str>)> {
         let Some(pid) = self.representative(id) else { return Vec::new() };
+        self.count_in(id);
+        if let Some(space) = self.spaces.get_mut(&id) {
+            space.jumpless.clear();
+        }
+        loop {
+            let (wants, planned, arming) = match self.plan_and_arm(id, pid) {
+                Some(armed) => armed,
+                None => return Vec::new(),
+            };
+            // A place where there can be no jump is planned again without.
+            let Some(space) = self.spaces.get_mut(&id) else { return Vec::new() };
+            let known = space.jumpless.len();
+            space.jumpless.extend(arming.jumpless);
+            if space.jumpless.len() == known {
+                return self.record_service(&wants, &planned, &arming.refused, id);
+            }
+        }
+    }
+
+    fn plan_and_arm(&mut self, id: SpaceId, pid: Pid) -> Option<(Vec<Want>, Plan, Arming)> {
         let wants = self.wants(id);
         let capabilities = PlanCapabilities {
             hardware_slots: self.target.capabilities().hardware_slots,
             traps: true,
         };
         let settings = PlanSettings { over_cover: self.settings.over_cover };
-        let Some(space) = self.spaces.get_mut(&id) else { return Vec::new() };
+        let space = self.spaces.get_mut(&id)?;
         space.stale = false;
         let mut planned = plan(&space.sites, &wants, &capabilities, &settings);
-        let arming = self.carry_out(id, pid, &planned.edits);
+        let arming = self.carry_out(id, pid, &planned);
         self.keep_sites(id, std::mem::take(&mut planned.sites), &arming);
-        self.record_service(&wants, &planned, &arming.refused, id)
+        Some((wants, planned, arming))
     }
 
     /// A process that runs in a space and can be asked to do things there.
@@ -77,11 +100,16 @@ impl Session {
                     addr: internal.addr,
                     mechanism: Some(Mechanism::Trap),
                     writable_code: true,
+                    in_process: InProcess::No,
                 },
                 thread: None,
             }));
         }
-        wants.extend(self.breakpoints.wants(id));
+        if let Some(space) = self.spaces.get(&id) {
+            let mechanism = self.settings.mechanism;
+            let deciding = Deciding { mechanism, jumpless: &space.jumpless };
+            wants.extend(self.breakpoints.wants(id, deciding));
+        }
         wants
     }
 
@@ -92,11 +120,12 @@ impl Session {
         space.sites = sites;
         space.sites.retain(|site| match site.what {
             SiteWhat::Trap { addr } => !arming.refused.contains_key(&addr),
+            SiteWhat::Jump { addr } => !arming.jumpless.contains_key(&addr),
             SiteWhat::Slot { .. } => true,
         });
         for site in &space.sites {
             if let SiteWhat::Trap { addr } = site.what
-                && let Some(trap) = space.traps.get_mut(&addr)
+                && let Some(trap) = space.code_sites.get_mut(&addr)
                 && trap.owners != site.owners
             {
                 trap.owners.clone_from(&site.owners);
@@ -218,9 +247,15 @@ impl Session {
         let armed: Vec<VirtAddr> = space.overlay.armed().map(|armed| armed.addr).collect();
         space.sites.clear();
         space.internal.clear();
+        let patches: Vec<VirtAddr> = space.patches.keys().copied().collect();
+        self.count_in(id);
+        for patch in patches {
+            self.remove_patch(id, pid, patch);
+        }
         self.disarm_traps(id, pid, &armed);
         self.arm_slots(id);
         self.leave_slots(id);
+        self.unseat(id);
         self.release_arena(id);
     }
 
@@ -234,7 +269,7 @@ impl Session {
             return;
         }
         let Some(space) = self.spaces.get(&id) else { return };
-        let chunks: Vec<AddrRange> = space.arena.chunks().collect();
+        let chunks: Vec<AddrRange> = space.arena.chunks().chain(space.rows.slabs()).collect();
         for chunk in chunks {
             let released = self.ask_a_thread(id, |target, stopped| target.release(stopped, chunk));
             match released {
@@ -247,6 +282,8 @@ impl Session {
         }
         if let Some(space) = self.spaces.get_mut(&id) {
             space.arena.clear();
+            space.rows = Rows::default();
+            space.hop_pages = HopPages::default();
         }
     }
 
@@ -301,10 +338,18 @@ fn service(
             if let Some(why) = refused.get(&addr) {
                 return Err(why.as_str().into());
             }
-            match space.and_then(|space| space.traps.get(&addr)) {
-                Some(Trap { detour: Detour::Lift(why), .. }) => Manner::Held(why.clone()),
+            let jumpless = space.and_then(|space| space.jumpless.get(&addr));
+            match space.and_then(|space| space.code_sites.get(&addr)) {
+                Some(CodeSite { detour: Detour::Lift(why), .. }) => Manner::Held(why.clone()),
+                _ if served.reason == plan::Reason::NoJump => {
+                    jumpless.map_or(Manner::Usual, |why| Manner::Jumpless(why.clone()))
+                }
                 _ => Manner::Usual,
             }
+        }
+        (ServedBy::Jump { .. }, WantWhat::Execute { addr, .. }) => {
+            let jump = space.and_then(|space| space.jump_at(addr));
+            jump.map_or(Manner::Usual, |(_, patch)| Manner::Jump(patch.tactic))
         }
         (ServedBy::Slots { sites, paired_writes }, WantWhat::Data { access: Access::Read, .. }) => {
             match sites.len() == paired_writes.len() {

@@ -10,7 +10,7 @@ use trapline_patch::insn;
 
 use super::Session;
 use crate::process::Origin;
-use crate::space::{Space, Trap};
+use crate::space::{CodeSite, Space};
 
 /// How a trap that is in no books came to its place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,11 +107,11 @@ impl Session {
     /// The byte under the site of ours whose copy `code` begins with. Sites
     /// that look alike must agree on it.
     fn copied_from(&self, pid: Pid, space: &Space, code: &[u8]) -> Option<(u8, Stray)> {
-        let looks_alike = |(site, trap): &(&VirtAddr, &Trap)| {
+        let looks_alike = |(site, trap): &(&VirtAddr, &CodeSite)| {
             self.is_copy(pid, space, **site, trap, code).unwrap_or(false)
         };
         let mut found: Option<(u8, VirtAddr)> = None;
-        for (&site, trap) in space.traps.iter().filter(looks_alike) {
+        for (&site, trap) in space.code_sites.iter().filter(looks_alike) {
             let byte = *trap.displaced.first()?;
             match found {
                 Some((other, _)) if other != byte => return None,
@@ -127,7 +127,7 @@ impl Session {
         pid: Pid,
         space: &Space,
         site: VirtAddr,
-        trap: &Trap,
+        trap: &CodeSite,
         code: &[u8],
     ) -> Option<bool> {
         let len = trap.displaced.len();
@@ -140,7 +140,7 @@ impl Session {
         let read = self.memory(pid)?.read_some(start, &mut behind);
         let same = copy.iter().zip(behind).enumerate().all(|(offset, (&copied, own))| {
             let here = start.wrapping_add(offset as u64);
-            copied == own || (copied == INT3 && space.traps.contains_key(&here))
+            copied == own || (copied == INT3 && space.code_sites.contains_key(&here))
         });
         Some(read == BEHIND && same)
     }

@@ -5,7 +5,7 @@ use trapline_core::memory::ReadMemory;
 use trapline_core::overlay::Overlay;
 use trapline_core::plan::SiteWhat;
 use trapline_core::target::Target;
-use trapline_core::x64::{INT3, MAX_INSTRUCTION};
+use trapline_core::x64::MAX_INSTRUCTION;
 use trapline_core::{AddrRange, Pid, VirtAddr};
 
 use super::Session;
@@ -65,20 +65,35 @@ impl Session {
         if touched.is_empty() {
             return;
         }
-        for &trap in &touched {
-            self.disarm_trap(id, pid, trap);
-            self.forget_trap(id, trap);
+        for &at in &touched {
+            self.disarm(id, pid, at);
+            self.forget_site(id, at);
         }
         self.sync_sites();
     }
 
+    /// Writes the program's bytes back under a trap or a jump.
+    fn disarm(&mut self, id: SpaceId, pid: Pid, at: VirtAddr) {
+        if self.spaces.get(&id).is_some_and(|space| space.patches.contains_key(&at)) {
+            self.remove_patch(id, pid, at);
+        } else {
+            self.disarm_trap(id, pid, at);
+        }
+    }
+
     /// Takes a trap that is no longer in memory out of the books, so that the
     /// planner looks at its place again.
-    fn forget_trap(&mut self, id: SpaceId, addr: VirtAddr) {
+    fn forget_site(&mut self, id: SpaceId, addr: VirtAddr) {
         let Some(space) = self.spaces.get_mut(&id) else { return };
         space.overlay.disarm(addr);
-        space.traps.remove(&addr);
-        space.sites.retain(|site| site.what != SiteWhat::Trap { addr });
+        let mut gone = space.sites_of_patch(addr);
+        gone.push(addr);
+        space.forget_patch(addr);
+        space.code_sites.remove(&addr);
+        space.sites.retain(|site| match site.what {
+            SiteWhat::Trap { addr } | SiteWhat::Jump { addr } => !gone.contains(&addr),
+            SiteWhat::Slot { .. } => true,
+        });
         space.stale = true;
     }
 
@@ -97,7 +112,7 @@ impl Session {
         }
     }
 
-    /// Traps that are not as they were armed, read page by page.
+    /// Sites that are not as they were armed, read page by page.
     fn altered_traps(&self, id: SpaceId, pid: Pid) -> Vec<(VirtAddr, Altered)> {
         const PAGE: u64 = 4096;
         let Some(space) = self.spaces.get(&id) else { return Vec::new() };
@@ -115,9 +130,11 @@ impl Session {
                 space.overlay.restore_view(page.start, &mut own);
             }
             let offset = armed.addr.checked_sub(page.start).unwrap_or(0) as usize;
-            let displaced = space.traps.get(&armed.addr).map_or(&[][..], |trap| &trap.displaced);
+            let displaced =
+                space.code_sites.get(&armed.addr).map_or(&[][..], |site| &site.displaced);
             let (raw, own) = (raw.get(offset..), own.get(offset..));
-            let found = compare(displaced, raw.unwrap_or_default(), own.unwrap_or_default());
+            let seen = Seen { raw: raw.unwrap_or_default(), own: own.unwrap_or_default() };
+            let found = compare(displaced, armed.ours, &seen);
             altered.extend(found.map(|found| (armed.addr, found)));
         }
         altered
@@ -128,7 +145,7 @@ impl Session {
     /// that the program made at every pass.
     pub(super) fn is_displaced_still(&self, pid: Pid, at: VirtAddr) -> bool {
         let Some(space) = self.space_of(pid) else { return true };
-        let Some(trap) = space.traps.get(&at).filter(|_| space.modules.at(at).is_none()) else {
+        let Some(trap) = space.code_sites.get(&at).filter(|_| space.modules.at(at).is_none()) else {
             return true;
         };
         let memory = SpaceMemory { target: &*self.target, pid, overlay: &space.overlay };
@@ -167,11 +184,11 @@ impl Session {
                 )
             }
             Altered::Behind => {
-                self.disarm_trap(id, pid, addr);
+                self.disarm(id, pid, addr);
                 String::new()
             }
         };
-        self.forget_trap(id, addr);
+        self.forget_site(id, addr);
         for breakpoint in changed {
             self.emit(Event::BreakpointChanged {
                 id: breakpoint,
@@ -195,14 +212,23 @@ enum Altered {
     Behind,
 }
 
-/// Compares an instruction that was displaced with what is there now: as it is
-/// and as the program has it.
-fn compare(displaced: &[u8], raw: &[u8], own: &[u8]) -> Option<Altered> {
-    let Some(&first) = raw.first() else { return Some(Altered::Gone) };
+/// Bytes from where something was armed.
+struct Seen<'a> {
+    /// As they are.
+    raw: &'a [u8],
+    /// As the program has them.
+    own: &'a [u8],
+}
+
+/// Compares an instruction that was displaced, and what is armed over it, with
+/// what is there now.
+fn compare(displaced: &[u8], ours: &[u8], seen: &Seen<'_>) -> Option<Altered> {
+    let Some(&first) = seen.raw.first() else { return Some(Altered::Gone) };
     // Fewer where memory ends, as when it was armed.
-    let behind = own.get(1..).unwrap_or_default();
-    let same = displaced.iter().skip(1).zip(behind).all(|(before, now)| before == now);
-    match (first == INT3, same) {
+    let behind = seen.own.get(ours.len()..).unwrap_or_default();
+    let same = displaced.iter().skip(ours.len()).zip(behind).all(|(before, now)| before == now);
+    let armed = seen.raw.iter().zip(ours).all(|(now, ours)| now == ours);
+    match (armed, same) {
         (true, true) => None,
         (true, false) => Some(Altered::Behind),
         (false, true) if displaced.first() == Some(&first) => Some(Altered::Back),

@@ -94,7 +94,7 @@ impl Session {
         program: &Program,
     ) -> Result<Value, EvalError> {
         let mut remembered = Vec::new();
-        let registers = self.program_registers(selected.pid, selected.tid).unwrap_or_default();
+        let registers = self.shown_registers(selected.pid, selected.tid).unwrap_or_default();
         let Some(mut machine) = self.machine(selected, frame, registers, &mut remembered) else {
             return Err(EvalError {
                 text: program.source.to_string(),
@@ -146,7 +146,7 @@ impl Session {
             return self.evaluate_in(selected, &frame, &program).map_err(failed);
         }
         let mut remembered = Vec::new();
-        let registers = self.program_registers(selected.pid, selected.tid).unwrap_or_default();
+        let registers = self.shown_registers(selected.pid, selected.tid).unwrap_or_default();
         let (value, writes) = {
             let mut machine = self
                 .machine(selected, &frame, registers, &mut remembered)

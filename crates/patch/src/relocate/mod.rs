@@ -120,6 +120,11 @@ impl Slot {
         self.at.wrapping_add(u64::from(self.len))
     }
 
+    /// Whether an address is in the slot.
+    pub fn contains(&self, pc: VirtAddr) -> bool {
+        pc.checked_sub(self.to).is_some_and(|offset| offset < self.bytes.len() as u64)
+    }
+
     /// What a thread whose pc is `pc` stands at; `None` outside the slot and
     /// inside its instructions.
     pub fn boundary(&self, pc: VirtAddr) -> Option<&Boundary> {

@@ -123,6 +123,8 @@ pub(crate) enum Info {
     Signals(Option<Signal>),
     /// The process and its mappings.
     Process { mappings: bool },
+    /// The jumps of a breakpoint.
+    Jump(BreakpointId),
     /// The code of a line.
     Line(String),
     /// The symbol at an address.

@@ -121,6 +121,7 @@ impl<S: Session> Console<S> {
                 Ok(())
             }
             Info::Process { mappings } => self.process(mappings),
+            Info::Jump(id) => self.show(Command::Jump(id)),
             Info::Line(location) => self.show(Command::InfoLine(location)),
             Info::Symbol(expression) => self.show(Command::InfoSymbol(expression)),
             Info::Source => self.source_file(),

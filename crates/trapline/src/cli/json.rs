@@ -45,6 +45,10 @@ pub(crate) struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     mechanism: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    tactic: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     old: Option<String>,
@@ -135,10 +139,27 @@ pub(crate) fn breakpoint(info: &BreakpointInfo) -> Line {
         hits: Some(info.tally.hits),
         stops: Some(info.tally.stops),
         mechanism: served.then(|| mechanisms(info)),
+        tactic: tactics(info),
+        bytes: bytes(info),
         why: Some(why(info).join("; ")).filter(|why| !why.is_empty()),
         message: Some(info.notes.join("; ")).filter(|notes| !notes.is_empty()),
         ..Line::default()
     }
+}
+
+/// How the jumps of all locations are placed, each way once.
+fn tactics(info: &BreakpointInfo) -> Option<String> {
+    let jumps = info.locations.iter().filter_map(|location| location.jump);
+    let mut names: Vec<&str> = jumps.map(|jump| jump.tactic.name()).collect();
+    names.sort_unstable();
+    names.dedup();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// What the jumps of all locations take of the program's memory.
+fn bytes(info: &BreakpointInfo) -> Option<u64> {
+    let jumps = info.locations.iter().filter_map(|location| location.jump);
+    jumps.map(|jump| jump.bytes).reduce(|one, other| one + other)
 }
 
 fn ended(pid: i32, status: ExitStatus) -> Line {

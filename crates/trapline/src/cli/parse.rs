@@ -515,6 +515,12 @@ pub(crate) fn info_process(args: &str) -> Read {
     }
 }
 
+pub(crate) fn info_jump(args: &str) -> Read {
+    let number = required(args, "which breakpoint: its number")?;
+    let id = number.parse().map_err(|_| format!("`{number}` is not a breakpoint number"))?;
+    Ok(Action::Info(Info::Jump(BreakpointId::new(id))))
+}
+
 pub(crate) fn info_line(args: &str) -> Read {
     // Without one, the line where the program stands.
     let place = if args.is_empty() { "+0" } else { args };

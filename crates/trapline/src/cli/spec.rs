@@ -2,7 +2,7 @@
 //! [`BreakpointSpec`] and written back as text.
 //!
 //! ```text
-//! [-once] [-trap|-hw] [-hits 'OP N'] [-filter EXPR] [-changed EXPR]
+//! [-once] [-jump|-trap|-hw] [-hits 'OP N'] [-filter EXPR] [-changed EXPR]
 //! [-log TEMPLATE] [-name NAME]... LOCATION [thread N] [if EXPR]
 //! ```
 //! A watch takes `[-written]` and, for LOCATION, an expression or
@@ -39,8 +39,8 @@ pub fn code(text: &str) -> Result<BreakpointSpec, String> {
 /// A sentence that names the part of the text that is wrong.
 pub fn data(text: &str, access: Access) -> Result<BreakpointSpec, String> {
     let (flags, rest) = Flags::read(text)?;
-    if flags.mechanism == Some(Mechanism::Trap) {
-        return Err("`-trap` is for code: data is watched by the hardware".to_owned());
+    if let Some(mechanism @ (Mechanism::Trap | Mechanism::Jump)) = flags.mechanism {
+        return Err(format!("`-{mechanism}` is for code: data is watched by the hardware"));
     }
     if flags.written && access != Access::Write {
         return Err("`-written` goes with `watch`: reads never change the value".to_owned());
@@ -103,6 +103,7 @@ fn write_flags(spec: &BreakpointSpec, words: &mut Vec<String>) {
         words.push("-once".to_owned());
     }
     match &spec.subject {
+        Subject::Code { mechanism: Some(Mechanism::Jump), .. } => words.push("-jump".to_owned()),
         Subject::Code { mechanism: Some(Mechanism::Trap), .. } => words.push("-trap".to_owned()),
         Subject::Code { mechanism: Some(Mechanism::Hardware), .. } => words.push("-hw".to_owned()),
         Subject::Data { access: Access::Write, trigger: DataTrigger::Touched, .. } => {
@@ -164,6 +165,7 @@ impl Flags {
         match flag {
             "-once" => self.once = true,
             "-written" => self.written = true,
+            "-jump" => self.want(Mechanism::Jump)?,
             "-trap" => self.want(Mechanism::Trap)?,
             "-hw" => self.want(Mechanism::Hardware)?,
             "-hits" => {
@@ -182,7 +184,7 @@ impl Flags {
     fn want(&mut self, mechanism: Mechanism) -> Result<(), String> {
         match self.mechanism.replace(mechanism) {
             Some(other) if other != mechanism => {
-                Err("`-trap` and `-hw` exclude each other: keep one".to_owned())
+                Err("`-jump`, `-trap` and `-hw` exclude each other: keep one".to_owned())
             }
             _ => Ok(()),
         }
@@ -209,7 +211,7 @@ impl Flags {
 
 fn unknown_flag(flag: &str) -> String {
     format!(
-        "`{flag}` is not a breakpoint flag: there are -once -trap -hw -written -hits -filter \
+        "`{flag}` is not a breakpoint flag: there are -once -jump -trap -hw -written -hits -filter \
          -changed -log -name, and `--` ends them"
     )
 }

@@ -114,11 +114,12 @@ impl Row {
 }
 
 const SPEC_HELP: &str = "\
-SPEC is [-once] [-trap|-hw] [-hits 'OP N'] [-filter EXPR] [-changed EXPR] [-log TEMPLATE]
+SPEC is [-once] [-jump|-trap|-hw] [-hits 'OP N'] [-filter EXPR] [-changed EXPR] [-log TEMPLATE]
 [-name NAME] LOCATION [thread N] [if EXPR].
 LOCATION is FUNCTION, FILE:LINE, LINE, +LINES, -LINES, FUNCTION+OFFSET or *ADDRESS; without one,
 the place where the program stands.
   -once          delete it after its first stop
+  -jump          decide in the program, by a jump written over the code
   -trap, -hw     serve it by a trap instruction, or by a debug register
   -hits 'OP N'   only hit N (==), every Nth (%), or the Nth and all after it (>=)
   -filter EXPR   only passes of these processes and threads; checked first
@@ -342,6 +343,11 @@ pub(crate) const ROWS: &[Row] = &[
         parse::info_process,
     )
     .needs(Needs::Process),
+    row("info jump", &[], "N", "The jumps that serve a breakpoint, from inside", parse::info_jump)
+        .long(
+            "The program's bytes and ours, why the jump is placed as it is, and the code that
+decides in the program, with a word on each step.",
+        ),
     row("info line", &["li"], "LOCATION", "Where the code of a line is", parse::info_line)
         .completes(Complete::Location),
     row(
@@ -422,6 +428,30 @@ pub(crate) const ROWS: &[Row] = &[
         parse::set_resume_policy,
     )
     .long("debugger: we do. driver: resuming at a breakpoint reports it again and runs nothing."),
+    row(
+        "set mechanism",
+        &[],
+        "auto|jump|trap",
+        "What serves breakpoints on code that name no mechanism",
+        parse::set_mechanism,
+    )
+    .long(
+        "auto: a jump where there is something to decide in the program, else a trap.
+jump, trap: always, where it can be.",
+    ),
+    row(
+        "set jump-tactics",
+        &[],
+        "[whole] [pun] [window] | all",
+        "How jumps may be written over code",
+        parse::set_jump_tactics,
+    )
+    .long(
+        "whole: over one instruction that is long enough.
+pun: over a shorter one, the end of the offset being the bytes that follow.
+window: over several, each of which traps where it began.
+What none of them can serve is served by a trap.",
+    ),
     row(
         "set over-cover",
         &[],

@@ -1,6 +1,8 @@
 //! The arguments of `set`, `show` and `handle`.
 
+use trapline_core::breakpoint::Mechanism;
 use trapline_engine::command::{ResumePolicy, Setting};
+use trapline_patch::jump::{Tactic, Tactics};
 
 use super::{Read, path, required, signal_named};
 use crate::cli::action::{Action, SetWhat};
@@ -88,6 +90,27 @@ pub(crate) fn set_resume_policy(args: &str) -> Read {
         "driver" => session(Setting::ResumePolicy(ResumePolicy::Driver)),
         _ => Err(format!("`{args}`: write debugger or driver")),
     }
+}
+
+pub(crate) fn set_mechanism(args: &str) -> Read {
+    match args {
+        "auto" => session(Setting::Mechanism(None)),
+        "jump" => session(Setting::Mechanism(Some(Mechanism::Jump))),
+        "trap" => session(Setting::Mechanism(Some(Mechanism::Trap))),
+        _ => Err(format!("`{args}`: write auto, jump or trap")),
+    }
+}
+
+pub(crate) fn set_jump_tactics(args: &str) -> Read {
+    if args == "all" {
+        return session(Setting::JumpTactics(Tactics::ALL));
+    }
+    let words = required(args, "which of whole, pun and window, or all")?.split_whitespace();
+    let tactics = words.map(|word| {
+        Tactic::from_name(word)
+            .ok_or_else(|| format!("`{word}` is not one of whole, pun and window"))
+    });
+    session(Setting::JumpTactics(tactics.collect::<Result<Tactics, String>>()?))
 }
 
 pub(crate) fn set_over_cover(args: &str) -> Read {

@@ -259,6 +259,7 @@ pub(crate) mod tests {
             enabled: true,
             mechanism: Some(Mechanism::Trap),
             why: "any instruction can hold a trap".to_owned(),
+            jump: None,
         };
         let tally = Tally { passes: 9, hits: 7, stops: 2, errors: 0 };
         let locations = (1..=places).map(location).collect();

@@ -1,0 +1,151 @@
+//! Threads in code that decides: what it asks, what it runs into, and where a
+//! thread in the midst of it is to the program.
+//!
+//! Whatever the code cannot decide is judged here as at a trap. A thread that
+//! is to be looked at, or given a signal, while nothing is decided yet stands
+//! at the site and comes there once more; one whose pass has been counted
+//! stands behind the decision.
+
+use trapline_core::stop::{Signal, SignalInfo};
+use trapline_core::x64::Registers;
+use trapline_core::{Pid, Tid, VirtAddr};
+use trapline_patch::trampoline::{Decided, Kept};
+
+use super::Session;
+use super::hits::is_synchronous;
+use super::run::Verdict;
+use crate::arena::InDecision;
+
+impl Session {
+    /// Where a thread stands in code that decides.
+    pub(super) fn in_decision(&mut self, pid: Pid, tid: Tid) -> Option<(InDecision, Registers)> {
+        if self.space_of(pid)?.patches.is_empty() && self.space_of(pid)?.arena.is_empty() {
+            return None;
+        }
+        let raw = self.raw_registers(pid, tid)?;
+        let at = self.space_of(pid)?.arena.decision(VirtAddr::new(raw.rip))?;
+        Some((at, raw))
+    }
+
+    /// Brings a thread out of code that decides, if it is there: to the site, or
+    /// when its pass was quiet and is counted, to the copy of the displaced
+    /// instruction. Says which site it is at then and is not counted at.
+    pub(super) fn leave_decision(&mut self, pid: Pid, tid: Tid) -> Option<VirtAddr> {
+        let (at, raw) = self.in_decision(pid, tid)?;
+        let mut registers = raw;
+        if !self.give_back(pid, tid, &at.standing.kept, &mut registers) {
+            return None;
+        }
+        let (place, uncounted) = match at.standing.decided {
+            Decided::Quiet => (at.slot, None),
+            Decided::Nothing => (at.site, Some(at.site)),
+            Decided::Paid(word) => {
+                self.refund(pid, raw.gs_base, word);
+                (at.site, Some(at.site))
+            }
+        };
+        registers.rip = place.get();
+        self.put_registers(pid, tid, &registers);
+        if uncounted.is_some()
+            && let Some(thread) = self.thread_mut(pid, tid)
+        {
+            thread.counted_at = None;
+        }
+        uncounted
+    }
+
+    /// Turns registers into the program's and gives the vector registers back.
+    fn give_back(&mut self, pid: Pid, tid: Tid, kept: &Kept, registers: &mut Registers) -> bool {
+        let rsp = VirtAddr::new(registers.rsp());
+        let Some(memory) = self.memory(pid) else { return false };
+        if let Err(error) = kept.restore(registers, &memory) {
+            self.warn(format!("registers of thread {tid} cannot be given back: {error}"));
+            return false;
+        }
+        if kept.has_vectors() {
+            self.give_vectors_back(pid, tid, kept, rsp);
+        }
+        true
+    }
+
+    fn give_vectors_back(&mut self, pid: Pid, tid: Tid, kept: &Kept, rsp: VirtAddr) {
+        let Some(thread) = self.processes.get(&pid).and_then(|it| it.threads.get(&tid)) else {
+            return;
+        };
+        let Some(stopped) = thread.stopped() else { return };
+        let Ok(mut state) = self.target.vector_state(stopped) else { return };
+        let Some(space) = self.spaces.get(&self.processes[&pid].space) else { return };
+        let memory = super::truth::SpaceMemory {
+            target: &*self.target,
+            pid,
+            overlay: &space.overlay,
+        };
+        if kept.restore_vectors(rsp, &mut state, &memory).is_ok() {
+            // A thread that died needs no registers.
+            let _gone = self.target.set_vector_state(stopped, &state);
+        }
+    }
+
+    /// Gives a thread back what it paid for a pass that is not to count yet.
+    fn refund(&mut self, pid: Pid, row: u64, word: u32) {
+        let at = VirtAddr::new(row).wrapping_add(u64::from(word));
+        let mut bytes = [0; 8];
+        if self.target.read_memory(pid, at, &mut bytes) == bytes.len() {
+            let more = u64::from_le_bytes(bytes).wrapping_add(1);
+            // It was read a moment ago; failing means that the process is dying.
+            let _ = self.target.write_memory(pid, at, &more.to_le_bytes());
+        }
+    }
+
+    /// The site for which the `int3` that a thread has executed asks, with the
+    /// thread at the site.
+    pub(super) fn asked_at(&mut self, pid: Pid, tid: Tid, trap: VirtAddr, gs: u64) -> Option<VirtAddr> {
+        let site = self.space_of(pid)?.arena.asked(trap)?;
+        self.check_seat(pid, tid, gs);
+        Some(site)
+    }
+
+    /// What a signal means that code of ours, or a byte of ours where no
+    /// instruction begins, has raised: a pass that only we can judge, or a stray
+    /// entry; `None` when it is the program's.
+    pub(super) fn judge_own_fault(
+        &mut self,
+        pid: Pid,
+        tid: Tid,
+        info: &SignalInfo,
+    ) -> Option<Verdict> {
+        if !is_synchronous(info) {
+            return None;
+        }
+        if info.signal == Signal::ILL {
+            let at = VirtAddr::new(self.raw_registers(pid, tid)?.rip);
+            if self.enter_window(pid, tid, at) {
+                return Some(Verdict::GoOn);
+            }
+        }
+        let (at, raw) = self.in_decision(pid, tid)?;
+        let mut registers = raw;
+        if !self.give_back(pid, tid, &at.standing.kept, &mut registers) {
+            return None;
+        }
+        if let Decided::Paid(word) = at.standing.decided {
+            self.refund(pid, raw.gs_base, word);
+        }
+        self.check_seat(pid, tid, raw.gs_base);
+        Some(self.judge_site(pid, tid, at.site, registers))
+    }
+
+    /// Moves a thread that came to the middle of a window, where an instruction
+    /// of the program's began, to that instruction's copy; `false` when there is
+    /// no window there.
+    pub(super) fn enter_window(&mut self, pid: Pid, tid: Tid, at: VirtAddr) -> bool {
+        let Some(space) = self.space_of(pid) else { return false };
+        let Some(patch) = space.patch_within(at) else { return false };
+        let trampoline = space.arena.trampoline_around(patch.trampoline);
+        let Some(way_in) = trampoline.and_then(|it| it.way_in(at)) else { return false };
+        let Some(mut registers) = self.raw_registers(pid, tid) else { return false };
+        registers.rip = way_in.get();
+        self.put_registers(pid, tid, &registers);
+        true
+    }
+}

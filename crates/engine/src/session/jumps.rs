@@ -1,0 +1,417 @@
+//! Jumps: planning them, placing their trampolines, writing them over the
+//! program's code and taking them out again, while no thread of the space runs.
+//!
+//! A jump may rely on bytes behind it, so those that can depend on each other
+//! are taken out and planned anew together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use trapline_core::memory::ReadMemory;
+use trapline_core::plan::{Edit, Owners, Site, SiteWhat};
+use trapline_core::predicate::Predicate;
+use trapline_core::target::{Protection, Region};
+use trapline_core::x64::CodeBytes;
+use trapline_core::{AddrRange, Pid, VirtAddr};
+use trapline_patch::jump::{self, Entry, Function, Jump, ProgramCode, Protected, Request};
+use trapline_patch::near;
+use trapline_patch::relocate::MAX_SLOT;
+
+use super::Session;
+use super::arming::{all_taken, region_at};
+use super::truth::SpaceMemory;
+use crate::arena::{Deciding, Ingredient, made_from};
+use crate::space::{Asked, CodeSite, Detour, Form, JumpSite, Modules, Patch, SpaceId};
+
+/// The jumps of a space that a plan changes.
+#[derive(Default)]
+pub(super) struct JumpChanges {
+    /// Sites that are to have a jump and have none, or another.
+    renewed: Vec<Wanted>,
+    /// Sites whose patch is to go, those to be renewed among them.
+    removed: BTreeSet<VirtAddr>,
+}
+
+/// A site that is to have a jump.
+pub(super) struct Wanted {
+    at: VirtAddr,
+    owners: Owners,
+    asked: Vec<Asked>,
+}
+
+impl Session {
+    /// Which jumps change when these sites are to be there and these edits are
+    /// made.
+    pub(super) fn jump_changes(&self, id: SpaceId, sites: &[Site], edits: &[Edit]) -> JumpChanges {
+        let Some(space) = self.spaces.get(&id) else { return JumpChanges::default() };
+        let wanted: BTreeMap<VirtAddr, Wanted> = sites
+            .iter()
+            .filter_map(|site| match site.what {
+                SiteWhat::Jump { addr } => Some((addr, self.wanted(addr, &site.owners))),
+                SiteWhat::Trap { .. } | SiteWhat::Slot { .. } => None,
+            })
+            .collect();
+        let present = || space.code_sites.iter().filter_map(|(&at, site)| Some((at, site.jump()?)));
+        let mut changed: BTreeSet<VirtAddr> = edits.iter().filter_map(changed_code).collect();
+        changed.extend(present().map(|(at, _)| at).filter(|at| !wanted.contains_key(at)));
+        changed.extend(wanted.values().map(|it| it.at).filter(|at| {
+            let now = space.code_sites.get(at).and_then(CodeSite::jump);
+            now.is_none_or(|now| now.asked != wanted[at].asked)
+        }));
+        if changed.is_empty() || (wanted.is_empty() && present().next().is_none()) {
+            return JumpChanges::default();
+        }
+        let mut all: Vec<VirtAddr> = wanted.keys().copied().chain(present().map(|it| it.0)).collect();
+        all.sort_unstable();
+        all.dedup();
+        let mut affected: BTreeSet<VirtAddr> = BTreeSet::new();
+        for &at in &changed {
+            affected.extend(jump::dependents(&all, AddrRange::sized(at, 1)));
+        }
+        let renewed = wanted.into_values().filter(|it| affected.contains(&it.at)).collect();
+        JumpChanges { renewed, removed: affected }
+    }
+
+    fn wanted(&self, at: VirtAddr, owners: &Owners) -> Wanted {
+        let asked = owners.iter().map(|owner| self.breakpoints.asked(*owner)).collect();
+        Wanted { at, owners: owners.clone(), asked }
+    }
+
+    /// Takes the jumps out that go.
+    pub(super) fn remove_jumps(&mut self, id: SpaceId, pid: Pid, changes: &JumpChanges) {
+        let Some(space) = self.spaces.get(&id) else { return };
+        let patches: BTreeSet<VirtAddr> = changes
+            .removed
+            .iter()
+            .filter_map(|at| Some(space.code_sites.get(at)?.jump()?.patch))
+            .collect();
+        for at in patches {
+            self.remove_patch(id, pid, at);
+        }
+    }
+
+    /// Writes the program's bytes back under a jump.
+    pub(super) fn remove_patch(&mut self, id: SpaceId, pid: Pid, at: VirtAddr) {
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        let armed = space.overlay.get(at).map(|armed| armed.ours.to_vec());
+        let original = space.overlay.disarm(at);
+        space.forget_patch(at);
+        let (Some(ours), Some(original)) = (armed, original) else { return };
+        let mut there = vec![0; ours.len()];
+        let read = self.target.read_memory(pid, at, &mut there);
+        if read < there.len() || there != ours {
+            // It is gone or rewritten: nothing of ours is left to take out.
+            return;
+        }
+        if let Err(error) = self.target.write_memory(pid, at, &original) {
+            self.warn(format!("the jump at {at} could not be removed: {error}"));
+        }
+    }
+
+    /// Writes the jumps that are to be there. The answer is where there can be
+    /// none, and why.
+    pub(super) fn add_jumps(
+        &mut self,
+        id: SpaceId,
+        pid: Pid,
+        changes: JumpChanges,
+    ) -> BTreeMap<VirtAddr, Arc<str>> {
+        let mut refused = BTreeMap::new();
+        if changes.renewed.is_empty() {
+            return refused;
+        }
+        let count = changes.renewed.len();
+        if let Err(why) = self.make_rows(id, count) {
+            return changes.renewed.iter().map(|wanted| (wanted.at, why.clone())).collect();
+        }
+        let mut ready = BTreeMap::new();
+        for wanted in changes.renewed {
+            match self.compiled(id, pid, &wanted) {
+                Ok(predicate) => {
+                    ready.insert(wanted.at, Ready { wanted, predicate: Arc::new(predicate) });
+                }
+                Err(why) => {
+                    refused.insert(wanted.at, why.into());
+                }
+            }
+        }
+        self.place_jumps(id, pid, ready, &mut refused);
+        refused
+    }
+
+    fn place_jumps(
+        &mut self,
+        id: SpaceId,
+        pid: Pid,
+        mut ready: BTreeMap<VirtAddr, Ready>,
+        refused: &mut BTreeMap<VirtAddr, Arc<str>>,
+    ) {
+        let map = self.target.memory_map(pid).unwrap_or_default();
+        let Some(plan) = self.plan_jumps(id, pid, &ready, &map) else { return };
+        if let Some(space) = self.spaces.get_mut(&id) {
+            space.trails.extend(plan.rejected.clone());
+        }
+        refused.extend(plan.unserved.iter().map(|it| (it.site, it.why.to_string().into())));
+        let unmapped = self.map_hops(id, &plan.new_pages);
+        let mut writes = Vec::new();
+        for planned in &plan.jumps {
+            let enters = |pages: AddrRange| match planned.entry {
+                Entry::At(hop) => hop.overlaps(pages),
+                Entry::Anywhere => false,
+            };
+            let placed = match unmapped.iter().find(|(pages, _)| enters(*pages)) {
+                Some((_, why)) => Err(why.clone()),
+                None => self.place_jump(id, pid, planned, &mut ready, &map),
+            };
+            match placed {
+                Ok(placed) => writes.push(placed),
+                Err(why) => refused.extend(planned.sites.iter().map(|&at| (at, why.clone()))),
+            }
+        }
+        for placed in writes {
+            let sites = placed.sites.clone();
+            if let Err(why) = self.write_jump(id, pid, placed) {
+                refused.extend(sites.into_iter().map(|at| (at, why.clone())));
+            }
+        }
+    }
+
+    fn plan_jumps(
+        &mut self,
+        id: SpaceId,
+        pid: Pid,
+        ready: &BTreeMap<VirtAddr, Ready>,
+        map: &[Region],
+    ) -> Option<jump::Plan> {
+        let heap_start = self.target.process_info(pid).ok().and_then(|info| info.heap_start);
+        let space = self.spaces.get_mut(&id)?;
+        let mut functions = std::mem::take(&mut space.functions);
+        let space = self.spaces.get(&id)?;
+        let taken = all_taken(map, heap_start, space.arena.chunks());
+        let sites: Vec<VirtAddr> = ready.keys().copied().collect();
+        let is_trap = |site: &(&VirtAddr, &CodeSite)| matches!(site.1.form, Form::Trap);
+        let traps = space.code_sites.iter().filter(is_trap).map(|(&at, _)| at).collect();
+        let memory = SpaceMemory { target: &*self.target, pid, overlay: &space.overlay };
+        let plan = jump::plan(
+            &Request {
+                sites: &sites,
+                traps: &traps,
+                code: &SpaceCode { memory, modules: &space.modules, map },
+                space: &near::Space::new(&taken),
+                pages: &space.hop_pages,
+                trampolines: space.arena.chunks().next().unwrap_or_default(),
+                tactics: self.settings.tactics,
+            },
+            &mut functions,
+        );
+        self.spaces.get_mut(&id)?.functions = functions;
+        Some(plan)
+    }
+
+    /// Maps pages for hops; the answer is what could not be mapped.
+    fn map_hops(&mut self, id: SpaceId, pages: &[AddrRange]) -> Vec<(AddrRange, Arc<str>)> {
+        let mut failed = Vec::new();
+        for &range in pages {
+            match self.allocate_at(id, range, Protection::Code) {
+                Ok(()) => {
+                    if let Some(space) = self.spaces.get_mut(&id) {
+                        space.hop_pages.add(range);
+                        space.arena.add_hop_pages(range);
+                    }
+                }
+                Err(why) => failed.push((range, why)),
+            }
+        }
+        failed
+    }
+
+    /// Builds and writes the trampoline of a jump, and reserves its hop.
+    fn place_jump(
+        &mut self,
+        id: SpaceId,
+        pid: Pid,
+        planned: &Jump,
+        ready: &mut BTreeMap<VirtAddr, Ready>,
+        map: &[Region],
+    ) -> Result<PlacedJump, Arc<str>> {
+        let gone = || Arc::<str>::from("the process is gone");
+        let ingredients = self.ingredients(id, pid, planned, ready)?;
+        let room = room_for(&ingredients);
+        let to = self.room(id, planned.at, room, map)?;
+        let trampoline = made_from(&ingredients, to)?;
+        let unreachable = || Arc::<str>::from("the jump does not reach its trampoline");
+        let patch = planned.patch(to).ok_or_else(unreachable)?;
+        let hop = planned.hop(to).ok_or_else(unreachable)?;
+        self.target.write_memory(pid, to, &trampoline.bytes).map_err(|why| why.to_string())?;
+        let space = self.spaces.get_mut(&id).ok_or_else(gone)?;
+        space.arena.place_trampoline(&trampoline, ingredients.clone());
+        if let Entry::At(range) = planned.entry {
+            space.hop_pages.take(range);
+            space.arena.place_hop(range.start, planned.at);
+            self.target.write_memory(pid, range.start, &hop).map_err(|why| why.to_string())?;
+        }
+        let mut sites = Vec::new();
+        for &at in &planned.sites {
+            let one = ready.remove(&at).ok_or_else(gone)?;
+            let slot = trampoline.slot_at(at).ok_or_else(gone)?;
+            let ingredient = ingredients.iter().find(|it| it.at == at).ok_or_else(gone)?;
+            let passes = ingredient.decides.as_ref().map_or(0, |deciding| deciding.passes);
+            let told = self.spaces.get(&id).map_or(0, |space| space.rows.total(passes));
+            let jump = JumpSite { patch: planned.at, asked: one.wanted.asked, passes, told };
+            let site = CodeSite {
+                owners: one.wanted.owners,
+                form: Form::Jump(Box::new(jump)),
+                detour: Detour::Slot(slot),
+                displaced: ingredient.code,
+            };
+            sites.push((at, site));
+        }
+        let hop = match planned.entry {
+            Entry::At(range) => Some(range),
+            Entry::Anywhere => None,
+        };
+        let patch_info = Patch {
+            range: planned.changes(),
+            relies_on: planned.relies_on(),
+            tactic: planned.tactic,
+            hop,
+            trampoline: to,
+            len: trampoline.bytes.len() as u64,
+        };
+        Ok(PlacedJump {
+            at: planned.at,
+            bytes: patch,
+            sites: planned.sites.clone(),
+            code_sites: sites,
+            patch: patch_info,
+        })
+    }
+
+    fn ingredients(
+        &mut self,
+        id: SpaceId,
+        pid: Pid,
+        planned: &Jump,
+        ready: &BTreeMap<VirtAddr, Ready>,
+    ) -> Result<Arc<[Ingredient]>, Arc<str>> {
+        let mut ingredients = Vec::with_capacity(planned.displaced.len());
+        for displaced in &planned.displaced {
+            let mut code = vec![0; usize::from(displaced.len)];
+            let memory = self.memory(pid).ok_or("the process is gone")?;
+            memory.read_exact(displaced.at, &mut code).map_err(|why| why.to_string())?;
+            let decides = match ready.get(&displaced.at) {
+                Some(one) => {
+                    let space = self.spaces.get_mut(&id).ok_or("the process is gone")?;
+                    let passes = space.rows.new_word().ok_or("there is no room for more counts")?;
+                    Some(Deciding { predicate: one.predicate.clone(), passes })
+                }
+                None => None,
+            };
+            ingredients.push(Ingredient {
+                at: displaced.at,
+                code: CodeBytes::first_of(&code),
+                decides,
+            });
+        }
+        Ok(ingredients.into())
+    }
+
+    /// Writes a jump and enters it into the books.
+    fn write_jump(&mut self, id: SpaceId, pid: Pid, placed: PlacedJump) -> Result<(), Arc<str>> {
+        let PlacedJump { at, bytes, sites: _, code_sites, patch } = placed;
+        let mut original = vec![0; bytes.len()];
+        let memory = self.memory(pid).ok_or("the process is gone")?;
+        memory.read_exact(at, &mut original).map_err(|why| why.to_string())?;
+        let space = self.spaces.get_mut(&id).ok_or("the process is gone")?;
+        space.overlay.arm(at, &original, &bytes).map_err(|why| why.to_string())?;
+        if let Err(error) = self.target.write_memory(pid, at, &bytes) {
+            space.overlay.disarm(at);
+            return Err(error.to_string().into());
+        }
+        space.patches.insert(at, patch);
+        space.code_sites.extend(code_sites);
+        Ok(())
+    }
+}
+
+/// A site whose predicate is compiled.
+struct Ready {
+    wanted: Wanted,
+    predicate: Arc<Predicate>,
+}
+
+/// A jump whose trampoline is there.
+struct PlacedJump {
+    at: VirtAddr,
+    bytes: CodeBytes,
+    sites: Vec<VirtAddr>,
+    code_sites: Vec<(VirtAddr, CodeSite)>,
+    patch: Patch,
+}
+
+/// What an edit does to code: puts a trap there or takes one away.
+fn changed_code(edit: &Edit) -> Option<VirtAddr> {
+    match *edit {
+        Edit::AddTrap { addr } | Edit::RemoveTrap { addr } => Some(addr),
+        Edit::AddJump { .. }
+        | Edit::RemoveJump { .. }
+        | Edit::ClearSlot { .. }
+        | Edit::SetSlot { .. }
+        | Edit::ChangeOwners { .. } => None,
+    }
+}
+
+/// No trampoline of these has more bytes.
+fn room_for(ingredients: &[Ingredient]) -> u64 {
+    const AROUND: usize = 96;
+    const KEPT: usize = 36;
+    let one = |ingredient: &Ingredient| {
+        let decides = ingredient.decides.as_ref().map_or(0, |deciding| {
+            let frame = &deciding.predicate.frame;
+            let kept = frame.saved.len() + frame.vectors.len();
+            deciding.predicate.code.len() + AROUND + KEPT * kept
+        });
+        decides + MAX_SLOT
+    };
+    ingredients.iter().map(one).sum::<usize>() as u64
+}
+
+/// The program's code in a space, for the planner of jumps.
+struct SpaceCode<'a> {
+    memory: SpaceMemory<'a>,
+    modules: &'a Modules,
+    map: &'a [Region],
+}
+
+impl ProgramCode for SpaceCode<'_> {
+    fn read(&self, addr: VirtAddr, buf: &mut [u8]) -> usize {
+        self.memory.read_some(addr, buf)
+    }
+
+    fn function(&self, addr: VirtAddr) -> Option<Function> {
+        let module = self.modules.at(addr)?;
+        let here = module.to_image(addr);
+        let function = module.image.function_at(here)?;
+        let virt = |&(start, end)| {
+            AddrRange::between(module.bias.to_virt(start), module.bias.to_virt(end))
+        };
+        let ranges: Vec<AddrRange> = function.ranges.iter().map(virt).collect();
+        let part = *ranges.iter().find(|range| range.contains(addr))?;
+        let others = ranges.into_iter().filter(|range| *range != part).collect();
+        Some(Function { part, others })
+    }
+
+    fn protected(&self, range: AddrRange) -> Option<Protected> {
+        let is_code = |region: &Region| {
+            region.execute && !region.write && !region.shared && region.inode.1 != 0
+        };
+        let region = region_at(self.map, range.start);
+        if !region.is_some_and(|it| is_code(it) && it.range.end >= range.end) {
+            return Some(Protected::NotCode);
+        }
+        let module = self.modules.at(range.start)?;
+        let bytes = (0..range.len()).map(|offset| range.start.wrapping_add(offset));
+        let restartable = |addr| module.image.is_restartable(module.to_image(addr));
+        bytes.into_iter().any(restartable).then_some(Protected::Restartable)
+    }
+}
