@@ -4,6 +4,7 @@
 //! - [`relocate`]: a copy of one instruction that runs elsewhere and returns.
 //! - [`near`]: where, within reach of the code, such copies can be put.
 //! - [`trampoline`]: where a patched jump goes.
+//! - [`jump`]: which jumps, written over code, lead from given places to ours.
 //! - [`disassembly`]: instructions as text.
 //!
 //! Everything here is pure: it takes bytes and addresses and gives bytes and
@@ -13,6 +14,7 @@
 
 pub mod disassembly;
 pub mod insn;
+pub mod jump;
 pub mod near;
 pub mod relocate;
 pub mod trampoline;

@@ -9,10 +9,10 @@ use trapline_core::{AddrRange, VirtAddr};
 
 /// How far a `rel32` reaches, less a page at each end for the instructions
 /// themselves. Intel SDM volume 2, JMP.
-const REACH: u64 = (1 << 31) - PAGE;
+pub(crate) const REACH: u64 = (1 << 31) - PAGE;
 
 /// The smallest page.
-const PAGE: u64 = 4096;
+pub(crate) const PAGE: u64 = 4096;
 
 /// Room for the heap to grow, wished for and not insisted on.
 const HEAP_ROOM: u64 = 1 << 30;
@@ -63,6 +63,25 @@ pub fn find_gap(taken: &[Taken], near: AddrRange, len: u64) -> Option<VirtAddr> 
             .filter_map(|hole| nearest(hole.intersection(reach)?, near, len))
             .min_by_key(|&start| distance(AddrRange::sized(start, len), near))
     })
+}
+
+/// What is free of an address space, but for the room that the heap is left
+/// to grow into: the holes that leave it 1 GiB, and those that leave it 16 MiB.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Space {
+    pub(crate) roomy: Vec<AddrRange>,
+    pub(crate) tight: Vec<AddrRange>,
+}
+
+impl Space {
+    /// `taken` is sorted by address and does not overlap.
+    pub fn new(taken: &[Taken]) -> Self {
+        let usable = AddrRange::between(LOWEST, HIGHEST);
+        let free = |room| {
+            holes(taken, room).filter_map(|hole| hole.intersection(usable)).collect::<Vec<_>>()
+        };
+        Self { roomy: free(HEAP_ROOM), tight: free(LEAST_HEAP_ROOM) }
+    }
 }
 
 /// Where both ends of `near` are in reach.

@@ -149,7 +149,7 @@ impl Slot {
 }
 
 /// Why an instruction is not relocated.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Refusal {
     /// The bytes are no instruction that we know.
     Undecodable,
