@@ -5,6 +5,7 @@
 //! the lowest addresses, the room above the heap into which `brk` grows it,
 //! the room below a stack into which it grows.
 
+use trapline_core::target::Region;
 use trapline_core::{AddrRange, VirtAddr};
 
 /// How far a `rel32` reaches, less a page at each end for the instructions
@@ -46,6 +47,38 @@ pub struct Taken {
     pub range: AddrRange,
     /// What it will want.
     pub growth: Growth,
+}
+
+/// What is taken of an address space, or will be, a heap that has not begun
+/// too: its mappings, and `ours` that are not among them.
+pub fn all_taken(
+    map: &[Region],
+    heap_start: Option<VirtAddr>,
+    ours: impl Iterator<Item = AddrRange>,
+) -> Vec<Taken> {
+    let mut all: Vec<Taken> = map.iter().map(Taken::by).collect();
+    all.extend(ours.map(|range| Taken { range, growth: Growth::Fixed }));
+    if let Some(start) = heap_start.filter(|_| all.iter().all(|it| it.growth != Growth::Up)) {
+        all.push(Taken { range: AddrRange::sized(start, 0), growth: Growth::Up });
+    }
+    all.sort_unstable_by_key(|taken| taken.range);
+    all.dedup_by_key(|taken| taken.range);
+    all
+}
+
+impl Taken {
+    /// By a mapping, with what it will want around it. A stack may grow to the
+    /// kernel's limit of 8 MiB and its guard gap of 1 MiB; mmap(2),
+    /// `MAP_GROWSDOWN`.
+    fn by(region: &Region) -> Self {
+        const STACK_ROOM: u64 = 9 << 20;
+        let growth = match region.name.to_str() {
+            Some("[heap]") => Growth::Up,
+            Some("[stack]") => Growth::Down(STACK_ROOM),
+            _ => Growth::Fixed,
+        };
+        Self { range: region.range, growth }
+    }
 }
 
 /// The start of a free range of `len` bytes, page-aligned, from all of which

@@ -32,6 +32,15 @@ pub fn local_session() -> Result<(SessionHandle, Events), CommandError> {
     })
 }
 
+/// This machine, for the calling thread alone.
+///
+/// # Errors
+/// When too many threads debug already.
+pub(crate) fn local_target() -> trapline_core::target::Result<Box<dyn Target>> {
+    linux::survive_lost_pages(trapline_symbols::lost_at);
+    Ok(Box::new(LinuxTarget::new()?))
+}
+
 /// Writes a program's file so that it can be run.
 pub(crate) fn write_program(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::write(path, bytes)?;

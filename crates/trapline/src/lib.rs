@@ -69,6 +69,7 @@
 
 mod backend;
 pub mod cli;
+mod coverage;
 
 pub use backend::{local_session, prepare_process};
 pub use trapline_core::breakpoint;

@@ -5,7 +5,6 @@
 //! function once and keeps what it found.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::rc::Rc;
 
 use iced_x86::OpKind;
@@ -46,13 +45,14 @@ pub enum Protected {
     Reserved,
 }
 
-impl fmt::Display for Protected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Protected {
+    /// The reason as a clause.
+    pub fn summary(self) -> &'static str {
+        match self {
             Self::NotCode => "the memory there is not a file's code",
             Self::Restartable => "the code belongs to a restartable sequence",
             Self::Reserved => "the code there is not to be changed",
-        })
+        }
     }
 }
 

@@ -61,23 +61,35 @@ pub enum Reason {
     },
 }
 
+impl Reason {
+    /// The reason without its particulars, by which like ones are counted.
+    pub fn summary(&self) -> &'static str {
+        match self {
+            Self::NotAllowed => "it is switched off by `set jump-tactics`",
+            Self::Unreadable => "the code there cannot be read",
+            Self::Relocation(refusal) => refusal.summary(),
+            Self::LandingPad => "`endbr64` has to stay what an indirect branch finds there",
+            Self::Protected(protected) => protected.summary(),
+            Self::Occupied { .. } => "other bytes of ours are in the way",
+            Self::Entered { .. } => "a branch goes into the middle of it",
+            Self::Short { .. } => "the instruction is shorter than a jump",
+            Self::NoRoom => "no free memory is where the jump could lead",
+            Self::UnknownFunction => "it is not known what branches into the code",
+            Self::LeavesFunction => "the function ends too early",
+            Self::WaitsInside { .. } => "a thread that waits for a call would return into it",
+            Self::BehindJump { .. } => "the code behind a jump is entered from elsewhere",
+            Self::Shared { .. } => "it shares the jump of another place",
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAllowed => f.write_str("it is switched off by `set jump-tactics`"),
-            Self::Unreadable => f.write_str("the code there cannot be read"),
-            Self::Relocation(refusal) => refusal.fmt(f),
-            Self::LandingPad => {
-                f.write_str("`endbr64` has to stay what an indirect branch finds there")
-            }
-            Self::Protected(protected) => protected.fmt(f),
             Self::Occupied { by } => write!(f, "what is armed at {by} is in the way"),
             Self::Entered { at } => write!(f, "a branch goes to {at}, into the middle of it"),
             Self::Short { len: 1 } => f.write_str("the instruction has 1 byte, a jump has 5"),
             Self::Short { len } => write!(f, "the instruction has {len} bytes, a jump has 5"),
-            Self::NoRoom => f.write_str("no free memory is where the jump could lead"),
-            Self::UnknownFunction => f.write_str("it is not known what branches into the code"),
-            Self::LeavesFunction => f.write_str("the function ends too early"),
             Self::WaitsInside { at } => {
                 write!(f, "a thread that waits for the call at {at} would return into it")
             }
@@ -85,6 +97,7 @@ impl fmt::Display for Reason {
                 write!(f, "the code behind the jump at {at} is entered from elsewhere")
             }
             Self::Shared { with } => write!(f, "it shares the jump at {with}"),
+            _ => f.write_str(self.summary()),
         }
     }
 }

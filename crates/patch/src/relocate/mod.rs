@@ -171,9 +171,10 @@ pub enum Refusal {
     OutOfReach,
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Refusal {
+    /// The reason as a clause.
+    pub fn summary(self) -> &'static str {
+        match self {
             Self::Undecodable => "the bytes there are not an instruction that is known",
             Self::Transaction => "`xbegin` cannot run anywhere but in its place",
             Self::Far => "a far call or jump cannot run anywhere but in its place",
@@ -184,7 +185,13 @@ impl fmt::Display for Refusal {
                 "the instruction uses the stack pointer and memory out of reach of its copy"
             }
             Self::OutOfReach => "the instruction uses memory out of reach of its copy",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.summary())
     }
 }
 

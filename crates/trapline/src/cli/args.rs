@@ -24,6 +24,8 @@ pub(crate) enum What {
     Attach(AttachArgs),
     /// Show everything on a small program that travels inside this one.
     Demo,
+    /// Show how many places of a program could decide in the program itself.
+    Coverage(CoverageArgs),
     /// Print completions for a shell.
     Completions {
         /// Which shell.
@@ -104,6 +106,28 @@ pub(crate) struct AttachArgs {
     /// The processes.
     #[arg(required = true, value_parser = clap::value_parser!(i32).range(1..))]
     pub(crate) pid: Vec<i32>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CoverageArgs {
+    /// Look at the address of every statement (the default).
+    #[arg(long, conflicts_with = "instructions")]
+    pub(crate) statements: bool,
+    /// Look at every instruction of every function.
+    #[arg(long)]
+    pub(crate) instructions: bool,
+    /// Plan all places together too, as if each had a breakpoint.
+    #[arg(long)]
+    pub(crate) all_at_once: bool,
+    /// Let the system randomise addresses.
+    #[arg(long)]
+    pub(crate) aslr: bool,
+    /// Write one object for programs.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The program, or a shared object.
+    #[arg(value_name = "BINARY")]
+    pub(crate) binary: PathBuf,
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

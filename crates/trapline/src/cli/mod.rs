@@ -11,6 +11,7 @@ mod batch;
 mod completion;
 mod console;
 mod control;
+mod coverage;
 mod demo;
 mod help;
 mod inspect;
@@ -71,6 +72,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             debug(&attach.wishes, LaunchSpec::default(), pids)
         }
         What::Demo => demo::run(),
+        What::Coverage(coverage) => coverage::run(&coverage),
         What::Completions { shell } => {
             let mut command = CommandLine::command();
             clap_complete::generate(shell, &mut command, "trapline", &mut io::stdout());
