@@ -18,8 +18,8 @@ use trapline_patch::insn::{InsnKind, decode};
 use trapline_patch::relocate::{Boundary, Slot, relocate};
 use trapline_patch::trampoline::Trampoline;
 
-pub(crate) use self::trampolines::{Deciding, InDecision, Ingredient, made_from};
 use self::trampolines::Trampolines;
+pub(crate) use self::trampolines::{Deciding, InDecision, Ingredient, made_from};
 
 /// Bytes of one chunk; a multiple of the page size.
 pub(crate) const CHUNK: u64 = 256 * 1024;

@@ -17,7 +17,7 @@ use super::Session;
 use super::sites::who_can_be_asked;
 use super::truth::SpaceMemory;
 use crate::arena::{CHUNK, SLOT_ROOM};
-use crate::space::{Detour, SpaceId, CodeSite, Form};
+use crate::space::{CodeSite, Detour, Form, SpaceId};
 
 /// What code is read by when there is much to read, and what slots are kept
 /// near to.
@@ -161,7 +161,11 @@ impl Session {
             None => Err(Refusal::Undecodable.to_string().into()),
         };
         let detour = detour.map_or_else(Detour::Lift, Detour::Slot);
-        Ok(Prepared { addr, original, trap: CodeSite { owners: Owners::default(), form: Form::Trap, detour, displaced } })
+        Ok(Prepared {
+            addr,
+            original,
+            trap: CodeSite { owners: Owners::default(), form: Form::Trap, detour, displaced },
+        })
     }
 
     /// Writes the trap bytes and enters what was written into the books.
@@ -258,7 +262,13 @@ impl Session {
 
     /// An address for so many bytes of code near `addr`, in a new chunk if need
     /// be.
-    pub(super) fn room(&mut self, id: SpaceId, addr: VirtAddr, room: u64, map: &[Region]) -> Result<VirtAddr, Arc<str>> {
+    pub(super) fn room(
+        &mut self,
+        id: SpaceId,
+        addr: VirtAddr,
+        room: u64,
+        map: &[Region],
+    ) -> Result<VirtAddr, Arc<str>> {
         let space = self.spaces.get(&id).ok_or("the process is gone")?;
         if let Some(at) = space.arena.room_near(addr, room) {
             return Ok(at);

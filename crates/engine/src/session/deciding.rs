@@ -75,11 +75,8 @@ impl Session {
         let Some(stopped) = thread.stopped() else { return };
         let Ok(mut state) = self.target.vector_state(stopped) else { return };
         let Some(space) = self.spaces.get(&self.processes[&pid].space) else { return };
-        let memory = super::truth::SpaceMemory {
-            target: &*self.target,
-            pid,
-            overlay: &space.overlay,
-        };
+        let memory =
+            super::truth::SpaceMemory { target: &*self.target, pid, overlay: &space.overlay };
         if kept.restore_vectors(rsp, &mut state, &memory).is_ok() {
             // A thread that died needs no registers.
             let _gone = self.target.set_vector_state(stopped, &state);
@@ -99,7 +96,13 @@ impl Session {
 
     /// The site for which the `int3` that a thread has executed asks, with the
     /// thread at the site.
-    pub(super) fn asked_at(&mut self, pid: Pid, tid: Tid, trap: VirtAddr, gs: u64) -> Option<VirtAddr> {
+    pub(super) fn asked_at(
+        &mut self,
+        pid: Pid,
+        tid: Tid,
+        trap: VirtAddr,
+        gs: u64,
+    ) -> Option<VirtAddr> {
         let site = self.space_of(pid)?.arena.asked(trap)?;
         self.check_seat(pid, tid, gs);
         Some(site)

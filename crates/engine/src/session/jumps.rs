@@ -61,7 +61,8 @@ impl Session {
         if changed.is_empty() || (wanted.is_empty() && present().next().is_none()) {
             return JumpChanges::default();
         }
-        let mut all: Vec<VirtAddr> = wanted.keys().copied().chain(present().map(|it| it.0)).collect();
+        let mut all: Vec<VirtAddr> =
+            wanted.keys().copied().chain(present().map(|it| it.0)).collect();
         all.sort_unstable();
         all.dedup();
         let mut affected: BTreeSet<VirtAddr> = BTreeSet::new();

@@ -11,7 +11,7 @@ use trapline_core::{BreakpointId, Pid, Tid};
 use super::binding::{Ahead, Asked};
 use super::run::Verdict;
 use super::{Motion, Session};
-use crate::command::{JumpInfo, BreakpointInfo, Change, CommandError, Reply, Selection};
+use crate::command::{BreakpointInfo, Change, CommandError, JumpInfo, Reply, Selection};
 use crate::event::{Event, StopReason};
 use crate::parallel;
 use crate::space::Purpose;

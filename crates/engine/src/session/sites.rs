@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use trapline_core::breakpoint::Mechanism;
 use trapline_core::plan::{
-    self, InProcess, Owner, Plan, PlanCapabilities, PlanSettings, ServedBy, Site, SiteWhat, Want, WantWhat,
-    plan,
+    self, InProcess, Owner, Plan, PlanCapabilities, PlanSettings, ServedBy, Site, SiteWhat, Want,
+    WantWhat, plan,
 };
 use trapline_core::target::{Stopped, Target, TargetError};
 use trapline_core::x64::debug::Access;

@@ -145,7 +145,8 @@ impl Session {
     /// that the program made at every pass.
     pub(super) fn is_displaced_still(&self, pid: Pid, at: VirtAddr) -> bool {
         let Some(space) = self.space_of(pid) else { return true };
-        let Some(trap) = space.code_sites.get(&at).filter(|_| space.modules.at(at).is_none()) else {
+        let Some(trap) = space.code_sites.get(&at).filter(|_| space.modules.at(at).is_none())
+        else {
             return true;
         };
         let memory = SpaceMemory { target: &*self.target, pid, overlay: &space.overlay };

@@ -73,6 +73,15 @@ impl Tactic {
         }
     }
 
+    /// What it displaces, in words.
+    pub fn over(self) -> &'static str {
+        match self {
+            Self::Whole => "one instruction",
+            Self::Pun => "one instruction, whose offset ends with the bytes that follow",
+            Self::Window => "several instructions",
+        }
+    }
+
     /// The one of a name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|tactic| tactic.name() == name)
@@ -109,6 +118,14 @@ impl Tactics {
     /// Those in the set, in the order in which they are tried.
     pub fn iter(self) -> impl Iterator<Item = Tactic> {
         Tactic::ALL.into_iter().filter(move |&tactic| self.contains(tactic))
+    }
+}
+
+impl fmt::Display for Tactics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.iter().map(Tactic::name).collect();
+        f.write_str(if names.is_empty() { "none" } else { "" })?;
+        f.write_str(&names.join(" "))
     }
 }
 
