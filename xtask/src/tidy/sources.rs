@@ -36,7 +36,8 @@ impl Source {
     }
 }
 
-/// Folders that hold no sources of ours.
+/// What holds no sources of ours. All are folders, but `.git` is a file in a
+/// linked worktree.
 const PASSED_OVER: &[&str] = &["target", ".git", "corpus", "artifacts", "golden"];
 
 /// Every text file of the checkout, in the order of their paths.
@@ -52,10 +53,11 @@ fn collect(folder: &Path, prefix: &str, found: &mut Vec<Source>) -> Result<(), S
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = format!("{prefix}{name}");
+        if PASSED_OVER.contains(&name.as_str()) {
+            continue;
+        }
         if entry.path().is_dir() {
-            if !PASSED_OVER.contains(&name.as_str()) {
-                collect(&entry.path(), &format!("{path}/"), found)?;
-            }
+            collect(&entry.path(), &format!("{path}/"), found)?;
         } else if let Ok(text) = fs::read_to_string(entry.path()) {
             found.push(Source::new(&path, &text));
         }
