@@ -26,6 +26,8 @@ cargo xtask COMMAND
   fuzz NAME SECONDS           run one fuzz target
   bench [--only NAME] [--runs N] [--json FILE] [--list]
                               measure, beside the peers
+  bench conditions [--runs N] [--json FILE]
+                              what a false condition costs a pass, to the nanosecond
 ";
 
 /// What a command ends with: a message for the user when it failed.

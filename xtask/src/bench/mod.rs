@@ -6,6 +6,7 @@
 //! is shown with the reason and never passes.
 
 mod conditional;
+mod conditions;
 mod first_stop;
 mod many_breakpoints;
 mod many_threads;
@@ -62,31 +63,36 @@ const SLOW: Duration = Duration::from_secs(20);
 
 struct Options<'a> {
     only: Option<&'a str>,
-    runs: usize,
+    runs: Option<usize>,
     json: Option<&'a str>,
 }
 
 pub(crate) fn run(words: &[&str]) -> Outcome {
     if words == ["--list"] {
         ITEMS.iter().for_each(|item| println!("{:<20} {} ({})", item.name, item.what, item.unit));
+        println!("{:<20} {} (ns; not an item: bench conditions)", "conditions", conditions::WHAT);
         return Ok(());
     }
+    if let ["conditions", rest @ ..] = words {
+        return conditions::run(rest);
+    }
     let options = parse(words)?;
+    let runs = options.runs.unwrap_or(RUNS);
     let context = Context::prepare()?;
     let chosen = |item: &&Item| options.only.is_none_or(|name| item.name == name);
     let figures: Vec<Figure> =
-        ITEMS.iter().filter(chosen).map(|item| measure(item, &context, options.runs)).collect();
+        ITEMS.iter().filter(chosen).map(|item| measure(item, &context, runs)).collect();
     let machine = report::machine();
-    print!("{}", report::table(&machine, options.runs, &figures));
+    print!("{}", report::table(&machine, runs, &figures));
     match options.json {
-        Some(path) => fs::write(path, report::json(&machine, options.runs, &figures))
+        Some(path) => fs::write(path, report::json(&machine, runs, &figures))
             .map_err(|why| format!("{path}: {why}")),
         None => Ok(()),
     }
 }
 
 fn parse<'a>(words: &[&'a str]) -> Result<Options<'a>, String> {
-    let mut options = Options { only: None, runs: RUNS, json: None };
+    let mut options = Options { only: None, runs: None, json: None };
     for pair in words.chunks(2) {
         match *pair {
             ["--only", name] if ITEMS.iter().any(|item| item.name == name) => {
@@ -94,8 +100,8 @@ fn parse<'a>(words: &[&'a str]) -> Result<Options<'a>, String> {
             }
             ["--only", name] => return Err(format!("no bench {name}; see bench --list")),
             ["--runs", text] => {
-                let runs = text.parse().ok().filter(|&runs| runs > 0);
-                options.runs = runs.ok_or_else(|| format!("not a number of runs: {text}"))?;
+                let runs: Option<usize> = text.parse().ok().filter(|&runs| runs > 0);
+                options.runs = Some(runs.ok_or_else(|| format!("not a number of runs: {text}"))?);
             }
             ["--json", path] => options.json = Some(path),
             _ => return Err(format!("bench does not take {}", pair.join(" "))),
@@ -182,7 +188,7 @@ mod tests {
         assert!(parse(&["--only", "nothing"]).is_err_and(|why| why.contains("nothing")));
         assert!(parse(&["--runs", "0"]).is_err_and(|why| why.contains('0')));
         assert!(parse(&["--fast"]).is_err_and(|why| why.contains("--fast")));
-        assert!(parse(&["--runs", "3", "--only", "first-stop"]).is_ok_and(|it| it.runs == 3));
+        assert!(parse(&["--runs", "3", "--only", "first-stop"]).is_ok_and(|it| it.runs == Some(3)));
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(super) struct Figure {
 
 /// Whether a goal was reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Verdict {
+pub(super) enum Verdict {
     Pass,
     Miss,
     /// One of the figures it needs is missing.
@@ -26,7 +26,16 @@ enum Verdict {
 }
 
 impl Verdict {
-    const fn word(self) -> &'static str {
+    /// Of whether a goal was reached, where that is known.
+    pub(super) const fn of(reached: Option<bool>) -> Self {
+        match reached {
+            None => Self::Unknown,
+            Some(true) => Self::Pass,
+            Some(false) => Self::Miss,
+        }
+    }
+
+    pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Pass => "PASS",
             Self::Miss => "MISS",
@@ -55,11 +64,7 @@ impl Figure {
                 (ours.zip(self.median(peer)).map(|(ours, theirs)| ours / theirs), limit)
             }
         };
-        match reached {
-            None => (None, Verdict::Unknown),
-            Some(value) if value <= limit => (reached, Verdict::Pass),
-            Some(_) => (reached, Verdict::Miss),
-        }
+        (reached, Verdict::of(reached.map(|value| value <= limit)))
     }
 
     fn goal_text(&self, goal: Goal) -> String {
@@ -78,6 +83,25 @@ pub(super) struct Machine {
     kernel: String,
 }
 
+impl Machine {
+    /// The line above every table.
+    pub(super) fn headline(&self, runs: usize) -> String {
+        let Self { date, cpu, cores, kernel } = self;
+        format!("{date}: {cpu}, {cores} cores, Linux {kernel}; medians of {runs} interleaved runs")
+    }
+
+    /// The object that figures are added to.
+    pub(super) fn json(&self, runs: usize) -> Value {
+        json!({
+            "date": self.date,
+            "cpu": self.cpu,
+            "cores": self.cores,
+            "kernel": self.kernel,
+            "runs": runs,
+        })
+    }
+}
+
 /// Facts about this machine; `unknown` for what it does not tell.
 pub(super) fn machine() -> Machine {
     let ask = |words: &[&str]| output(&mut command(words)).map(|text| text.trim().to_owned());
@@ -93,10 +117,7 @@ pub(super) fn machine() -> Machine {
 }
 
 pub(super) fn table(machine: &Machine, runs: usize, figures: &[Figure]) -> String {
-    let mut text = format!(
-        "\n{}: {}, {} cores, Linux {}; medians of {runs} interleaved runs\n",
-        machine.date, machine.cpu, machine.cores, machine.kernel
-    );
+    let mut text = format!("\n{}\n", machine.headline(runs));
     for figure in figures {
         let _ = writeln!(text, "\n{}: {}", figure.item.name, figure.item.what);
         for (subject, median) in &figure.medians {
@@ -133,14 +154,8 @@ fn ratio_text(figure: &Figure, subject: Subject, value: f64) -> String {
 }
 
 pub(super) fn json(machine: &Machine, runs: usize, figures: &[Figure]) -> String {
-    let value = json!({
-        "date": machine.date,
-        "cpu": machine.cpu,
-        "cores": machine.cores,
-        "kernel": machine.kernel,
-        "runs": runs,
-        "items": figures.iter().map(figure_json).collect::<Vec<Value>>(),
-    });
+    let mut value = machine.json(runs);
+    value["items"] = figures.iter().map(figure_json).collect();
     format!("{value:#}\n")
 }
 
