@@ -17,7 +17,10 @@ pub(super) fn table(headline: &str, figures: &[Figure], judged: &[Judged]) -> St
         let name = figure.row.to_string();
         let _ = match &figure.samples {
             Ok(samples) => writeln!(text, "  {name:<52} {}", measured(figures, figure, samples)),
-            Err(why) => writeln!(text, "  {name:<52} not measured: {why}"),
+            Err(why) => {
+                let why = why.lines().next().unwrap_or_default();
+                writeln!(text, "  {name:<52} not measured: {why}")
+            }
         };
     }
     text.push('\n');
@@ -106,7 +109,7 @@ mod tests {
         vec![
             of(Row::bare(Function::Short), Ok(vec![2.0, 2.1, 2.3]), None),
             of(row, Ok(vec![2.5, 2.6, 2.9]), Some("jump (pun)")),
-            of(failed, Err("not root".to_owned()), None),
+            of(failed, Err("not root\nand more".to_owned()), None),
         ]
     }
 
@@ -116,7 +119,7 @@ mod tests {
         let shown = table("today", &figures, &judge(&figures));
         let row = shown.lines().find(|line| line.contains("string compare")).unwrap();
         assert!(row.contains("2.600 ns") && row.ends_with("+0.500  jump (pun)"), "{row}");
-        assert!(shown.contains("not measured: not root") && shown.contains("UNKNOWN"), "{shown}");
+        assert!(shown.contains("not measured: not root\n") && shown.contains("UNKNOWN"), "{shown}");
     }
 
     #[test]
@@ -125,7 +128,7 @@ mod tests {
         let text = json(json!({"runs": 3}), &figures, &judge(&figures));
         let value: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["rows"][1]["samples"], json!([2.5, 2.6, 2.9]));
-        assert_eq!(value["rows"][2]["not_measured"], "not root");
+        assert_eq!(value["rows"][2]["not_measured"], "not root\nand more");
         assert_eq!(value["goals"][0]["verdict"], "UNKNOWN");
     }
 
