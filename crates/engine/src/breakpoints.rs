@@ -256,16 +256,21 @@ impl Breakpoints {
 
     /// What an owner asks at a pass.
     pub(crate) fn asked(&self, owner: Owner) -> Asked {
-        let location = match owner {
-            Owner::Location(id) => self.get(id.breakpoint).and_then(|it| it.location(id)),
+        let breakpoint = match owner {
+            Owner::Location(id) => self.get(id.breakpoint),
             Owner::Internal(_) => None,
         };
-        let say = location.map(|location| &location.say);
+        let say = match owner {
+            Owner::Location(id) => breakpoint.and_then(|it| it.location(id)).map(|it| &it.say),
+            Owner::Internal(_) => None,
+        };
+        let spec = breakpoint.map(|breakpoint| &breakpoint.spec);
         Asked {
             owner,
             filter: say.and_then(|say| say.filter.clone()),
             condition: say.and_then(|say| say.condition.clone()),
             changed: say.and_then(|say| say.changed.clone()),
+            counts: spec.is_some_and(|spec| spec.hits.is_some() || spec.ignore > 0),
         }
     }
 

@@ -92,6 +92,13 @@ impl CodeSite {
         }
     }
 
+    pub(crate) fn jump_mut(&mut self) -> Option<&mut JumpSite> {
+        match &mut self.form {
+            Form::Trap => None,
+            Form::Jump(jump) => Some(jump),
+        }
+    }
+
     pub(crate) fn jump(&self) -> Option<&JumpSite> {
         match &self.form {
             Form::Trap => None,
@@ -111,6 +118,17 @@ pub(crate) struct JumpSite {
     pub(crate) passes: u32,
     /// How many of them its owners have been told of.
     pub(crate) told: u64,
+    /// Who pays for hits that count without a stop.
+    pub(crate) credit: Option<Credit>,
+}
+
+/// Hits that threads may count by themselves.
+#[derive(Clone, Debug)]
+pub(crate) struct Credit {
+    /// The word of a row that holds what the thread has left.
+    pub(crate) word: u32,
+    /// What was left in each row when it was last looked at.
+    pub(crate) given: BTreeMap<VirtAddr, u64>,
 }
 
 /// What one owner asks at a pass, to know it again.
@@ -120,6 +138,8 @@ pub(crate) struct Asked {
     pub(crate) filter: Option<Arc<Program>>,
     pub(crate) condition: Option<Arc<Program>>,
     pub(crate) changed: Option<Arc<Program>>,
+    /// Whether some of its hits count without a stop.
+    pub(crate) counts: bool,
 }
 
 impl PartialEq for Asked {
@@ -129,7 +149,7 @@ impl PartialEq for Asked {
             (None, None) => true,
             _ => false,
         };
-        self.owner == other.owner
+        (self.owner, self.counts) == (other.owner, other.counts)
             && same(&self.filter, &other.filter)
             && same(&self.condition, &other.condition)
             && same(&self.changed, &other.changed)
@@ -249,7 +269,10 @@ impl Space {
         let rows = &mut self.rows;
         self.code_sites.retain(|_, site| {
             let gone = site.jump().filter(|jump| jump.patch == at);
-            gone.iter().for_each(|jump| rows.free_word(jump.passes));
+            for jump in gone {
+                rows.free_word(jump.passes);
+                jump.credit.iter().for_each(|credit| rows.free_word(credit.word));
+            }
             gone.is_none()
         });
     }

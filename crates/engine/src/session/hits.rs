@@ -92,6 +92,20 @@ impl Session {
         at: VirtAddr,
         registers: &Registers,
     ) -> Verdict {
+        let paying = self.processes.get(&pid).and_then(|it| self.paying(it.space, at));
+        if let Some(id) = paying
+            && let Some(verdict) = self.count_paid_pass(pid, tid, at, id)
+        {
+            return verdict;
+        }
+        let verdict = self.ask_site(pid, tid, at, registers);
+        if let Some(id) = paying {
+            self.extend_credit(pid, tid, at, id);
+        }
+        verdict
+    }
+
+    fn ask_site(&mut self, pid: Pid, tid: Tid, at: VirtAddr, registers: &Registers) -> Verdict {
         let Some(site) = self.space_of_mut(pid).and_then(|space| space.code_sites.get_mut(&at))
         else {
             return Verdict::GoOn;

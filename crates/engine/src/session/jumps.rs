@@ -21,7 +21,7 @@ use super::Session;
 use super::arming::{all_taken, region_at};
 use super::truth::SpaceMemory;
 use crate::arena::{Deciding, Ingredient, made_from};
-use crate::space::{Asked, CodeSite, Detour, Form, JumpSite, Modules, Patch, SpaceId};
+use crate::space::{Asked, CodeSite, Credit, Detour, Form, JumpSite, Modules, Patch, SpaceId};
 
 /// The jumps of a space that a plan changes.
 #[derive(Default)]
@@ -34,9 +34,9 @@ pub(super) struct JumpChanges {
 
 /// A site that is to have a jump.
 pub(super) struct Wanted {
-    at: VirtAddr,
-    owners: Owners,
-    asked: Vec<Asked>,
+    pub(super) at: VirtAddr,
+    pub(super) owners: Owners,
+    pub(super) asked: Vec<Asked>,
 }
 
 impl Session {
@@ -127,12 +127,12 @@ impl Session {
         }
         let mut ready = BTreeMap::new();
         for wanted in changes.renewed {
-            match self.compiled(id, pid, &wanted) {
-                Ok(predicate) => {
-                    ready.insert(wanted.at, Ready { wanted, predicate: Arc::new(predicate) });
+            match self.compiled(id, pid, wanted) {
+                Ok(one) => {
+                    ready.insert(one.wanted.at, one);
                 }
-                Err(why) => {
-                    refused.insert(wanted.at, why.into());
+                Err((at, why)) => {
+                    refused.insert(at, why.into());
                 }
             }
         }
@@ -258,7 +258,8 @@ impl Session {
             let ingredient = ingredients.iter().find(|it| it.at == at).ok_or_else(gone)?;
             let passes = ingredient.decides.as_ref().map_or(0, |deciding| deciding.passes);
             let told = self.spaces.get(&id).map_or(0, |space| space.rows.total(passes));
-            let jump = JumpSite { patch: planned.at, asked: one.wanted.asked, passes, told };
+            let credit = one.credit.map(|word| Credit { word, given: BTreeMap::new() });
+            let jump = JumpSite { patch: planned.at, asked: one.wanted.asked, passes, told, credit };
             let site = CodeSite {
                 owners: one.wanted.owners,
                 form: Form::Jump(Box::new(jump)),
@@ -336,9 +337,11 @@ impl Session {
 }
 
 /// A site whose predicate is compiled.
-struct Ready {
-    wanted: Wanted,
-    predicate: Arc<Predicate>,
+pub(super) struct Ready {
+    pub(super) wanted: Wanted,
+    pub(super) predicate: Arc<Predicate>,
+    /// The word that pays for quiet hits.
+    pub(super) credit: Option<u32>,
 }
 
 /// A jump whose trampoline is there.

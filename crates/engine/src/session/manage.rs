@@ -156,6 +156,7 @@ impl Session {
 
     fn change_held(&mut self, id: BreakpointId, change: Change) -> Result<Reply, CommandError> {
         self.count_everywhere();
+        self.take_credits_back(id);
         self.replan_for(id);
         let missing = self.breakpoints.missing(id);
         let breakpoint = self.breakpoints.get_mut(id).ok_or_else(|| CommandError::new(missing))?;

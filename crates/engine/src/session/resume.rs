@@ -19,6 +19,8 @@ pub(super) enum Chore {
     Lift { pid: Pid, tid: Tid, at: VirtAddr },
     /// Have a trap stand for the instruction that the program wrote under it.
     DisplaceAnew { pid: Pid, at: VirtAddr },
+    /// Find out which hit a pass is whose thread has asked.
+    CountPaid { pid: Pid, tid: Tid, at: VirtAddr },
     /// Look which libraries a process has now.
     Libraries { pid: Pid },
 }
@@ -290,6 +292,7 @@ impl Session {
             match chore {
                 Chore::Lift { pid, tid, at } => self.lift(pid, tid, at),
                 Chore::DisplaceAnew { pid, at } => self.displace_anew_at(pid, at),
+                Chore::CountPaid { pid, tid, at } => self.count_held(pid, tid, at),
                 Chore::Libraries { pid } => self.update_libraries(pid),
             }
         }

@@ -148,6 +148,9 @@ impl Session {
 
     /// The same of what has been counted already.
     pub(super) fn tell_counts(&mut self, id: SpaceId) {
+        for breakpoint in self.paying_in(id) {
+            self.collect_credits(breakpoint);
+        }
         let Some(space) = self.spaces.get_mut(&id) else { return };
         for site in space.code_sites.values_mut() {
             let Form::Jump(jump) = &mut site.form else { continue };
@@ -184,5 +187,6 @@ impl Session {
                 }
             }
         }
+        self.begin_without_credit(id, pid);
     }
 }
