@@ -18,7 +18,7 @@ use crate::limits;
 use crate::value::{Bytes, Value, ValuePlace};
 
 mod fetch;
-mod number;
+pub(crate) mod number;
 pub(crate) use number::x87;
 mod text;
 

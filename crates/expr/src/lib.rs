@@ -6,7 +6,8 @@
 //! [`interp::evaluate`] runs that program against a stopped thread (its
 //! meaning is the reference for every other way to run it), and
 //! [`format::format_value`] prints what came out. [`template`] does log
-//! messages with expressions inside.
+//! messages with expressions inside. [`native`] makes machine code of programs
+//! that the debuggee itself is to run at every pass.
 //!
 //! It knows no debug format and no operating system: names, memory, registers
 //! and the debugger's own inputs all come through traits.
@@ -23,6 +24,7 @@ pub mod ir;
 mod layout;
 mod lexer;
 pub mod limits;
+pub mod native;
 mod parse;
 mod print;
 mod scope;

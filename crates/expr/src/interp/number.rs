@@ -5,7 +5,7 @@ use trapline_core::types::BitField;
 use crate::ir::{Arithmetic, Comparison, FloatKind, IntKind, Load, Sort};
 
 /// Cuts a word to its sort.
-pub(super) fn extend(word: u64, sort: Sort) -> u64 {
+pub(crate) fn extend(word: u64, sort: Sort) -> u64 {
     match sort {
         Sort::Int(kind) => kind.extend(word),
         Sort::Float(FloatKind::F32) => word & 0xffff_ffff,
@@ -14,7 +14,7 @@ pub(super) fn extend(word: u64, sort: Sort) -> u64 {
 }
 
 /// The word that the first bytes of a buffer are.
-pub(super) fn decode(load: Load, bytes: [u8; 16]) -> u64 {
+pub(crate) fn decode(load: Load, bytes: [u8; 16]) -> u64 {
     let mut low = [0; 8];
     low.copy_from_slice(&bytes[..8]);
     let word = u64::from_le_bytes(low);
@@ -49,14 +49,14 @@ fn float(word: u64, kind: FloatKind) -> f64 {
     }
 }
 
-pub(super) fn is_zero(word: u64, sort: Sort) -> bool {
+pub(crate) fn is_zero(word: u64, sort: Sort) -> bool {
     match sort {
         Sort::Int(_) => word == 0,
         Sort::Float(kind) => float(word, kind) == 0.0,
     }
 }
 
-pub(super) fn take_bits(word: u64, field: BitField, sort: Sort) -> u64 {
+pub(crate) fn take_bits(word: u64, field: BitField, sort: Sort) -> u64 {
     let signed = matches!(sort, Sort::Int(IntKind { signed: true, .. }));
     let above = 64 - (field.shift + field.width).min(64);
     let unused = 64 - field.width.clamp(1, 64);
@@ -65,14 +65,14 @@ pub(super) fn take_bits(word: u64, field: BitField, sort: Sort) -> u64 {
     extend(low, sort)
 }
 
-pub(super) fn put_bits(whole: u64, value: u64, field: BitField, sort: Sort) -> u64 {
+pub(crate) fn put_bits(whole: u64, value: u64, field: BitField, sort: Sort) -> u64 {
     let mask = (u64::MAX >> (64 - field.width.clamp(1, 64))) << field.shift;
     extend((whole & !mask) | ((value << field.shift) & mask), sort)
 }
 
 /// Replaces a little-endian integer of up to 8 bytes by the value of some of
 /// its bits.
-pub(super) fn take_bits_in_place(bytes: &mut [u8], field: BitField, signed: bool) {
+pub(crate) fn take_bits_in_place(bytes: &mut [u8], field: BitField, signed: bool) {
     let mut word = [0; 8];
     let len = bytes.len().min(8);
     word[..len].copy_from_slice(&bytes[..len]);
@@ -81,7 +81,7 @@ pub(super) fn take_bits_in_place(bytes: &mut [u8], field: BitField, signed: bool
     bytes[..len].copy_from_slice(&taken[..len]);
 }
 
-pub(super) fn convert(word: u64, from: Sort, to: Sort) -> u64 {
+pub(crate) fn convert(word: u64, from: Sort, to: Sort) -> u64 {
     match (from, to) {
         (Sort::Int(_), Sort::Int(kind)) => kind.extend(word),
         (Sort::Int(kind), Sort::Float(FloatKind::F32)) => {
@@ -116,7 +116,7 @@ fn truncate(value: f64, to: IntKind) -> u64 {
     }
 }
 
-pub(super) fn negate(word: u64, sort: Sort) -> u64 {
+pub(crate) fn negate(word: u64, sort: Sort) -> u64 {
     match sort {
         Sort::Int(kind) => kind.extend(word.wrapping_neg()),
         Sort::Float(FloatKind::F32) => word ^ (1 << 31),
@@ -125,7 +125,7 @@ pub(super) fn negate(word: u64, sort: Sort) -> u64 {
 }
 
 /// `None` for an integer division by zero.
-pub(super) fn arithmetic(op: Arithmetic, a: u64, b: u64, sort: Sort) -> Option<u64> {
+pub(crate) fn arithmetic(op: Arithmetic, a: u64, b: u64, sort: Sort) -> Option<u64> {
     match sort {
         Sort::Int(kind) => integers(op, a, b, kind).map(|word| kind.extend(word)),
         Sort::Float(FloatKind::F64) => {
@@ -169,7 +169,7 @@ fn floats(op: Arithmetic, a: f64, b: f64) -> Option<f64> {
     }
 }
 
-pub(super) fn shift(left: bool, word: u64, sort: Sort, count: u64, counted: Sort) -> u64 {
+pub(crate) fn shift(left: bool, word: u64, sort: Sort, count: u64, counted: Sort) -> u64 {
     let Sort::Int(kind) = sort else { return 0 };
     let negative =
         matches!(counted, Sort::Int(IntKind { signed: true, .. })) && count.cast_signed() < 0;
@@ -186,7 +186,7 @@ pub(super) fn shift(left: bool, word: u64, sort: Sort, count: u64, counted: Sort
     kind.extend(shifted)
 }
 
-pub(super) fn compare(op: Comparison, a: u64, b: u64, sort: Sort) -> bool {
+pub(crate) fn compare(op: Comparison, a: u64, b: u64, sort: Sort) -> bool {
     match sort {
         Sort::Int(IntKind { signed: true, .. }) => ordered(op, &a.cast_signed(), &b.cast_signed()),
         Sort::Int(_) => ordered(op, &a, &b),

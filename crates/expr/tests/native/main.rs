@@ -1,0 +1,7 @@
+//! Code for predicates: what it looks like, what there is none for, and whether
+//! the processor is of the interpreter's opinion.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod listing;
