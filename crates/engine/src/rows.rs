@@ -21,6 +21,8 @@ const AT_ONCE: u64 = 16;
 #[derive(Clone, Default)]
 pub(crate) struct Rows {
     slabs: Vec<AddrRange>,
+    /// Memory of ours beside them.
+    others: Vec<AddrRange>,
     /// Bytes of one row; 0 before there are any.
     len: u64,
     free: BTreeSet<VirtAddr>,
@@ -55,7 +57,12 @@ impl Rows {
 
     /// All their memory.
     pub(crate) fn slabs(&self) -> impl Iterator<Item = AddrRange> {
-        self.slabs.iter().copied()
+        self.slabs.iter().chain(&self.others).copied()
+    }
+
+    /// Notes memory that goes when the rows go.
+    pub(crate) fn add_other_memory(&mut self, range: AddrRange) {
+        self.others.push(range);
     }
 
     /// Bytes to allocate for more rows, each with room for so many words.

@@ -9,7 +9,7 @@ use trapline_core::overlay::Overlay;
 use trapline_core::plan::{Owner, Owners, Site, SiteWhat};
 use trapline_core::x64::CodeBytes;
 use trapline_core::x64::debug::{DebugRegisters, SLOTS, Slot, SlotKind};
-use trapline_core::{AddrRange, ImageAddr, LoadBias, ModuleId, Tid, VirtAddr};
+use trapline_core::{AddrRange, ImageAddr, LoadBias, LocationId, ModuleId, Tid, VirtAddr};
 use trapline_expr::Program;
 use trapline_patch::jump::{Functions, HopPages, Rejected, Tactic};
 use trapline_symbols::Image;
@@ -43,6 +43,8 @@ pub(crate) struct Space {
     /// Why jumps are not placed in ways that come before those they are.
     pub(crate) trails: HashMap<VirtAddr, Vec<Rejected>>,
     pub(crate) rows: Rows,
+    /// Memory for values of the last pass that nobody uses.
+    pub(crate) free_cells: Vec<VirtAddr>,
     /// Pages for jumps on the way to trampolines.
     pub(crate) hop_pages: HopPages,
     /// What was found out about the program's functions.
@@ -120,6 +122,28 @@ pub(crate) struct JumpSite {
     pub(crate) told: u64,
     /// Who pays for hits that count without a stop.
     pub(crate) credit: Option<Credit>,
+    /// Where its code compares with values of the last pass, by owner.
+    pub(crate) cells: Vec<Cells>,
+}
+
+/// Memory of ours with what one owner saw at the last pass.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cells {
+    pub(crate) location: Option<LocationId>,
+    /// Of the value that is to have changed.
+    pub(crate) last: Option<VirtAddr>,
+    /// Of each `$_changed` in its condition.
+    pub(crate) slots: Vec<VirtAddr>,
+}
+
+impl Cells {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.last.is_none() && self.slots.is_empty()
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = VirtAddr> {
+        self.last.into_iter().chain(self.slots.iter().copied())
+    }
 }
 
 /// Hits that threads may count by themselves.
@@ -224,6 +248,7 @@ impl Space {
             jumpless: HashMap::new(),
             trails: HashMap::new(),
             rows: Rows::default(),
+            free_cells: Vec::new(),
             hop_pages: HopPages::default(),
             functions: Functions::default(),
             overlay: Overlay::default(),
@@ -266,11 +291,12 @@ impl Space {
         if let Some(hop) = patch.hop {
             self.hop_pages.give_back(hop);
         }
-        let rows = &mut self.rows;
+        let (rows, cells) = (&mut self.rows, &mut self.free_cells);
         self.code_sites.retain(|_, site| {
             let gone = site.jump().filter(|jump| jump.patch == at);
-            for jump in gone {
+            if let Some(jump) = gone {
                 rows.free_word(jump.passes);
+                cells.extend(jump.cells.iter().flat_map(Cells::all));
                 jump.credit.iter().for_each(|credit| rows.free_word(credit.word));
             }
             gone.is_none()

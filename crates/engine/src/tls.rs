@@ -74,3 +74,17 @@ fn vector_block(
     }
     Ok(entry)
 }
+
+/// Bytes from the thread pointer to the variable, where they are the same in
+/// all threads from the start: in the executable's own block.
+pub(crate) fn from_thread_pointer(
+    modules: &Modules,
+    module: ModuleId,
+    offset: u64,
+) -> Result<i64, String> {
+    let owner = modules.by_id(module).ok_or("the variable's image is not loaded")?;
+    if !is_executable(owner) {
+        return Err("each thread has the thread-local variables of libraries elsewhere".to_owned());
+    }
+    Ok(executable_block(owner, 0)?.wrapping_add(offset).cast_signed())
+}

@@ -98,7 +98,8 @@ impl Session {
     }
 
     fn left_to_give(&self, id: BreakpointId) -> u64 {
-        let given = self.paying_sites(id).iter().filter_map(|&(space, at)| {
+        let sites = self.paying_sites(id);
+        let given = sites.iter().filter_map(|&(space, at)| {
             self.spaces.get(&space)?.code_sites.get(&at)?.jump()?.credit.as_ref()
         });
         let given: u64 = given.flat_map(|credit| credit.given.values()).sum();

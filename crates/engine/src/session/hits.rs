@@ -99,6 +99,7 @@ impl Session {
             return verdict;
         }
         let verdict = self.ask_site(pid, tid, at, registers);
+        self.publish_values(pid, at);
         if let Some(id) = paying {
             self.extend_credit(pid, tid, at, id);
         }

@@ -21,7 +21,7 @@ use super::Session;
 use super::arming::{all_taken, region_at};
 use super::truth::SpaceMemory;
 use crate::arena::{Deciding, Ingredient, made_from};
-use crate::space::{Asked, CodeSite, Credit, Detour, Form, JumpSite, Modules, Patch, SpaceId};
+use crate::space::{Asked, Cells, CodeSite, Credit, Detour, Form, JumpSite, Modules, Patch, SpaceId};
 
 /// The jumps of a space that a plan changes.
 #[derive(Default)]
@@ -259,7 +259,7 @@ impl Session {
             let passes = ingredient.decides.as_ref().map_or(0, |deciding| deciding.passes);
             let told = self.spaces.get(&id).map_or(0, |space| space.rows.total(passes));
             let credit = one.credit.map(|word| Credit { word, given: BTreeMap::new() });
-            let jump = JumpSite { patch: planned.at, asked: one.wanted.asked, passes, told, credit };
+            let jump = JumpSite { patch: planned.at, asked: one.wanted.asked, passes, told, credit, cells: one.cells };
             let site = CodeSite {
                 owners: one.wanted.owners,
                 form: Form::Jump(Box::new(jump)),
@@ -331,7 +331,11 @@ impl Session {
             return Err(error.to_string().into());
         }
         space.patches.insert(at, patch);
+        let sites: Vec<VirtAddr> = code_sites.iter().map(|(at, _)| *at).collect();
         space.code_sites.extend(code_sites);
+        for site in sites {
+            self.publish_values(pid, site);
+        }
         Ok(())
     }
 }
@@ -342,6 +346,7 @@ pub(super) struct Ready {
     pub(super) predicate: Arc<Predicate>,
     /// The word that pays for quiet hits.
     pub(super) credit: Option<u32>,
+    pub(super) cells: Vec<Cells>,
 }
 
 /// A jump whose trampoline is there.

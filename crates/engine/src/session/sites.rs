@@ -284,6 +284,7 @@ impl Session {
             space.arena.clear();
             space.rows = Rows::default();
             space.hop_pages = HopPages::default();
+            space.free_cells.clear();
         }
     }
 
