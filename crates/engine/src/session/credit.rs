@@ -231,7 +231,8 @@ mod tests {
         };
         let rules = [HitRule::Equal(7), HitRule::Multiple(3), HitRule::AtLeast(5)];
         for rule in rules.into_iter().map(Some).chain([None]) {
-            for (ignore, hits) in (0..12).flat_map(|ignore| (0..12).map(move |hits| (ignore, hits))) {
+            for (ignore, hits) in (0..12).flat_map(|ignore| (0..12).map(move |hits| (ignore, hits)))
+            {
                 check(rule, ignore, hits);
             }
         }

@@ -54,7 +54,7 @@ impl Session {
     fn describe_jump(&self, pid: Pid, space: &Space, at: VirtAddr, text: &mut String) {
         let Some((_, patch)) = space.jump_at(at) else { return };
         let patched = patch.range;
-        for (whose, ours) in [("the program's", false), ("ours", true)] {
+        for (whose, ours) in [("the program's", false), ("our", true)] {
             let bytes = self.bytes(pid, space, around(patch), ours);
             let _ = writeln!(text, "  {whose} bytes at {}: {}", patched.start, hex(&bytes));
         }

@@ -21,7 +21,9 @@ use super::Session;
 use super::arming::{all_taken, region_at};
 use super::truth::SpaceMemory;
 use crate::arena::{Deciding, Ingredient, made_from};
-use crate::space::{Asked, Cells, CodeSite, Credit, Detour, Form, JumpSite, Modules, Patch, SpaceId};
+use crate::space::{
+    Asked, Cells, CodeSite, Credit, Detour, Form, JumpSite, Modules, Patch, SpaceId,
+};
 
 /// The jumps of a space that a plan changes.
 #[derive(Default)]
@@ -259,7 +261,14 @@ impl Session {
             let passes = ingredient.decides.as_ref().map_or(0, |deciding| deciding.passes);
             let told = self.spaces.get(&id).map_or(0, |space| space.rows.total(passes));
             let credit = one.credit.map(|word| Credit { word, given: BTreeMap::new() });
-            let jump = JumpSite { patch: planned.at, asked: one.wanted.asked, passes, told, credit, cells: one.cells };
+            let jump = JumpSite {
+                patch: planned.at,
+                asked: one.wanted.asked,
+                passes,
+                told,
+                credit,
+                cells: one.cells,
+            };
             let site = CodeSite {
                 owners: one.wanted.owners,
                 form: Form::Jump(Box::new(jump)),

@@ -81,7 +81,8 @@ impl Session {
     fn cells_for(&mut self, id: SpaceId, asked: &Asked) -> Result<Cells, String> {
         let Owner::Location(location) = asked.owner else { return Ok(Cells::default()) };
         let programs = [&asked.filter, &asked.condition];
-        let count = |program: &Option<Arc<Program>>| program.as_ref().map_or(0, |it| it.changed_slots);
+        let count =
+            |program: &Option<Arc<Program>>| program.as_ref().map_or(0, |it| it.changed_slots);
         let slots = programs.into_iter().map(count).max().unwrap_or(0);
         let last = match asked.changed {
             Some(_) => Some(self.new_cell(id)?),
