@@ -54,6 +54,7 @@ impl Signal {
     pub const TRAP: Self = Self(5);
     pub const ABRT: Self = Self(6);
     pub const BUS: Self = Self(7);
+    pub const FPE: Self = Self(8);
     pub const KILL: Self = Self(9);
     pub const USR1: Self = Self(10);
     pub const SEGV: Self = Self(11);
@@ -62,8 +63,12 @@ impl Signal {
     pub const CONT: Self = Self(18);
     pub const STOP: Self = Self(19);
     pub const TSTP: Self = Self(20);
+    pub const SYS: Self = Self(31);
     /// The highest signal number.
     pub const MAX: Self = Self(64);
+    /// Those that an instruction raises itself. signal(7).
+    pub const RAISED: [Self; 6] =
+        [Self::ILL, Self::TRAP, Self::BUS, Self::FPE, Self::SEGV, Self::SYS];
 }
 
 impl Signal {
@@ -107,6 +112,13 @@ pub struct SignalInfo {
     pub address: Option<u64>,
     /// Who sent it, for signals sent by a process.
     pub sender: Option<Pid>,
+}
+
+impl SignalInfo {
+    /// Whether an instruction raised it, so that its address belongs to it.
+    pub fn is_raised(&self) -> bool {
+        self.code > 0 && Signal::RAISED.contains(&self.signal)
+    }
 }
 
 /// Why one thread stopped.

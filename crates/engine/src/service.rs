@@ -41,7 +41,7 @@ impl fmt::Display for Served {
         let reason = self.reason;
         match &self.manner {
             Manner::Usual => reason.fmt(f),
-            Manner::Jump(tactic) => write!(f, "{reason}; jump over {}", tactic.over()),
+            Manner::Jump(tactic) => write!(f, "{reason}, by {}", tactic.described()),
             Manner::Jumpless(why) => write!(f, "{reason}: {why}"),
             Manner::Held(why) => write!(f, "{reason}; passed with all threads held: {why}"),
             Manner::Paired => {

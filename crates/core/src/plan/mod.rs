@@ -215,7 +215,7 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Self::Asked => "as asked",
             Self::Usual => "the code can be written",
-            Self::Decides => "what it asks is decided in the program",
+            Self::Decides => "decided in the program",
             Self::NoJump => "it cannot be decided in the program",
             Self::Shared => "another breakpoint at this place stops at every pass",
             Self::CodeNotWritable => "the code cannot be written",

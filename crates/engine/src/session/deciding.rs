@@ -12,7 +12,6 @@ use trapline_core::{Pid, Tid, VirtAddr};
 use trapline_patch::trampoline::{Decided, Kept};
 
 use super::Session;
-use super::hits::is_synchronous;
 use super::run::Verdict;
 use crate::arena::InDecision;
 
@@ -117,7 +116,7 @@ impl Session {
         tid: Tid,
         info: &SignalInfo,
     ) -> Option<Verdict> {
-        if !is_synchronous(info) {
+        if !info.is_raised() {
             return None;
         }
         if info.signal == Signal::ILL {

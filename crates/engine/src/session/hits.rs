@@ -293,14 +293,6 @@ impl Session {
     }
 }
 
-/// Whether a stop cause is something the instruction itself raised, so that
-/// its address belongs to it.
-pub(super) fn is_synchronous(info: &SignalInfo) -> bool {
-    use trapline_core::stop::Signal;
-    let raised = [Signal::SEGV, Signal::BUS, Signal::ILL, Signal(8), Signal::TRAP, Signal(31)];
-    info.code > 0 && raised.contains(&info.signal)
-}
-
 /// Puts one pass to one location: filter, condition, has-changed, ignore
 /// count, hit rule, log, in this order.
 pub(super) fn consider(

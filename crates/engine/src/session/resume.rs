@@ -6,7 +6,6 @@ use trapline_core::target::{Resume, TargetError};
 use trapline_core::x64::{Registers, flags};
 use trapline_core::{Pid, Tid, VirtAddr};
 
-use super::hits::is_synchronous;
 use super::{Motion, Session};
 use crate::command::ResumePolicy;
 use crate::space::{Detour, SpaceId};
@@ -199,7 +198,7 @@ impl Session {
         let Some(at) = space.arena.locate(VirtAddr::new(raw.rip)) else { return false };
         let stays = at.is_after_system_call() || (at.is_before() && at.is_repeated());
         let before = at.is_before();
-        if is_synchronous(&info) {
+        if info.is_raised() {
             self.leave_slot(pid, tid);
             return false;
         }

@@ -73,12 +73,12 @@ impl Tactic {
         }
     }
 
-    /// What it displaces, in words.
-    pub fn over(self) -> &'static str {
+    /// What it is, in words.
+    pub fn described(self) -> &'static str {
         match self {
-            Self::Whole => "one instruction",
-            Self::Pun => "one instruction, whose offset ends with the bytes that follow",
-            Self::Window => "several instructions",
+            Self::Whole => "a jump over one instruction",
+            Self::Pun => "a punned jump over one short instruction",
+            Self::Window => "a jump over several instructions",
         }
     }
 

@@ -16,16 +16,10 @@ pub(super) struct Writer {
 
 /// Deciding code of which the way to the debugger is still to be written.
 pub(super) struct Half {
-    standings: Vec<(VirtAddr, Standing)>,
-    comments: Vec<(VirtAddr, Box<str>)>,
+    pub(super) standings: Vec<(VirtAddr, Standing)>,
+    pub(super) comments: Vec<(VirtAddr, Box<str>)>,
     /// Where the fields of branches that ask are, in the trampoline's bytes.
     asks: Vec<usize>,
-}
-
-impl Half {
-    pub(super) fn finish(self) -> (Vec<(VirtAddr, Standing)>, Vec<(VirtAddr, Box<str>)>) {
-        (self.standings, self.comments)
-    }
 }
 
 impl Writer {

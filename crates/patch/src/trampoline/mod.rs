@@ -20,7 +20,7 @@ mod tests;
 use trapline_core::predicate::Predicate;
 use trapline_core::{AddrRange, VirtAddr};
 
-use self::emit::Writer;
+use self::emit::{Half, Writer};
 pub use self::standing::{Decided, FlagsKept, Kept, Standing};
 use crate::insn::decode;
 use crate::relocate::{Refusal, Slot, relocate_onward};
@@ -144,7 +144,7 @@ pub fn build(displaced: &[Displaced<'_>], to: VirtAddr) -> Result<Trampoline, Re
         .into_iter()
         .map(|(site, front, mut half, decides)| {
             let asking = writer.asking(&decides, &mut half);
-            let (standings, comments) = half.finish();
+            let Half { standings, comments, .. } = half;
             Decision { site, front, asking, standings, comments }
         })
         .collect();

@@ -21,7 +21,6 @@ pub const TRAP_HANDLER: i32 = 5;
 /// `si_code` of a debug register's match.
 pub const TRAP_HWBKPT: i32 = 4;
 
-const FPE: Signal = Signal(8);
 const SI_USER: i32 = 0;
 const SI_QUEUE: i32 = -1;
 const SI_MESGQ: i32 = -3;
@@ -59,7 +58,7 @@ impl RawSigInfo {
         let sent = matches!(code, SI_USER | SI_QUEUE | SI_TKILL | SI_MESGQ);
         let of_a_child = signal == Signal::CHLD && code > 0;
         let raised =
-            matches!(signal, Signal::ILL | Signal::BUS | FPE | Signal::SEGV | Signal::TRAP)
+            matches!(signal, Signal::ILL | Signal::BUS | Signal::FPE | Signal::SEGV | Signal::TRAP)
                 && code > 0
                 && code != SI_KERNEL;
         SignalInfo {

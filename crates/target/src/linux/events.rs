@@ -334,8 +334,8 @@ impl LinuxTarget {
         let cause = match (state, group) {
             (State::Born { attached: true }, Some(signal)) => StopCause::GroupStop(signal),
             (State::Born { .. }, _) => StopCause::Started,
-            _ if asked && group.is_none() && has_pending_trap(tid)? => {
-                return self.let_trap_arrive(tid).map(|()| None);
+            _ if asked && group.is_none() && has_raised(tid)? => {
+                return self.let_it_arrive(tid).map(|()| None);
             }
             _ if asked => StopCause::Interrupted,
             (_, Some(signal)) if !was_in_group_stop => StopCause::GroupStop(signal),
@@ -358,9 +358,9 @@ impl LinuxTarget {
         }
     }
 
-    /// Lets a thread go on to the trap it has run into already, instead of
-    /// telling that it was interrupted: nothing of the program runs before.
-    fn let_trap_arrive(&mut self, tid: Tid) -> std::result::Result<(), Errno> {
+    /// Lets a thread go on to the trap or fault it has run into already, instead
+    /// of telling that it was interrupted: nothing of the program runs before.
+    fn let_it_arrive(&mut self, tid: Tid) -> std::result::Result<(), Errno> {
         if let Some(thread) = self.books.threads.get_mut(&tid) {
             thread.state = State::Running;
             thread.interrupt_asked = false;
@@ -456,15 +456,18 @@ fn is_plain_stop((_, status): &(i32, i32)) -> bool {
     libc::WIFSTOPPED(*status) && status >> 16 == 0
 }
 
-/// Whether an instruction of a thread has raised `SIGTRAP` and the thread has
+/// Whether an instruction of a thread has raised a signal and the thread has
 /// not stopped for it yet: the kernel lets an interrupt overtake it
-/// (kernel/signal.c, `get_signal`). The pc is then already after the `int3`,
-/// and whoever takes the thread for stopped between two instructions would
-/// skip the one under the trap.
-fn has_pending_trap(tid: Tid) -> std::result::Result<bool, Errno> {
+/// (kernel/signal.c, `get_signal`). After an `int3` the pc is already behind
+/// it, and whoever takes the thread for stopped between two instructions would
+/// skip the one under the trap; a fault would be taken for that of the place to
+/// which the thread is moved meanwhile.
+fn has_raised(tid: Tid) -> std::result::Result<bool, Errno> {
     for place in 0.. {
         match sys::pending_siginfo(tid.get(), place)? {
-            Some(info) if info.signal() == Signal::TRAP && info.code() > 0 => return Ok(true),
+            Some(info) if Signal::RAISED.contains(&info.signal()) && info.code() > 0 => {
+                return Ok(true);
+            }
             Some(_) => {}
             None => break,
         }

@@ -19,8 +19,7 @@ use crate::layout::siginfo::{RawSigInfo, SI_TKILL};
 
 /// The signals that can wait: all but those that an instruction may raise
 /// itself, which the kernel would unblock by force, dropping their handlers.
-const CAN_WAIT: u64 =
-    !mask_of(&[Signal::ILL, Signal::TRAP, Signal::BUS, Signal(8), Signal::SEGV, Signal(31)]);
+const CAN_WAIT: u64 = !mask_of(&Signal::RAISED);
 
 const fn mask_of(signals: &[Signal]) -> u64 {
     let mut mask = 0;

@@ -47,9 +47,9 @@ fn text(args: &CoverageArgs, places: Places, found: &Coverage) -> String {
     part("One at a time", &found.alone);
     if let Some(together) = &found.together {
         part("All at once", together);
-        let _takes_all = write!(
+        let _takes_all = writeln!(
             text,
-            "{} windows hold {} places; {} pages in {} mappings\n",
+            "{} windows hold {} places; {} pages in {} mappings",
             together.shared_windows, together.in_shared_windows, together.pages, together.mappings
         );
     }

@@ -23,8 +23,8 @@ const ON_CODE: [(&str, &str); 4] = [
     ("a conditional one, for its fifth hit", "-hits '== 5' withdraw if amount > 41"),
     ("a hardware one, for every 500th hit", "-hw -hits '% 500' deposit"),
     (
-        "a log breakpoint, which never stops",
-        "-log '$TNAME brings {amount} to {account->owner}' -hits '% 400' *deposit",
+        "a log breakpoint, which never stops, by a trap",
+        "-trap -log '$TNAME brings {amount} to {account->owner}' -hits '% 400' *deposit",
     ),
 ];
 

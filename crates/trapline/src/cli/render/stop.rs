@@ -107,7 +107,7 @@ fn data(reason: &StopReason) -> Option<String> {
 /// `SIGSEGV, Segmentation fault at 0x10.`
 fn signal(info: &SignalInfo) -> String {
     let mut text = format!("{}, {}", info.signal, meaning(info.signal));
-    let faults = [Signal::SEGV, Signal::BUS, Signal::ILL, Signal(8)];
+    let faults = [Signal::SEGV, Signal::BUS, Signal::ILL, Signal::FPE];
     if let (Some(address), true) = (info.address, faults.contains(&info.signal) && info.code > 0) {
         text += &format!(" at {address:#x}");
     }
