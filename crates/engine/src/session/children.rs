@@ -39,6 +39,9 @@ impl Session {
         let leader = self.new_thread(child.leader());
         threads.insert(child.leader(), leader);
         self.processes.insert(child, Process { pid: child, space, origin, role, threads, name });
+        if space != parent_space {
+            self.count_from_here(space, child);
+        }
         if followed {
             self.announce_child(parent, child);
             self.follow_breakpoints(parent_space, space, child);
@@ -92,7 +95,6 @@ impl Session {
     pub(super) fn judge_started(&mut self, pid: Pid, tid: Tid) -> Verdict {
         match self.processes.get(&pid).map(|process| process.role) {
             Some(Role::Debuggee) => {
-                self.count_child(pid);
                 self.sync_child(pid);
                 self.arm_slots_of(pid, tid);
                 Verdict::GoOn
@@ -103,20 +105,6 @@ impl Session {
                 Verdict::Stay
             }
             None => Verdict::Stay,
-        }
-    }
-
-    /// Begins counting in the memory of a followed child, if it is its own.
-    fn count_child(&mut self, pid: Pid) {
-        let Some(id) = self.processes.get(&pid).map(|process| process.space) else { return };
-        let mut here = self.processes.values().filter(|process| process.space == id);
-        let alone = here.next().is_some_and(|process| process.threads.len() == 1);
-        let fresh = self
-            .processes
-            .get(&pid)
-            .is_some_and(|process| process.threads.values().all(|it| it.seat == Seat::None));
-        if alone && here.next().is_none() && fresh {
-            self.count_from_here(id, pid);
         }
     }
 

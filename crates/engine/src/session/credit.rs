@@ -144,7 +144,8 @@ impl Session {
         let mut paid = 0;
         let mut still = std::collections::BTreeMap::new();
         for (row, before) in given {
-            let now = self.read_credit(pid, row, word).unwrap_or(0).min(before);
+            // Memory that is gone says nothing any more.
+            let now = self.read_credit(pid, row, word).unwrap_or(before).min(before);
             paid += before - now;
             if now > 0 && !(back && self.put_credit(pid, row, word, 0)) {
                 still.insert(row, now);

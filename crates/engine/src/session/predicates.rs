@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use trapline_core::plan::Owner;
 use trapline_core::predicate::row;
-use trapline_core::target::Protection;
+use trapline_core::target::{Protection, Target};
 use trapline_core::{AddrRange, LocationId, ModuleId, Pid, VirtAddr};
 use trapline_expr::native::{Clause, Environment, InputPlace, cell, predicate};
 use trapline_expr::{Input, Program};
@@ -61,7 +61,7 @@ impl Session {
         Some(CompilePlace {
             modules: &self.spaces.get(&id)?.modules,
             process: process.name.as_str().into(),
-            machine: self.target.machine_name().into(),
+            target: &*self.target,
             at,
         })
     }
@@ -165,7 +165,7 @@ impl Session {
 struct CompilePlace<'a> {
     modules: &'a Modules,
     process: Arc<str>,
-    machine: Arc<str>,
+    target: &'a dyn Target,
     at: VirtAddr,
 }
 
@@ -177,7 +177,7 @@ impl Environment for CompilePlace<'_> {
             Input::Pid => InputPlace::Row(row::PID_AT),
             Input::Thread => InputPlace::Row(row::THREAD_AT),
             Input::ProcessName => InputPlace::Text(self.process.clone()),
-            Input::Machine => InputPlace::Text(self.machine.clone()),
+            Input::Machine => InputPlace::Text(self.target.machine_name().into()),
             Input::Hits | Input::Passes => outside("only the debugger knows all threads' counts"),
             Input::ThreadName => outside("only the system knows what a thread is called now"),
             Input::Caller => outside("only the debugger can tell the caller"),

@@ -104,8 +104,12 @@ impl Session {
 
     /// Counts what a thread that is about to end has counted.
     pub(super) fn count_last(&mut self, pid: Pid, tid: Tid) {
-        if let Some(Seat::Row(row)) = self.thread(pid, tid).map(|thread| thread.seat) {
-            self.count_row(pid, row);
+        let Some(Seat::Row(row)) = self.thread(pid, tid).map(|thread| thread.seat) else { return };
+        self.count_row(pid, row);
+        if let Some(id) = self.processes.get(&pid).map(|process| process.space) {
+            for breakpoint in self.paying_in(id) {
+                self.collect_credits(breakpoint);
+            }
         }
     }
 
