@@ -61,7 +61,7 @@ fn world() -> World {
     world
 }
 
-fn listing(predicate: &Predicate) -> String {
+pub(crate) fn listing(predicate: &Predicate) -> String {
     let mut decoder = Decoder::with_ip(64, &predicate.code, 0, DecoderOptions::NONE);
     let mut formatter = IntelFormatter::new();
     formatter.options_mut().set_space_after_operand_separator(true);

@@ -4,4 +4,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod differential;
+mod grammar;
+mod judge;
 mod listing;
+mod random;
+mod world;
