@@ -41,11 +41,13 @@ pub struct Predicate {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Credit {
     /// Bytes from the start of the row to the word, signed. Below zero the
-    /// thread has to ask.
+    /// thread has to ask, and nothing more is known of it than that all is
+    /// spent: a thread that is interrupted on its way to ask comes here again.
     pub word: u32,
     /// Offset in the code of the instruction after the one that takes the 1. A
-    /// thread there or later has paid, and gets the 1 back when the pass is
-    /// judged otherwise.
+    /// thread from there to the code's end has paid, and gets the 1 back when
+    /// the pass is judged otherwise: none comes there that has not. Ways that
+    /// pay nothing lead to the end itself.
     pub paid_at: u32,
 }
 

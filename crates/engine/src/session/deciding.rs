@@ -37,9 +37,13 @@ impl Session {
         }
         let (place, uncounted) = match at.standing.decided {
             Decided::Quiet => (at.slot, None),
+            Decided::Uncounted(word) => {
+                self.add_one(pid, raw.gs_base, word);
+                (at.slot, None)
+            }
             Decided::Nothing => (at.site, Some(at.site)),
             Decided::Paid(word) => {
-                self.refund(pid, raw.gs_base, word);
+                self.add_one(pid, raw.gs_base, word);
                 (at.site, Some(at.site))
             }
         };
@@ -82,8 +86,9 @@ impl Session {
         }
     }
 
-    /// Gives a thread back what it paid for a pass that is not to count yet.
-    fn refund(&mut self, pid: Pid, row: u64, word: u32) {
+    /// Adds 1 to a word of a thread's row: what it paid for a pass that is not
+    /// to count yet, or a pass that its code did not come to count.
+    fn add_one(&mut self, pid: Pid, row: u64, word: u32) {
         let at = VirtAddr::new(row).wrapping_add(u64::from(word));
         let mut bytes = [0; 8];
         if self.target.read_memory(pid, at, &mut bytes) == bytes.len() {
@@ -131,7 +136,7 @@ impl Session {
             return None;
         }
         if let Decided::Paid(word) = at.standing.decided {
-            self.refund(pid, raw.gs_base, word);
+            self.add_one(pid, raw.gs_base, word);
         }
         self.check_seat(pid, tid, raw.gs_base);
         Some(self.judge_site(pid, tid, at.site, registers))

@@ -46,6 +46,7 @@ impl Writer {
         self.keep(frame, &mut half);
         self.check_row(frame, &mut half);
         self.predicate(decides, &mut half);
+        self.mark(&mut half, Decided::Uncounted(decides.passes), self.whole(frame));
         self.comment(&mut half, "a quiet pass more");
         self.raw(&[0x65, 0x48, 0xff, 0x04, 0x25]);
         self.raw(&decides.passes.to_le_bytes());

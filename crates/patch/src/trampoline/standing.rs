@@ -23,6 +23,10 @@ pub enum Decided {
     /// Nothing, but it has taken 1 from the word at this offset of its row,
     /// which is to be given back.
     Paid(u32),
+    /// The pass is quiet, whether it was paid for or not, and 1 is still to be
+    /// added to the word at this offset of the row. It must not begin again:
+    /// nobody can tell any more what is to be given back.
+    Uncounted(u32),
     /// The pass was quiet and has been counted.
     Quiet,
 }

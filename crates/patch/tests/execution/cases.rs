@@ -27,11 +27,11 @@ impl Random {
         (self.next() >> 11) % limit
     }
 
-    fn one_in(&mut self, odds: u64) -> bool {
+    pub(crate) fn one_in(&mut self, odds: u64) -> bool {
         self.below(odds) == 0
     }
 
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len() as u64) as usize]
     }
 }
@@ -46,23 +46,15 @@ pub(crate) struct Case {
 }
 
 /// The arithmetic flags, those that a program may always change.
-const ARITHMETIC: u64 = 0x8d5;
+pub(crate) const ARITHMETIC: u64 = 0x8d5;
 /// Interrupts enabled and the bit that is always one.
-const ALWAYS: u64 = 0x202;
+pub(crate) const ALWAYS: u64 = 0x202;
 
 impl Case {
     pub(crate) fn random(random: &mut Random, placement: &Placement) -> Self {
         let at = placement.code + 0x100 + random.below(0x100);
         let to = placement.slot + 0x100 + random.below(0x100);
-        let mut registers = [0; 16];
-        for register in &mut registers {
-            *register = match random.below(4) {
-                0 => random.next(),
-                1 => random.below(16),
-                _ => placement.data + 0x400 + 8 * random.below(0x180),
-            };
-        }
-        registers[4] = placement.stack + AREA / 2 + 8 * random.below(64);
+        let registers = registers(random, placement);
         let original = loop {
             if let Some(bytes) = instruction(random, VirtAddr::new(at), placement) {
                 break bytes;
@@ -83,8 +75,26 @@ impl Case {
     }
 }
 
+/// Registers that point into the data more often than not, and a stack pointer.
+pub(crate) fn registers(random: &mut Random, placement: &Placement) -> [u64; 16] {
+    let mut registers = [0; 16];
+    for register in &mut registers {
+        *register = match random.below(4) {
+            0 => random.next(),
+            1 => random.below(16),
+            _ => placement.data + 0x400 + 8 * random.below(0x180),
+        };
+    }
+    registers[4] = placement.stack + AREA / 2 + 8 * random.below(64);
+    registers
+}
+
 /// Bytes of one instruction at `at`, or `None` when these did not work out.
-fn instruction(random: &mut Random, at: VirtAddr, placement: &Placement) -> Option<Vec<u8>> {
+pub(crate) fn instruction(
+    random: &mut Random,
+    at: VirtAddr,
+    placement: &Placement,
+) -> Option<Vec<u8>> {
     let bytes = candidate(random);
     let insn = decode(&bytes, at)?;
     let mut decoder = Decoder::with_ip(64, &bytes, at.get(), DecoderOptions::NONE);

@@ -1,9 +1,10 @@
 //! Compiles the judge written in C, feeds it cases and reads what happened.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::Mutex;
 
 use iced_x86::{Decoder, DecoderOptions};
 use trapline_patch::relocate::{MAX_SLOT, Slot};
@@ -54,7 +55,7 @@ pub(crate) struct Runs {
 
 /// Runs all cases in one process.
 pub(crate) fn run(placement: &Placement, seed: u64, cases: &[(Case, Slot)]) -> Vec<Runs> {
-    let mut child = Command::new(harness())
+    let mut child = Command::new(judge("harness.c"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -160,21 +161,26 @@ impl Reader<'_> {
     }
 }
 
-fn harness() -> &'static PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/execution/harness.c");
-        let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("relocation-judge");
-        // Another test process may be running the one there is.
-        let fresh = program.with_extension(std::process::id().to_string());
-        let status = Command::new("gcc")
-            .args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"])
-            .arg(&fresh)
-            .arg(source)
-            .status()
-            .expect("gcc is needed to build the judge");
-        assert!(status.success(), "gcc: {status}");
-        std::fs::rename(&fresh, &program).expect("both names are in one folder");
-        program
-    })
+/// The judge in a source file of this folder, compiled once in this process.
+pub(crate) fn judge(source: &str) -> PathBuf {
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().expect("building a judge does not panic twice");
+    built.entry(source.to_owned()).or_insert_with(|| build(source)).clone()
+}
+
+fn build(source: &str) -> PathBuf {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/execution");
+    let name = format!("judge-{}", source.replace(['/', '.'], "-"));
+    let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    // Another test process may be running the one there is.
+    let fresh = program.with_extension(std::process::id().to_string());
+    let status = Command::new("gcc")
+        .args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"])
+        .arg(&fresh)
+        .arg(format!("{folder}/{source}"))
+        .status()
+        .expect("gcc is needed to build the judge");
+    assert!(status.success(), "gcc: {status}");
+    std::fs::rename(&fresh, &program).expect("both names are in one folder");
+    program
 }

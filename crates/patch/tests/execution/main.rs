@@ -8,6 +8,7 @@
 
 mod cases;
 mod harness;
+mod trampolines;
 
 use trapline_core::memory::Bytes;
 use trapline_core::x64::{Reg, Registers, flags};
