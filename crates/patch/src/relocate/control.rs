@@ -27,10 +27,12 @@ pub(super) fn jump(insn: &Insn, bytes: &[u8], out: &mut Emitter) -> Result<(), R
     enter_through_stack(insn, None, out)
 }
 
-/// A conditional jump or a loop: the branch itself, a jump to the next
-/// instruction, a jump to the target.
+/// A conditional jump or a loop. Where what follows is right behind, a jump to
+/// the target that the branch leaps over; else the branch itself, a jump to the
+/// next instruction, a jump to the target.
 pub(super) fn branch(insn: &Insn, bytes: &[u8], out: &mut Emitter) -> Result<(), Refusal> {
     let target = direct_target(insn, bytes)?.ok_or(Refusal::NarrowBranch)?;
+    let next = insn.next();
     match insn.kind() {
         InsnKind::Loop => {
             let (prefixes, opcode) = short_branch(bytes)?;
@@ -40,17 +42,34 @@ pub(super) fn branch(insn: &Insn, bytes: &[u8], out: &mut Emitter) -> Result<(),
             }
             out.raw(&[opcode]);
         }
+        _ if out.flows_on() => {
+            let unless = condition(bytes)? ^ 1;
+            out.raw(&[0x70 | unless, out.jump_len(target, 2)]);
+            out.mark(target, Undo::EXACT);
+            out.jump(target);
+            return Ok(());
+        }
         // The condition is the low half of the opcode in both the short and
         // the near form.
         _ => out.raw(&[0x70 | condition(bytes)?]),
     }
-    let over = out.go_on_len(1);
-    out.raw(&[over]);
-    out.mark(insn.next(), Undo::EXACT);
-    out.go_on();
+    leave_branch(next, target, out);
+    Ok(())
+}
+
+/// The offset of a branch and the two ways from it.
+fn leave_branch(next: VirtAddr, target: VirtAddr, out: &mut Emitter) {
+    if out.flows_on() {
+        const SHORT_JUMP: [u8; 2] = [0xeb, 0];
+        out.raw(&[SHORT_JUMP.len() as u8]);
+        out.mark(next, Undo::EXACT);
+        out.raw(&[SHORT_JUMP[0], out.jump_len(target, 2)]);
+    } else {
+        out.raw(&[out.jump_len(next, 1)]);
+        out.go_on(next);
+    }
     out.mark(target, Undo::EXACT);
     out.jump(target);
-    Ok(())
 }
 
 /// The prefixes and the opcode of a branch with an offset of one byte.
@@ -237,8 +256,7 @@ pub(super) fn syscall(insn: &Insn, bytes: &[u8], out: &mut Emitter) {
     out.raw(bytes);
     out.mark(next, Undo { set: Some((Reg::Rcx, next.get())), ..Undo::EXACT });
     out.load_constant(Scratch::Rcx, next.get());
-    out.mark(next, Undo::EXACT);
-    out.jump(next);
+    out.go_on(next);
 }
 
 /// The target of a direct branch; `None` for one through a register or memory.

@@ -8,15 +8,16 @@ use super::{Boundary, MAX_SLOT, Undo};
 /// A slot being written.
 pub(super) struct Emitter {
     to: VirtAddr,
-    /// Where a thread goes on that is done with the instruction.
-    onward: VirtAddr,
+    /// Whether a thread that is done with the instruction goes on right behind
+    /// the slot.
+    flows_on: bool,
     bytes: Vec<u8>,
     boundaries: Vec<Boundary>,
 }
 
 impl Emitter {
-    pub(super) fn new(to: VirtAddr, onward: VirtAddr) -> Self {
-        Self { to, onward, bytes: Vec::with_capacity(MAX_SLOT), boundaries: Vec::new() }
+    pub(super) fn new(to: VirtAddr, flows_on: bool) -> Self {
+        Self { to, flows_on, bytes: Vec::with_capacity(MAX_SLOT), boundaries: Vec::new() }
     }
 
     pub(super) fn finish(self) -> (Vec<u8>, Vec<Boundary>) {
@@ -63,15 +64,23 @@ impl Emitter {
         }
     }
 
-    /// Leaves the slot for what follows the instruction.
-    pub(super) fn go_on(&mut self) {
-        self.jump(self.onward);
+    /// Leaves the slot for what follows the instruction, `next` in the program.
+    pub(super) fn go_on(&mut self, next: VirtAddr) {
+        if !self.flows_on {
+            self.mark(next, Undo::EXACT);
+            self.jump(next);
+        }
     }
 
-    /// Bytes that [`Self::go_on`] would emit so many bytes further on.
-    pub(super) fn go_on_len(&self, after: u64) -> u8 {
+    /// Whether what follows the instruction is right behind the slot.
+    pub(super) fn flows_on(&self) -> bool {
+        self.flows_on
+    }
+
+    /// Bytes that [`Self::jump`] would emit so many bytes further on.
+    pub(super) fn jump_len(&self, target: VirtAddr, after: u64) -> u8 {
         let here = self.here().wrapping_add(after);
-        if displacement(self.onward, here.wrapping_add(5)).is_some() { 5 } else { 14 }
+        if displacement(target, here.wrapping_add(5)).is_some() { 5 } else { 14 }
     }
 
     /// `lea rsp, [rsp + by]`: moves the stack pointer and no flag.

@@ -214,23 +214,22 @@ pub fn relocate(original: &[u8], at: VirtAddr, to: VirtAddr) -> Result<Slot, Ref
 /// # Errors
 /// As for [`relocate`].
 pub fn relocate_decoded(insn: &Insn, original: &[u8], to: VirtAddr) -> Result<Slot, Refusal> {
-    relocate_onward(insn, original, to, insn.next())
+    slot(insn, original, to, false)
 }
 
-/// The same, with another copy of the instruction that follows, at `onward`:
-/// threads go on there instead of in the program.
+/// The same, with what stands for the following instruction right behind the
+/// slot: threads go on there instead of in the program.
 ///
 /// # Errors
 /// As for [`relocate`].
-pub fn relocate_onward(
-    insn: &Insn,
-    original: &[u8],
-    to: VirtAddr,
-    onward: VirtAddr,
-) -> Result<Slot, Refusal> {
+pub fn relocate_flowing_on(insn: &Insn, original: &[u8], to: VirtAddr) -> Result<Slot, Refusal> {
+    slot(insn, original, to, true)
+}
+
+fn slot(insn: &Insn, original: &[u8], to: VirtAddr, flows_on: bool) -> Result<Slot, Refusal> {
     let bytes = original.get(..insn.len()).ok_or(Refusal::Undecodable)?;
     let at = insn.addr();
-    let mut out = Emitter::new(to, onward);
+    let mut out = Emitter::new(to, flows_on);
     out.mark(at, Undo::EXACT);
     displace(insn, bytes, &mut out)?;
     let len = u8::try_from(insn.len()).map_err(|_| Refusal::Undecodable)?;
@@ -261,8 +260,7 @@ fn displace(insn: &Insn, bytes: &[u8], out: &mut Emitter) -> Result<(), Refusal>
         | InsnKind::PushFlags
         | InsnKind::PopFlags => {
             data::copy(insn, bytes, out)?;
-            out.mark(insn.next(), Undo::EXACT);
-            out.go_on();
+            out.go_on(insn.next());
             Ok(())
         }
     }

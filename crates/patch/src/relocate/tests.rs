@@ -5,8 +5,9 @@ use trapline_core::VirtAddr;
 use trapline_core::memory::Bytes;
 use trapline_core::x64::{Reg, Registers};
 
-use super::{Boundary, Refusal, Undo, relocate};
+use super::{Boundary, Refusal, Slot, Undo, relocate, relocate_flowing_on};
 use crate::disassembly::{Syntax, print};
+use crate::insn::decode;
 
 const AT: VirtAddr = VirtAddr::new(0x5000_0000);
 const NEAR: VirtAddr = VirtAddr::new(0x5010_0000);
@@ -16,8 +17,11 @@ const HIGH: VirtAddr = VirtAddr::new(0x5000_0000_0000);
 
 /// The slot's instructions up to the first pointer.
 fn listing(original: &[u8], at: VirtAddr, to: VirtAddr) -> Vec<String> {
-    let slot = relocate(original, at, to).unwrap();
-    print(&slot.bytes, to, Syntax::Intel, &|_| None)
+    lines(&relocate(original, at, to).unwrap())
+}
+
+fn lines(slot: &Slot) -> Vec<String> {
+    print(&slot.bytes, slot.to, Syntax::Intel, &|_| None)
         .into_iter()
         .filter(|line| slot.boundary(line.addr).is_some())
         .map(|line| line.text)
@@ -73,6 +77,22 @@ fn branches_go_where_they_went() {
     check(&[0xe3, 0x10], AT, NEAR, &counted);
     let narrow = ["addr32 loop 0x50100008", "jmp 0x50000003", "jmp 0x50000013"];
     check(&[0x67, 0xe2, 0x10], AT, NEAR, &narrow);
+}
+
+#[test]
+fn what_flows_on_jumps_nowhere() {
+    let check = |original: &[u8], expected: &[&str]| {
+        let insn = decode(original, AT).unwrap();
+        let slot = relocate_flowing_on(&insn, original, NEAR).unwrap();
+        assert_eq!(lines(&slot), expected, "{original:02x?}");
+        assert!(slot.boundaries.iter().all(|it| usize::from(it.offset) < slot.bytes.len()));
+    };
+    check(&[0x48, 0x89, 0xe5], &["mov rbp,rsp"]);
+    check(&[0x74, 0x10], &["jne 0x50100007", "jmp 0x50000012"]);
+    let counted = ["jrcxz 0x50100004", "jmp 0x50100009", "jmp 0x50000012"];
+    check(&[0xe3, 0x10], &counted);
+    check(&[0x0f, 0x05], &["syscall", "mov rcx,0x50000002"]);
+    check(&[0xc3], &["ret"]);
 }
 
 #[test]

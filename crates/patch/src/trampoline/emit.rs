@@ -5,8 +5,8 @@ use trapline_core::predicate::{Frame, row};
 use trapline_core::x64::{INT3, Reg};
 use trapline_core::{AddrRange, VirtAddr};
 
-use super::Decides;
 use super::standing::{Decided, FlagsKept, Kept, Standing};
+use super::{Decides, Decision};
 
 /// A trampoline being written.
 pub(super) struct Writer {
@@ -20,6 +20,13 @@ pub(super) struct Half {
     pub(super) comments: Vec<(VirtAddr, Box<str>)>,
     /// Where the fields of branches that ask are, in the trampoline's bytes.
     asks: Vec<usize>,
+}
+
+impl Half {
+    /// What became of it, with the way to the debugger at `asking`.
+    pub(super) fn finish(self, site: VirtAddr, front: AddrRange, asking: AddrRange) -> Decision {
+        Decision { site, front, asking, standings: self.standings, comments: self.comments }
+    }
 }
 
 impl Writer {

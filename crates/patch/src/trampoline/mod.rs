@@ -20,10 +20,10 @@ mod tests;
 use trapline_core::predicate::Predicate;
 use trapline_core::{AddrRange, VirtAddr};
 
-use self::emit::{Half, Writer};
+use self::emit::Writer;
 pub use self::standing::{Decided, FlagsKept, Kept, Standing};
 use crate::insn::decode;
-use crate::relocate::{Refusal, Slot, relocate_onward};
+use crate::relocate::{Refusal, Slot, relocate_decoded, relocate_flowing_on};
 
 /// One displaced instruction.
 #[derive(Clone, Copy, Debug)]
@@ -120,8 +120,6 @@ impl Decision {
 /// # Errors
 /// A [`Refusal`] when one of them cannot run out of its place.
 pub fn build(displaced: &[Displaced<'_>], to: VirtAddr) -> Result<Trampoline, Refusal> {
-    // How long a part is depends on where the next one begins only by whether
-    // a jump reaches it, so a first guess close by is as good as the answer.
     let mut writer = Writer::new(to);
     let mut decisions = Vec::new();
     let mut slots = Vec::new();
@@ -129,11 +127,11 @@ pub fn build(displaced: &[Displaced<'_>], to: VirtAddr) -> Result<Trampoline, Re
         let front = writer.here();
         let half = one.decides.map(|decides| writer.front(&decides));
         let start = writer.here();
-        let onward = match index + 1 < displaced.len() {
-            true => start.wrapping_add(copy(one, start, start)?.bytes.len() as u64),
-            false => next(one)?,
+        let insn = decode(one.code, one.at).ok_or(Refusal::Undecodable)?;
+        let slot = match index + 1 < displaced.len() {
+            true => relocate_flowing_on(&insn, one.code, start)?,
+            false => relocate_decoded(&insn, one.code, start)?,
         };
-        let slot = copy(one, start, onward)?;
         writer.raw(&slot.bytes);
         slots.push(slot);
         if let (Some(half), Some(decides)) = (half, one.decides) {
@@ -144,18 +142,8 @@ pub fn build(displaced: &[Displaced<'_>], to: VirtAddr) -> Result<Trampoline, Re
         .into_iter()
         .map(|(site, front, mut half, decides)| {
             let asking = writer.asking(&decides, &mut half);
-            let Half { standings, comments, .. } = half;
-            Decision { site, front, asking, standings, comments }
+            half.finish(site, front, asking)
         })
         .collect();
     Ok(Trampoline { to, bytes: writer.finish(), decisions, slots })
-}
-
-fn copy(one: &Displaced<'_>, to: VirtAddr, onward: VirtAddr) -> Result<Slot, Refusal> {
-    let insn = decode(one.code, one.at).ok_or(Refusal::Undecodable)?;
-    relocate_onward(&insn, one.code, to, onward)
-}
-
-fn next(one: &Displaced<'_>) -> Result<VirtAddr, Refusal> {
-    decode(one.code, one.at).map(|insn| insn.next()).ok_or(Refusal::Undecodable)
 }

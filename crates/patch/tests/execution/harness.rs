@@ -175,7 +175,7 @@ fn build(source: &str) -> PathBuf {
     // Another test process may be running the one there is.
     let fresh = program.with_extension(std::process::id().to_string());
     let status = Command::new("gcc")
-        .args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"])
+        .args(["-O2", "-Wall", "-Wextra", "-Werror", "-o"])
         .arg(&fresh)
         .arg(format!("{folder}/{source}"))
         .status()

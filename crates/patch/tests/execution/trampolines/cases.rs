@@ -256,11 +256,15 @@ fn is_for_trampolines(at: VirtAddr, bytes: &[u8], is_last: bool) -> bool {
 }
 
 /// Instructions that push or pop the flags would push or clear the step's own;
-/// repeated ones are stepped by iteration.
+/// repeated ones are stepped by iteration; those that the kernel may execute
+/// for the processor end no step.
 fn can_be_stepped(at: VirtAddr, bytes: &[u8]) -> bool {
-    decode(bytes, at).is_some_and(|insn| {
+    use Mnemonic::{Sgdt, Sidt, Sldt, Smsw, Str};
+    let emulated = matches!(raw(at, bytes).mnemonic(), Sgdt | Sidt | Sldt | Smsw | Str);
+    let known = decode(bytes, at).is_some_and(|insn| {
         !insn.is_repeated() && !matches!(insn.kind(), InsnKind::PushFlags | InsnKind::PopFlags)
-    })
+    });
+    known && !emulated
 }
 
 fn keeps_stack(raw: &Instruction) -> bool {

@@ -24,7 +24,7 @@ use super::cases::Random;
 use super::harness::Placement;
 use super::{FAR, NEAR, SIGTRAP, STEPPED};
 use cases::{Case, Seat};
-use predicates::{Rule, Verdict};
+use predicates::Verdict;
 use runs::{Outcome, Row, Runs};
 
 /// Where a thread's row is.
@@ -123,12 +123,12 @@ impl Judge<'_> {
                 self.check_asking(&befores[&index], index, verdict, &row);
             }
         }
-        for step in &self.runs.through_steps {
-            if let Some((index, decision)) = self.case.decision(pc(step))
-                && is_step(step)
-            {
+        for step in self.runs.through_steps.iter().filter(|step| is_step(step)) {
+            if let Some((index, decision)) = self.case.decision(pc(step)) {
                 self.check_step(step, &befores[&index], index, decision);
                 seen.boundaries += 1;
+            } else {
+                self.check_copy_step(step);
             }
         }
         for (offset, ended) in &self.runs.trials {
@@ -151,12 +151,13 @@ impl Judge<'_> {
                 continue;
             };
             befores.insert(index, Before { state, row: *row });
+            let credit = made.rule.pays_from().map(|word| (word, row.word(word)));
             let verdict = match self.case.seat {
                 Seat::Row => made.rule.judge(&state.registers, row),
                 Seat::Other => Verdict::Asks,
                 Seat::Nowhere => Verdict::Faults,
             };
-            seen.paid += usize::from(matches!(made.rule, Rule::Pay { .. }));
+            seen.paid += usize::from(credit.is_some_and(|(at, word)| row.word(at) != word));
             match verdict {
                 Verdict::Quiet => seen.quiet += 1,
                 Verdict::Asks => seen.asks += 1,
@@ -229,6 +230,17 @@ impl Judge<'_> {
             _ => Decided::Nothing,
         };
         assert_eq!(standing.decided, expected, "{context}");
+    }
+
+    /// In the copies, and behind them, a thread stands at some instruction as
+    /// in place.
+    fn check_copy_step(&self, step: &Outcome) {
+        let registers = self.as_program(step);
+        let arrival = self.arrival(VirtAddr::new(registers.rip));
+        let context = format!("at {}, {}", pc(step), self.context);
+        let arrival = arrival.unwrap_or_else(|| panic!("not in place, {context}"));
+        assert_eq!(registers, arrival.registers, "{context}");
+        assert_eq!(step.vectors, arrival.vectors, "{context}");
     }
 
     /// Every register is as before the instruction once it is given back.
