@@ -30,7 +30,11 @@ const MEMBERS: [&str; 17] = [
     "tiny", "stiny", "all", "flag", "total", "size",
 ];
 
-const LITERALS: [&str; 16] = [
+const LITERALS: [&str; 20] = [
+    "-1",
+    "(-2147483647 - 1)",
+    "(-9223372036854775807 - 1)",
+    "-7",
     "0",
     "1",
     "2",

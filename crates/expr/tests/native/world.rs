@@ -64,6 +64,8 @@ pub(crate) struct World {
     /// Low, high, stack, thread-local.
     pub(crate) memory: [Bytes; 4],
     pub(crate) fs_base: u64,
+    /// Texts that end where an area does, without a zero.
+    edges: Vec<u64>,
     variables: HashMap<String, Binding>,
     node: Arc<Type>,
     /// What registers hold at the start of a run.
@@ -126,6 +128,7 @@ impl World {
         let mut world = Self {
             memory,
             fs_base,
+            edges: Vec::new(),
             variables: HashMap::new(),
             node: node(),
             roles,
@@ -163,10 +166,12 @@ impl World {
                 let text = random.pick(&TEXTS);
                 let at = random.below((area.data.len() - text.len()) as u64) as usize;
                 area.data[at..at + text.len()].copy_from_slice(text);
-                if let Some(end) = area.data.get_mut(at + text.len()) {
-                    *end = 0;
-                }
+                area.data[at + text.len()] = 0;
             }
+            let text = random.pick(&TEXTS[3..]);
+            let at = area.data.len() - text.len();
+            area.data[at..].copy_from_slice(text);
+            self.edges.push(area.start.get() + at as u64);
         }
     }
 
@@ -279,7 +284,8 @@ impl World {
 
     /// Where one of [`TEXTS`] is, and places at the ends of areas.
     fn starts_of_texts(&self) -> Vec<u64> {
-        let mut starts = vec![LOW + DATA_SIZE - 3, HIGH + DATA_SIZE - 1, HIGH + 0x1000 - 4];
+        let mut starts =
+            vec![LOW + DATA_SIZE - 3, HIGH + DATA_SIZE - 1, LOW + DATA_SIZE - 8, HIGH + 0x1000 - 4];
         for area in &self.memory[..2] {
             for text in &TEXTS[3..] {
                 let found = area.data.windows(text.len()).position(|window| window == *text);
