@@ -16,8 +16,8 @@ pub(super) struct Writer {
 
 /// Deciding code of which the way to the debugger is still to be written.
 pub(super) struct Half {
-    pub(super) standings: Vec<(VirtAddr, Standing)>,
-    pub(super) comments: Vec<(VirtAddr, Box<str>)>,
+    standings: Vec<(VirtAddr, Standing)>,
+    comments: Vec<(VirtAddr, Box<str>)>,
     /// Where the fields of branches that ask are, in the trampoline's bytes.
     asks: Vec<usize>,
 }

@@ -55,7 +55,6 @@ fn check_random(placement: Placement) {
         left -= batch;
         seed += 1;
     }
-    println!("{}: {seen:?}, the next seed {seed}", placement.name);
     seen.check();
 }
 
@@ -80,7 +79,6 @@ struct Seen {
     boundaries: usize,
     trials: usize,
     several_decide: usize,
-    longest: usize,
 }
 
 impl Seen {
@@ -136,7 +134,6 @@ impl Judge<'_> {
             seen.trials += 1;
         }
         seen.cases += 1;
-        seen.longest = seen.longest.max(self.case.len());
         seen.several_decide += usize::from(befores.len() > 1);
     }
 }
