@@ -196,7 +196,6 @@ impl Arena {
 
     /// What a raw pc means, when it is in code that decides.
     pub(crate) fn decision(&self, raw: VirtAddr) -> Option<InDecision> {
-        self.chunks().any(|range| range.contains(raw)).then_some(())?;
         self.trampolines.decision(raw)
     }
 

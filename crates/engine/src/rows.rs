@@ -37,6 +37,14 @@ pub(crate) struct Rows {
     totals: Vec<u64>,
 }
 
+/// What became of rows that were left for longer ones.
+pub(crate) struct Moved {
+    /// From where to where.
+    pub(crate) rows: BTreeMap<VirtAddr, VirtAddr>,
+    /// The memory that nobody has a row in any more.
+    pub(crate) left: Vec<AddrRange>,
+}
+
 /// How a thread stands to rows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Seat {
@@ -65,21 +73,62 @@ impl Rows {
         self.others.push(range);
     }
 
-    /// Bytes to allocate for more rows, each with room for so many words.
-    pub(crate) fn slab_len(&mut self, words: usize) -> u64 {
+    /// Whether every row has room for so many words more.
+    pub(crate) fn have_room(&self, words: usize) -> bool {
+        let fresh = words.saturating_sub(self.free_words.len());
+        row_need(self.next_word as usize + fresh) <= self.len
+    }
+
+    /// Bytes of a row with room for so many words more, and to spare.
+    pub(crate) fn roomy_len(&self, words: usize) -> u64 {
         const LEAST: u64 = 16 << 10;
-        if self.len == 0 {
-            let need = u64::from(row::FIRST_WORD) + words as u64 * u64::from(WORD);
-            self.len = (2 * need).next_power_of_two().max(LEAST);
-        }
-        self.len * AT_ONCE
+        (2 * row_need(self.next_word as usize + words)).next_power_of_two().max(LEAST)
+    }
+
+    /// Bytes of one row.
+    pub(crate) fn row_len(&self) -> u64 {
+        self.len
+    }
+
+    /// Bytes to allocate for rows of so many bytes each, some at a time and at
+    /// least one for everybody.
+    pub(crate) fn slab_len(&self, row_len: u64) -> u64 {
+        let everybody = self.all().len() as u64 + u64::from(self.outsiders.is_some());
+        let rows = if row_len == self.len { AT_ONCE } else { (everybody + 1).max(AT_ONCE) };
+        row_len * rows
     }
 
     /// Rows in newly allocated memory.
-    pub(crate) fn add_slab(&mut self, slab: AddrRange) {
+    pub(crate) fn add_slab(&mut self, slab: AddrRange, row_len: u64) {
         self.slabs.push(slab);
-        let rows = (0..AT_ONCE).map(|index| slab.start.wrapping_add(index * self.len));
+        self.len = row_len;
+        let rows = (0..slab.len() / row_len).map(|index| slab.start.wrapping_add(index * row_len));
         self.free.extend(rows);
+    }
+
+    /// Leaves all rows for longer ones in newly allocated memory. The answer is
+    /// where each has moved, and the memory that is left; what was counted in
+    /// the rows has to be copied.
+    pub(crate) fn move_to(&mut self, slab: AddrRange, row_len: u64) -> Moved {
+        let left = std::mem::take(&mut self.slabs);
+        let everybody = self.all().into_iter().chain(self.outsiders);
+        let old: BTreeSet<VirtAddr> = everybody.collect();
+        self.free.clear();
+        self.add_slab(slab, row_len);
+        let rows: BTreeMap<VirtAddr, VirtAddr> =
+            old.into_iter().zip(std::iter::from_fn(|| self.free.pop_first())).collect();
+        let to = |row: VirtAddr| rows.get(&row).copied().unwrap_or(row);
+        self.taken =
+            std::mem::take(&mut self.taken).into_iter().map(|(row, tid)| (to(row), tid)).collect();
+        self.seen =
+            std::mem::take(&mut self.seen).into_iter().map(|(row, seen)| (to(row), seen)).collect();
+        self.outsiders = self.outsiders.map(to);
+        let held = |row: &&VirtAddr| {
+            self.taken.contains_key(row) || self.outsiders.is_some_and(|it| it == **row)
+        };
+        let given_back: Vec<VirtAddr> = rows.values().filter(|row| !held(row)).copied().collect();
+        self.free.extend(given_back);
+        Moved { rows, left }
     }
 
     /// Whether `gs` leads to a row of ours.
@@ -139,6 +188,14 @@ impl Rows {
         Some(word)
     }
 
+    /// Notes that a word is zero in every row.
+    pub(crate) fn zeroed(&mut self, word: u32) {
+        let index = word.saturating_sub(row::FIRST_WORD) / WORD;
+        for seen in self.seen.values_mut() {
+            seen.get_mut(index as usize).into_iter().for_each(|seen| *seen = 0);
+        }
+    }
+
     /// Takes a word back that is in no code any more.
     pub(crate) fn free_word(&mut self, word: u32) {
         self.free_words.push(word);
@@ -188,6 +245,11 @@ impl Rows {
     }
 }
 
+/// Bytes of a row with so many words.
+fn row_need(words: usize) -> u64 {
+    u64::from(row::FIRST_WORD) + words as u64 * u64::from(WORD)
+}
+
 /// The beginning of a row.
 pub(crate) fn header(pid: Pid, tid: Tid, thread: u32) -> [u8; 16] {
     let mut header = [0; 16];
@@ -213,8 +275,7 @@ mod tests {
     #[test]
     fn counts_outlive_the_threads_that_made_them() {
         let mut rows = Rows::default();
-        let len = rows.slab_len(1);
-        rows.add_slab(AddrRange::sized(VirtAddr::new(0x10000), len));
+        add_slab(&mut rows);
         let word = rows.new_word().unwrap();
         let row = rows.take(Tid::new(1)).unwrap();
         rows.count(row, &bytes(&[7]));
@@ -235,13 +296,53 @@ mod tests {
     #[test]
     fn words_are_given_out_once_until_they_come_back() {
         let mut rows = Rows::default();
-        let len = rows.slab_len(1);
-        rows.add_slab(AddrRange::sized(VirtAddr::new(0x10000), len));
+        let len = add_slab(&mut rows);
         let (first, second) = (rows.new_word().unwrap(), rows.new_word().unwrap());
         assert_eq!((first, second), (row::FIRST_WORD, row::FIRST_WORD + 8));
         rows.free_word(first);
         assert_eq!(rows.new_word(), Some(first));
         while rows.new_word().is_some() {}
-        assert_eq!(rows.words_len() as u64 + u64::from(row::FIRST_WORD), len / AT_ONCE);
+        assert_eq!(rows.words_len() as u64 + u64::from(row::FIRST_WORD), len);
+    }
+
+    #[test]
+    fn counts_go_along_when_rows_become_longer() {
+        let mut rows = Rows::default();
+        add_slab(&mut rows);
+        let word = rows.new_word().unwrap();
+        let [gone, stays] = [1, 2].map(|tid| rows.take(Tid::new(tid)).unwrap());
+        let outsiders = rows.outsiders().unwrap();
+        rows.count(gone, &bytes(&[7]));
+        rows.count(stays, &bytes(&[1]));
+        rows.give_back(Tid::new(1));
+        while rows.new_word().is_some() {}
+        assert!(rows.have_room(0) && !rows.have_room(1));
+        rows.free_word(word);
+        assert!(rows.have_room(1) && !rows.have_room(2));
+        let word = rows.new_word().unwrap();
+
+        let len = rows.roomy_len(1);
+        assert_eq!(len, 2 * rows.row_len());
+        let slab = AddrRange::sized(VirtAddr::new(0x1000_0000), rows.slab_len(len));
+        let moved = rows.move_to(slab, len);
+        assert_eq!(moved.left, [AddrRange::sized(VirtAddr::new(0x10000), 16 * len / 2)]);
+        let new: Vec<VirtAddr> = moved.rows.values().copied().collect();
+        assert!(new.iter().all(|&row| rows.contains(row.get())));
+        assert!(!rows.contains(stays.get()));
+        assert_eq!(rows.outsiders(), Some(moved.rows[&outsiders]));
+        rows.count(moved.rows[&stays], &bytes(&[3]));
+        assert_eq!(rows.total(word), 10);
+        assert_eq!(rows.take(Tid::new(3)), Some(moved.rows[&gone]));
+        rows.count(moved.rows[&gone], &bytes(&[8]));
+        assert_eq!(rows.total(word), 11);
+        assert!(rows.have_room(1));
+    }
+
+    /// Bytes of one of its rows.
+    fn add_slab(rows: &mut Rows) -> u64 {
+        let len = rows.roomy_len(1);
+        let slab = AddrRange::sized(VirtAddr::new(0x10000), rows.slab_len(len));
+        rows.add_slab(slab, len);
+        len
     }
 }

@@ -185,6 +185,8 @@ impl PartialEq for Asked {
 pub(crate) struct Patch {
     /// The bytes it changed.
     pub(crate) range: AddrRange,
+    /// The sites it serves.
+    pub(crate) sites: Vec<VirtAddr>,
     /// Bytes behind them that its offset ends with.
     pub(crate) relies_on: AddrRange,
     pub(crate) tactic: Tactic,
@@ -291,22 +293,22 @@ impl Space {
         if let Some(hop) = patch.hop {
             self.hop_pages.give_back(hop);
         }
-        let (rows, cells) = (&mut self.rows, &mut self.free_cells);
-        self.code_sites.retain(|_, site| {
-            let gone = site.jump().filter(|jump| jump.patch == at);
-            if let Some(jump) = gone {
-                rows.free_word(jump.passes);
-                cells.extend(jump.cells.iter().flat_map(Cells::all));
-                jump.credit.iter().for_each(|credit| rows.free_word(credit.word));
+        for at_site in patch.sites {
+            let site = self.code_sites.get(&at_site);
+            if site.and_then(CodeSite::jump).is_none_or(|jump| jump.patch != at) {
+                continue;
             }
-            gone.is_none()
-        });
+            let site = self.code_sites.remove(&at_site);
+            let Some(jump) = site.as_ref().and_then(CodeSite::jump) else { continue };
+            self.rows.free_word(jump.passes);
+            self.free_cells.extend(jump.cells.iter().flat_map(Cells::all));
+            jump.credit.iter().for_each(|credit| self.rows.free_word(credit.word));
+        }
     }
 
     /// The sites that share a patch.
     pub(crate) fn sites_of_patch(&self, at: VirtAddr) -> Vec<VirtAddr> {
-        let sharing = |site: &CodeSite| site.jump().is_some_and(|jump| jump.patch == at);
-        self.code_sites.iter().filter(|(_, site)| sharing(site)).map(|(&at, _)| at).collect()
+        self.patches.get(&at).map(|patch| patch.sites.clone()).unwrap_or_default()
     }
 
     /// The same for those in a range, whose code is gone.

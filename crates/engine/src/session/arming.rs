@@ -64,15 +64,20 @@ impl Session {
             space.code_sites.remove(&addr);
             let Some(original) = space.overlay.disarm(addr) else { continue };
             if window.at(addr, read).first() == Some(&INT3) {
-                changes.extend(original.first().map(|&byte| (addr, byte)));
+                changes.push((addr, original));
             }
         }
+        self.undo_code(pid, &changes, "trap");
+    }
+
+    /// Writes the program's bytes back.
+    pub(super) fn undo_code(&mut self, pid: Pid, changes: &[(VirtAddr, CodeBytes)], what: &str) {
         let map = match changes.len() {
             0 | 1 => Vec::new(),
             _ => self.target.memory_map(pid).unwrap_or_default(),
         };
-        for (addr, error) in self.change_code(pid, &map, &changes) {
-            self.warn(format!("the trap at {addr} could not be removed: {error}"));
+        for (addr, error) in self.change_code(pid, &map, changes) {
+            self.warn(format!("the {what} at {addr} could not be removed: {error}"));
         }
     }
 
@@ -183,7 +188,8 @@ impl Session {
             refused.extend(armed.err().map(|error| (addr, error.to_string())));
             armed.is_ok()
         });
-        let changes: Vec<(VirtAddr, u8)> = ready.iter().map(|it| (it.addr, INT3)).collect();
+        let trap = CodeBytes::first_of(&[INT3]);
+        let changes: Vec<(VirtAddr, CodeBytes)> = ready.iter().map(|it| (it.addr, trap)).collect();
         let failed = self.change_code(pid, map, &changes);
         let Some(space) = self.spaces.get_mut(&id) else { return };
         space.code_sites.extend(ready.into_iter().map(|prepared| (prepared.addr, prepared.trap)));
@@ -194,41 +200,41 @@ impl Session {
         }
     }
 
-    /// Changes single bytes of code; what cannot be changed is the answer.
-    /// Bytes that share a page are changed together if they can be.
-    fn change_code(
+    /// Changes pieces of code; what cannot be changed is the answer. Pieces that
+    /// begin in the same page are changed together if they can be.
+    pub(super) fn change_code(
         &mut self,
         pid: Pid,
         map: &[Region],
-        changes: &[(VirtAddr, u8)],
+        changes: &[(VirtAddr, CodeBytes)],
     ) -> Vec<(VirtAddr, TargetError)> {
         let mut failed = Vec::new();
         for crowd in changes.chunk_by(|one, next| page_of(one.0) == page_of(next.0)) {
-            if crowd.len() > 1 && is_constant(map, crowd[0].0) && self.change_page(pid, crowd) {
+            if crowd.len() > 1 && is_constant(map, crowd) && self.change_page(pid, crowd) {
                 continue;
             }
-            for &(addr, byte) in crowd {
-                let written = self.target.write_memory(pid, addr, &[byte]);
-                failed.extend(written.err().map(|error| (addr, error)));
+            for (addr, bytes) in crowd {
+                let written = self.target.write_memory(pid, *addr, bytes);
+                failed.extend(written.err().map(|error| (*addr, error)));
             }
         }
         failed
     }
 
-    /// Changes bytes of one page with one write, which writes those between them
-    /// as they are: no thread of the space runs, and none could write there if
+    /// Changes pieces of one page with one write, which writes what is between
+    /// them as it is: no thread of the space runs, and none could write there if
     /// it did. `false` when nothing was changed.
-    fn change_page(&mut self, pid: Pid, changes: &[(VirtAddr, u8)]) -> bool {
-        let addrs = || changes.iter().map(|change| change.0);
-        let (Some(first), Some(last)) = (addrs().min(), addrs().max()) else { return false };
-        let offset = |addr: VirtAddr| (addr.get() - first.get()) as usize;
-        let mut bytes = [0; PAGE as usize];
-        let bytes = &mut bytes[..=offset(last)];
+    fn change_page(&mut self, pid: Pid, changes: &[(VirtAddr, CodeBytes)]) -> bool {
+        let Some(range) = span(changes) else { return false };
+        let mut bytes = [0; PAGE as usize + MAX_INSTRUCTION];
+        let Some(bytes) = bytes.get_mut(..range.len() as usize) else { return false };
+        let first = range.start;
         if self.target.read_memory(pid, first, bytes) < bytes.len() {
             return false;
         }
-        for &(addr, byte) in changes {
-            bytes[offset(addr)] = byte;
+        for (addr, piece) in changes {
+            let offset = (addr.get() - first.get()) as usize;
+            bytes[offset..offset + piece.len()].copy_from_slice(piece);
         }
         self.target.write_memory(pid, first, bytes).is_ok()
     }
@@ -347,7 +353,7 @@ struct Prepared {
 
 /// The program's code near sites: a page a read when there are many, since
 /// they come in crowds.
-struct CodeWindow {
+pub(super) struct CodeWindow {
     start: VirtAddr,
     bytes: Vec<u8>,
     size: usize,
@@ -356,14 +362,18 @@ struct CodeWindow {
 
 impl CodeWindow {
     /// For as many sites, at each of which `need` bytes are looked at.
-    fn for_sites(count: usize, need: usize) -> Self {
+    pub(super) fn for_sites(count: usize, need: usize) -> Self {
         let size = if count == 1 { need } else { PAGE as usize };
         Self { start: VirtAddr::new(0), bytes: Vec::new(), size, need }
     }
 
     /// The bytes from an address on, as many as are needed; fewer where memory
     /// ends.
-    fn at(&mut self, addr: VirtAddr, read: impl Fn(VirtAddr, &mut [u8]) -> usize) -> &[u8] {
+    pub(super) fn at(
+        &mut self,
+        addr: VirtAddr,
+        read: impl Fn(VirtAddr, &mut [u8]) -> usize,
+    ) -> &[u8] {
         let skip = self.inside(addr).unwrap_or_else(|| {
             self.bytes.resize(self.size, 0);
             let read = read(addr, &mut self.bytes);
@@ -414,9 +424,20 @@ pub(super) fn region_at(map: &[Region], addr: VirtAddr) -> Option<&Region> {
     region.filter(|region| region.range.contains(addr))
 }
 
-/// Whether nothing in the debuggee can change what is at an address.
-fn is_constant(map: &[Region], addr: VirtAddr) -> bool {
-    region_at(map, addr).is_some_and(|region| !region.write && !region.shared)
+/// Whether nothing in the debuggee can change what is at and between some
+/// pieces of code.
+fn is_constant(map: &[Region], pieces: &[(VirtAddr, CodeBytes)]) -> bool {
+    let Some(range) = span(pieces) else { return false };
+    region_at(map, range.start)
+        .is_some_and(|region| !region.write && !region.shared && region.range.end >= range.end)
+}
+
+/// From the first byte of the lowest of some pieces of code to the last of the
+/// highest.
+fn span(pieces: &[(VirtAddr, CodeBytes)]) -> Option<AddrRange> {
+    let start = pieces.iter().map(|(addr, _)| *addr).min()?;
+    let end = pieces.iter().map(|(addr, bytes)| addr.wrapping_add(bytes.len() as u64)).max()?;
+    Some(AddrRange::between(start, end))
 }
 
 /// Refuses to write a trap where no code can run: it could only destroy data.

@@ -176,6 +176,18 @@ impl Session {
         self.target.write_memory(pid, at, &amount.to_le_bytes()).is_ok()
     }
 
+    /// Takes from every row what a word held for those who had it before, which
+    /// nobody may pay with.
+    pub(super) fn clear_word(&mut self, id: SpaceId, word: u32) {
+        let user = self.processes.values().find(|process| process.space == id);
+        let Some(pid) = user.map(|process| process.pid) else { return };
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        space.rows.zeroed(word);
+        for row in space.rows.all() {
+            self.put_credit(pid, row, word, 0);
+        }
+    }
+
     /// In a copy of a memory nobody has credit yet: its hits are counted beside
     /// those of the memory it came from.
     pub(super) fn begin_without_credit(&mut self, space: SpaceId, pid: Pid) {

@@ -13,12 +13,14 @@ use trapline_core::predicate::Predicate;
 use trapline_core::target::{Protection, Region};
 use trapline_core::x64::CodeBytes;
 use trapline_core::{AddrRange, Pid, VirtAddr};
-use trapline_patch::jump::{self, Entry, Function, Jump, ProgramCode, Protected, Request};
+use trapline_patch::jump::{
+    self, Entry, Function, JUMP_LEN, Jump, ProgramCode, Protected, Request,
+};
 use trapline_patch::near;
 use trapline_patch::relocate::MAX_SLOT;
 
 use super::Session;
-use super::arming::{all_taken, region_at};
+use super::arming::{CodeWindow, all_taken, region_at};
 use super::truth::SpaceMemory;
 use crate::arena::{Deciding, Ingredient, made_from};
 use crate::space::{
@@ -88,27 +90,36 @@ impl Session {
             .iter()
             .filter_map(|at| Some(space.code_sites.get(at)?.jump()?.patch))
             .collect();
+        self.remove_patches(id, pid, patches.into_iter());
+    }
+
+    /// Writes the program's bytes back under jumps.
+    pub(super) fn remove_patches(
+        &mut self,
+        id: SpaceId,
+        pid: Pid,
+        patches: impl ExactSizeIterator<Item = VirtAddr>,
+    ) {
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        let mut window = CodeWindow::for_sites(patches.len(), JUMP_LEN as usize);
+        let read = |at, buf: &mut [u8]| self.target.read_memory(pid, at, buf);
+        let mut changes = Vec::with_capacity(patches.len());
         for at in patches {
-            self.remove_patch(id, pid, at);
+            let armed = space.overlay.get(at).map(|armed| CodeBytes::first_of(armed.ours));
+            let original = space.overlay.disarm(at);
+            space.forget_patch(at);
+            let (Some(ours), Some(original)) = (armed, original) else { continue };
+            // Else it is gone or rewritten: nothing of ours is left to take out.
+            if window.at(at, read).starts_with(&ours) {
+                changes.push((at, original));
+            }
         }
+        self.undo_code(pid, &changes, "jump");
     }
 
     /// Writes the program's bytes back under a jump.
     pub(super) fn remove_patch(&mut self, id: SpaceId, pid: Pid, at: VirtAddr) {
-        let Some(space) = self.spaces.get_mut(&id) else { return };
-        let armed = space.overlay.get(at).map(|armed| armed.ours.to_vec());
-        let original = space.overlay.disarm(at);
-        space.forget_patch(at);
-        let (Some(ours), Some(original)) = (armed, original) else { return };
-        let mut there = vec![0; ours.len()];
-        let read = self.target.read_memory(pid, at, &mut there);
-        if read < there.len() || there != ours {
-            // It is gone or rewritten: nothing of ours is left to take out.
-            return;
-        }
-        if let Err(error) = self.target.write_memory(pid, at, &original) {
-            self.warn(format!("the jump at {at} could not be removed: {error}"));
-        }
+        self.remove_patches(id, pid, std::iter::once(at));
     }
 
     /// Writes the jumps that are to be there. The answer is where there can be
@@ -123,8 +134,9 @@ impl Session {
         if changes.renewed.is_empty() {
             return refused;
         }
-        let count = changes.renewed.len();
-        if let Err(why) = self.make_rows(id, count) {
+        // Each counts passes, and may have hits paid for.
+        let words = 2 * changes.renewed.len();
+        if let Err(why) = self.make_rows(id, words) {
             return changes.renewed.iter().map(|wanted| (wanted.at, why.clone())).collect();
         }
         let mut ready = BTreeMap::new();
@@ -171,12 +183,7 @@ impl Session {
                 Err(why) => refused.extend(planned.sites.iter().map(|&at| (at, why.clone()))),
             }
         }
-        for placed in writes {
-            let sites = placed.sites.clone();
-            if let Err(why) = self.write_jump(id, pid, placed) {
-                refused.extend(sites.into_iter().map(|at| (at, why.clone())));
-            }
-        }
+        self.write_jumps(id, pid, writes, &map, refused);
     }
 
     fn plan_jumps(
@@ -283,19 +290,14 @@ impl Session {
         };
         let patch_info = Patch {
             range: planned.changes(),
+            sites: planned.sites.clone(),
             relies_on: planned.relies_on(),
             tactic: planned.tactic,
             hop,
             trampoline: to,
             len: trampoline.bytes.len() as u64,
         };
-        Ok(PlacedJump {
-            at: planned.at,
-            bytes: patch,
-            sites: planned.sites.clone(),
-            code_sites: sites,
-            patch: patch_info,
-        })
+        Ok(PlacedJump { at: planned.at, bytes: patch, code_sites: sites, patch: patch_info })
     }
 
     fn ingredients(
@@ -327,25 +329,52 @@ impl Session {
         Ok(ingredients.into())
     }
 
-    /// Writes a jump and enters it into the books.
-    fn write_jump(&mut self, id: SpaceId, pid: Pid, placed: PlacedJump) -> Result<(), Arc<str>> {
-        let PlacedJump { at, bytes, sites: _, code_sites, patch } = placed;
-        let mut original = vec![0; bytes.len()];
+    /// Writes jumps and enters them into the books.
+    fn write_jumps(
+        &mut self,
+        id: SpaceId,
+        pid: Pid,
+        mut placed: Vec<PlacedJump>,
+        map: &[Region],
+        refused: &mut BTreeMap<VirtAddr, Arc<str>>,
+    ) {
+        let mut refuse = |jump: &PlacedJump, why: String| {
+            let why: Arc<str> = why.into();
+            refused.extend(jump.patch.sites.iter().map(|&at| (at, why.clone())));
+        };
+        placed.retain(|jump| match self.arm_jump(id, pid, jump) {
+            Ok(()) => true,
+            Err(why) => {
+                refuse(jump, why);
+                false
+            }
+        });
+        let changes: Vec<(VirtAddr, CodeBytes)> =
+            placed.iter().map(|jump| (jump.at, jump.bytes)).collect();
+        let failed: BTreeMap<VirtAddr, _> =
+            self.change_code(pid, map, &changes).into_iter().collect();
+        for jump in placed {
+            let Some(space) = self.spaces.get_mut(&id) else { return };
+            if let Some(error) = failed.get(&jump.at) {
+                space.overlay.disarm(jump.at);
+                refuse(&jump, error.to_string());
+                continue;
+            }
+            let sites = jump.patch.sites.clone();
+            space.patches.insert(jump.at, jump.patch);
+            space.code_sites.extend(jump.code_sites);
+            for site in sites {
+                self.publish_values(pid, site);
+            }
+        }
+    }
+
+    fn arm_jump(&mut self, id: SpaceId, pid: Pid, jump: &PlacedJump) -> Result<(), String> {
+        let mut original = vec![0; jump.bytes.len()];
         let memory = self.memory(pid).ok_or("the process is gone")?;
-        memory.read_exact(at, &mut original).map_err(|why| why.to_string())?;
+        memory.read_exact(jump.at, &mut original).map_err(|why| why.to_string())?;
         let space = self.spaces.get_mut(&id).ok_or("the process is gone")?;
-        space.overlay.arm(at, &original, &bytes).map_err(|why| why.to_string())?;
-        if let Err(error) = self.target.write_memory(pid, at, &bytes) {
-            space.overlay.disarm(at);
-            return Err(error.to_string().into());
-        }
-        space.patches.insert(at, patch);
-        let sites: Vec<VirtAddr> = code_sites.iter().map(|(at, _)| *at).collect();
-        space.code_sites.extend(code_sites);
-        for site in sites {
-            self.publish_values(pid, site);
-        }
-        Ok(())
+        space.overlay.arm(jump.at, &original, &jump.bytes).map_err(|why| why.to_string())
     }
 }
 
@@ -362,7 +391,6 @@ pub(super) struct Ready {
 struct PlacedJump {
     at: VirtAddr,
     bytes: CodeBytes,
-    sites: Vec<VirtAddr>,
     code_sites: Vec<(VirtAddr, CodeSite)>,
     patch: Patch,
 }

@@ -72,6 +72,7 @@ impl Session {
             [one] if one.counts => {
                 let space = self.spaces.get_mut(&id).ok_or("the process is gone")?;
                 let word = space.rows.new_word().ok_or("there is no room for more counts")?;
+                self.clear_word(id, word);
                 Ok(Some(word))
             }
             _ => Ok(None),

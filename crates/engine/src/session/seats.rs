@@ -9,26 +9,97 @@ use trapline_core::target::Protection;
 use trapline_core::{AddrRange, Pid, Tid, VirtAddr};
 
 use super::Session;
-use crate::rows::{Seat, header};
+use crate::rows::{Moved, Seat, header};
 use crate::space::{Form, SpaceId};
 
 impl Session {
-    /// Makes sure that a space has rows, with room for so many words.
+    /// Makes sure that a space has rows, one more than are taken and with room
+    /// for so many words more. For longer rows everything has to be stopped.
     pub(super) fn make_rows(&mut self, id: SpaceId, words: usize) -> Result<(), Arc<str>> {
-        let space = self.spaces.get_mut(&id).ok_or("the process is gone")?;
-        if space.rows.has_free() {
-            return Ok(());
+        let space = self.spaces.get(&id).ok_or("the process is gone")?;
+        let rows = &space.rows;
+        if !rows.have_room(words) {
+            let row_len = rows.roomy_len(words);
+            let slab = self.allocate_rows(id, row_len)?;
+            self.move_rows(id, slab, row_len);
+        } else if !rows.has_free() {
+            let row_len = rows.row_len();
+            let slab = self.allocate_rows(id, row_len)?;
+            if let Some(space) = self.spaces.get_mut(&id) {
+                space.rows.add_slab(slab, row_len);
+            }
         }
-        let len = space.rows.slab_len(words);
+        Ok(())
+    }
+
+    fn allocate_rows(&mut self, id: SpaceId, row_len: u64) -> Result<AddrRange, Arc<str>> {
+        let space = self.spaces.get(&id).ok_or("the process is gone")?;
+        let len = space.rows.slab_len(row_len);
         let near = space.modules.iter().next().map_or_else(AddrRange::default, |it| it.range);
         let around = AddrRange::sized(near.start, 1);
         let pid = self.representative(id).ok_or("no thread of the process can be asked")?;
         let map = self.target.memory_map(pid).unwrap_or_default();
         let start = self.allocate_near(id, around, len, Protection::Data, &map)?;
-        if let Some(space) = self.spaces.get_mut(&id) {
-            space.rows.add_slab(AddrRange::sized(start, len));
+        Ok(AddrRange::sized(start, len))
+    }
+
+    /// Has every thread go on in a longer row that holds what its own does.
+    fn move_rows(&mut self, id: SpaceId, slab: AddrRange, row_len: u64) {
+        let Some(pid) = self.representative(id) else { return };
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        let bytes = row::FIRST_WORD as usize + space.rows.words_len();
+        let moved = space.rows.move_to(slab, row_len);
+        for credit in space.code_sites.values_mut().filter_map(|it| it.jump_mut()?.credit.as_mut())
+        {
+            let given = std::mem::take(&mut credit.given).into_iter();
+            credit.given =
+                given.filter_map(|(row, it)| Some((*moved.rows.get(&row)?, it))).collect();
         }
-        Ok(())
+        let mut row = vec![0; bytes];
+        for (&from, &to) in &moved.rows {
+            let read = self.target.read_memory(pid, from, &mut row);
+            if let Err(error) = self.target.write_memory(pid, to, &row[..read]) {
+                self.warn(format!("what threads counted could not be kept: {error}"));
+            }
+        }
+        self.reseat(id, &moved);
+        for slab in moved.left {
+            self.release_rows(id, slab);
+        }
+    }
+
+    /// Leads every thread that is led to a row that was left to the new one.
+    fn reseat(&mut self, id: SpaceId, moved: &Moved) {
+        for (pid, tid) in self.all_threads() {
+            if self.processes.get(&pid).is_none_or(|process| process.space != id) {
+                continue;
+            }
+            let Some(mut registers) = self.raw_registers(pid, tid) else { continue };
+            let left = VirtAddr::new(registers.gs_base);
+            if !moved.left.iter().any(|slab| slab.contains(left)) {
+                continue;
+            }
+            let seat = match self.thread(pid, tid).map(|thread| thread.seat) {
+                Some(Seat::Row(row)) => {
+                    moved.rows.get(&row).map_or(Seat::None, |&to| Seat::Row(to))
+                }
+                // It has not run yet and has its parent's `gs`.
+                _ => Seat::None,
+            };
+            registers.gs_base = if let Seat::Row(row) = seat { row.get() } else { 0 };
+            self.put_registers(pid, tid, &registers);
+            if let Some(thread) = self.thread_mut(pid, tid) {
+                thread.seat = seat;
+            }
+        }
+    }
+
+    fn release_rows(&mut self, id: SpaceId, slab: AddrRange) {
+        let released = self.ask_a_thread(id, |target, stopped| target.release(stopped, slab));
+        if let (Err(_), Some(space)) = (released, self.spaces.get_mut(&id)) {
+            // It goes with the rest of our memory.
+            space.rows.add_other_memory(slab);
+        }
     }
 
     /// Gives a stopped thread its row, if threads of its space need one.

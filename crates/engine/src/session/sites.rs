@@ -249,9 +249,7 @@ impl Session {
         space.internal.clear();
         let patches: Vec<VirtAddr> = space.patches.keys().copied().collect();
         self.count_in(id);
-        for patch in patches {
-            self.remove_patch(id, pid, patch);
-        }
+        self.remove_patches(id, pid, patches.into_iter());
         self.disarm_traps(id, pid, &armed);
         self.arm_slots(id);
         self.leave_slots(id);

@@ -125,6 +125,9 @@ pub(crate) struct CoverageArgs {
     /// Write one object for programs.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Write a line for each place: its address, and what would serve it.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) list: bool,
     /// The program, or a shared object.
     #[arg(value_name = "BINARY")]
     pub(crate) binary: PathBuf,

@@ -8,14 +8,16 @@ use trapline_patch::jump::Tactic;
 
 use super::args::CoverageArgs;
 use super::screen::Screen;
-use crate::coverage::{Coverage, Places, Shares, measure};
+use crate::coverage::{Coverage, Fate, Places, Shares, measure};
 
 /// Measures and prints; returns the exit code.
 pub(super) fn run(args: &CoverageArgs) -> Result<u8, CommandError> {
     let places = if args.instructions { Places::Instructions } else { Places::Statements };
     let found = measure(&args.binary, places, args.all_at_once, args.aslr)?;
     let mut screen = Screen::stdout();
-    if args.json {
+    if args.list {
+        screen.text(&list(&found));
+    } else if args.json {
         let object = Object::new(args, places, &found);
         let text =
             serde_json::to_string(&object).map_err(|error| CommandError::new(error.to_string()))?;
@@ -24,6 +26,18 @@ pub(super) fn run(args: &CoverageArgs) -> Result<u8, CommandError> {
         screen.text(&text(args, places, &found));
     }
     Ok(0)
+}
+
+/// A line for each place.
+fn list(found: &Coverage) -> String {
+    let mut lines = String::new();
+    for (at, fate) in &found.each {
+        let _takes_all = match fate {
+            Fate::Jump(tactic) => writeln!(lines, "{at} {tactic}"),
+            Fate::Trap(why) => writeln!(lines, "{at} trap: {why}"),
+        };
+    }
+    lines
 }
 
 fn name(places: Places) -> &'static str {

@@ -13,7 +13,8 @@ use trapline_core::{AddrRange, ImageAddr, LoadBias, ModuleId, VirtAddr};
 use trapline_engine::CommandError;
 use trapline_patch::insn::decode;
 use trapline_patch::jump::{
-    Function, Functions, HopPages, Plan, ProgramCode, Protected, Request, Tactic, Tactics, plan,
+    Function, Functions, HopPages, Plan, ProgramCode, Protected, Reason, Request, Tactic, Tactics,
+    plan,
 };
 use trapline_patch::near::{Growth, Space, Taken, find_gap};
 use trapline_symbols::{Image, LoadOptions};
@@ -40,6 +41,18 @@ pub(crate) struct Coverage {
     pub(crate) alone: Shares,
     /// All planned together, if that was asked for.
     pub(crate) together: Option<Shares>,
+    /// Each place and what would serve it, planned together if that was asked
+    /// for, else alone.
+    pub(crate) each: BTreeMap<VirtAddr, Fate>,
+}
+
+/// What would serve a place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fate {
+    /// A jump, placed so.
+    Jump(Tactic),
+    /// A trap, for this reason.
+    Trap(Reason),
 }
 
 /// How places are served.
@@ -107,15 +120,28 @@ pub(crate) fn measure(
     }
     let mut planner = Planner::new(&loaded, layout.taken, layout.range, sites.len())?;
     let mut alone = Shares::default();
+    let mut each = BTreeMap::new();
     for site in &sites {
-        alone.add(&planner.plan(std::slice::from_ref(site)));
+        let plan = planner.plan(std::slice::from_ref(site));
+        alone.add(&plan);
+        each.extend(fates(&plan));
     }
     let together = all_at_once.then(|| {
         let mut together = Shares::default();
-        together.add(&planner.plan(&sites));
+        let plan = planner.plan(&sites);
+        together.add(&plan);
+        each.extend(fates(&plan));
         together
     });
-    Ok(Coverage { layout: layout.how, places: sites.len(), alone, together })
+    Ok(Coverage { layout: layout.how, places: sites.len(), alone, together, each })
+}
+
+fn fates(plan: &Plan) -> impl Iterator<Item = (VirtAddr, Fate)> + '_ {
+    let served = plan
+        .jumps
+        .iter()
+        .flat_map(|jump| jump.sites.iter().map(move |&site| (site, Fate::Jump(jump.tactic))));
+    served.chain(plan.unserved.iter().map(|it| (it.site, Fate::Trap(it.why))))
 }
 
 /// An image at its place.
