@@ -25,6 +25,7 @@ mod lower;
 mod operand;
 mod place;
 mod ranges;
+mod reciprocal;
 mod registers;
 mod remembered;
 mod text;

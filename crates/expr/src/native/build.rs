@@ -94,6 +94,11 @@ impl Tree {
             (Arithmetic::Add | Arithmetic::Or | Arithmetic::Xor, Some(0)) => Ok(a),
             (Arithmetic::Add, Some(second)) => self.sum(a, second, b),
             (Arithmetic::Mul | Arithmetic::Div, Some(1)) => Ok(a),
+            (Arithmetic::Div, Some(u64::MAX)) if kind.signed => self.negate(a),
+            (Arithmetic::Rem, Some(1 | u64::MAX)) if kind.signed => {
+                let none = self.integer(0, kind)?;
+                self.arithmetic(Arithmetic::And, a, none)
+            }
             (Arithmetic::Mul, Some(factor)) if factor.is_power_of_two() => {
                 self.shift_by(true, a, factor.trailing_zeros())
             }

@@ -8,8 +8,12 @@ use super::Result;
 use super::asm::{ASK, Mem, Rm, gpr};
 use super::generate::Generator;
 use super::operand::{Source, Value, computed, width};
+use super::reciprocal;
 use super::tree::WordId;
 use crate::ir::IntKind;
+
+/// Registers that divisions and long products use.
+const USED: [Reg; 2] = [Reg::Rax, Reg::Rdx];
 
 /// Registers lent for one instruction, with where their owners' values are.
 struct Lent(Vec<(Reg, Option<Mem>)>);
@@ -82,7 +86,11 @@ impl Generator<'_> {
         b: WordId,
         kind: IntKind,
     ) -> Result<Value> {
-        const USED: [Reg; 2] = [Reg::Rax, Reg::Rdx];
+        if let Some(known) = self.tree.known(b)
+            && let Some(value) = self.divide_by_known(remainder, a, known, kind)?
+        {
+            return Ok(value);
+        }
         let bytes = width(kind);
         let (first, second) = self.two_outside(a, b, &USED, [bytes; 2])?;
         let known = self.tree.known(b);
@@ -91,7 +99,7 @@ impl Generator<'_> {
             self.asm.branch(Code::Je_rel32_64, ASK);
         }
         let (negative_one, done) = (self.asm.label(), self.asm.label());
-        let special = kind.signed && known.is_none_or(|known| known == u64::MAX);
+        let special = kind.signed && known.is_none();
         if special {
             self.cmp(bytes, Rm::Reg(second.reg), Source::Imm(-1));
             self.asm.branch(Code::Je_rel32_64, negative_one);
@@ -114,6 +122,105 @@ impl Generator<'_> {
         }
         self.release(second);
         Ok(Value { valid: computed(kind), ..first })
+    }
+
+    /// `None` where nothing is gained by knowing the divisor.
+    fn divide_by_known(
+        &mut self,
+        remainder: bool,
+        a: WordId,
+        known: u64,
+        kind: IntKind,
+    ) -> Result<Option<Value>> {
+        let bits = u32::from(width(kind)) * 8;
+        let magnitude = if kind.signed { known.cast_signed().unsigned_abs() } else { known };
+        let found = match kind.signed {
+            true => reciprocal::signed(magnitude, bits),
+            false => reciprocal::unsigned(magnitude, bits),
+        };
+        let Some(found) = found else { return Ok(None) };
+        let value = self.value(a)?;
+        let value = self.extended(value, kind, 64)?;
+        let (value, quotient) = match bits {
+            64 => self.high_product(value, found.factor, kind)?,
+            _ => (value, self.long_product(value, found.factor)?),
+        };
+        let shift = found.shift + if bits == 64 { 0 } else { 32 };
+        self.shift_imm(false, IntKind { bytes: 8, ..kind }, quotient, shift);
+        if kind.signed {
+            self.add_sign(quotient, value.reg)?;
+        }
+        if remainder {
+            return self.rest(value, quotient, magnitude, kind).map(Some);
+        }
+        self.release(value);
+        if kind.signed && known.cast_signed() < 0 {
+            self.asm.one(Code::Neg_rm64, Rm::Reg(quotient), 8);
+        }
+        let valid = if kind.signed { computed(kind) } else { 64 };
+        Ok(Some(Value { reg: quotient, owned: true, valid }))
+    }
+
+    /// The product of two numbers of 4 bytes, in a register of its own.
+    fn long_product(&mut self, value: Value, factor: u64) -> Result<Reg> {
+        let product = self.registers.take()?;
+        self.mov_known(product, factor);
+        self.asm.regs(Code::Imul_r64_rm64, gpr(product, 8), gpr(value.reg, 8));
+        Ok(product)
+    }
+
+    /// The high half of a product, in a register of its own, and the value
+    /// where it is now.
+    fn high_product(&mut self, value: Value, factor: u64, kind: IntKind) -> Result<(Value, Reg)> {
+        let value = match USED.contains(&value.reg) {
+            true => self.outside(value, &USED, 8)?,
+            false => value,
+        };
+        let product = self.registers.take_except(&USED)?;
+        let lent = self.borrow(&USED);
+        self.mov_known(Reg::Rax, factor);
+        let code = if kind.signed { Code::Imul_rm64 } else { Code::Mul_rm64 };
+        self.asm.one(code, Rm::Reg(value.reg), 8);
+        self.mov(product, Rm::Reg(Reg::Rdx), 8);
+        self.give_back(lent);
+        if kind.signed && factor >> 63 == 1 {
+            // The factor was taken for a negative number.
+            self.asm.regs(Code::Add_r64_rm64, gpr(product, 8), gpr(value.reg, 8));
+        }
+        Ok((value, product))
+    }
+
+    /// Adds 1 when a number is negative.
+    fn add_sign(&mut self, to: Reg, of: Reg) -> Result<()> {
+        let sign = self.registers.take()?;
+        self.mov(sign, Rm::Reg(of), 8);
+        self.asm.rm_imm(Code::Shr_rm64_imm8, Rm::Reg(sign), 63, 8);
+        self.asm.regs(Code::Add_r64_rm64, gpr(to, 8), gpr(sign, 8));
+        self.registers.release(sign);
+        Ok(())
+    }
+
+    /// What a quotient leaves of a number.
+    fn rest(&mut self, value: Value, quotient: Reg, by: u64, kind: IntKind) -> Result<Value> {
+        match i32::try_from(by.cast_signed()) {
+            Ok(imm) if by <= i32::MAX as u64 => {
+                let rm = Rm::Reg(quotient);
+                let short = i8::try_from(imm).is_ok();
+                let code = if short { Code::Imul_r64_rm64_imm8 } else { Code::Imul_r64_rm64_imm32 };
+                self.asm.reg_rm_imm(code, gpr(quotient, 8), rm, imm, 8);
+            }
+            _ => {
+                let factor = self.registers.take()?;
+                self.mov_known(factor, by);
+                self.asm.regs(Code::Imul_r64_rm64, gpr(quotient, 8), gpr(factor, 8));
+                self.registers.release(factor);
+            }
+        }
+        let value = self.own(value, 8)?;
+        self.asm.regs(Code::Sub_r64_rm64, gpr(value.reg, 8), gpr(quotient, 8));
+        self.registers.release(quotient);
+        let valid = if kind.signed { computed(kind) } else { 64 };
+        Ok(Value { valid, ..value })
     }
 
     fn divide_rax(&mut self, by: Reg, kind: IntKind) {
@@ -200,14 +307,13 @@ impl Generator<'_> {
         count: WordId,
         kind: IntKind,
     ) -> Result<Value> {
-        const USED: [Reg; 1] = [Reg::Rcx];
         let (bytes, counted) = (width(kind), width(self.tree.kind(count)));
-        let (value, by) = self.two_outside(value, count, &USED, [bytes, counted])?;
+        let (value, by) = self.two_outside(value, count, &[Reg::Rcx], [bytes, counted])?;
         let (all, done) = (self.asm.label(), self.asm.label());
         let bits = Source::Imm(kind.bits().cast_signed());
         self.cmp(counted, Rm::Reg(by.reg), bits);
         self.asm.branch(Code::Jae_rel32_64, all);
-        let lent = self.borrow(&USED);
+        let lent = self.borrow(&[Reg::Rcx]);
         self.mov(Reg::Rcx, Rm::Reg(by.reg), 4);
         let code = match (left, kind.signed, bytes) {
             (true, _, 8) => Code::Shl_rm64_CL,

@@ -91,8 +91,8 @@ impl<'a> Lower<'a> {
         Ok(word)
     }
 
-    // tidy: flat match
     fn new_word(&mut self, id: NodeId) -> Result<WordId> {
+        // tidy: flat match
         let node = &self.program.nodes[id.index()];
         let sort = node.sort;
         match &node.op {

@@ -220,14 +220,26 @@ impl Generator<'_> {
     /// Whether both are at hand, so that one instruction adds them elsewhere.
     fn adds_registers(&self, a: WordId, b: WordId) -> bool {
         let wide = self.tree.kind(a).bytes == 8;
-        let at_hand = |id| match self.tree.word(id).op {
-            Op::Register(reg) => {
+        let at_hand = |id| {
+            let reg = self.whole_register(id);
+            reg.is_some_and(|reg| {
                 reg == Reg::Rsp || matches!(self.registers.program(reg), Rm::Reg(_))
-            }
-            _ => false,
+            })
         };
         let small = |id| self.tree.known(id).is_some_and(|known| immediate(known, 8).is_some());
         wide && at_hand(a) && (at_hand(b) || small(b))
+    }
+
+    /// The program's register that a word of 8 bytes is.
+    fn whole_register(&self, id: WordId) -> Option<Reg> {
+        match self.tree.word(id).op {
+            Op::Register(reg) => Some(reg),
+            Op::Extend(inner) if self.tree.kind(id).bytes == 8 => match self.tree.word(inner).op {
+                Op::Register(reg) => Some(reg),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// The first operand in a register of ours, the second anywhere; the one

@@ -30,7 +30,9 @@ const MEMBERS: [&str; 17] = [
     "tiny", "stiny", "all", "flag", "total", "size",
 ];
 
-const LITERALS: [&str; 20] = [
+const LITERALS: [&str; 22] = [
+    "1000",
+    "1000000007ul",
     "-1",
     "(-2147483647 - 1)",
     "(-9223372036854775807 - 1)",
