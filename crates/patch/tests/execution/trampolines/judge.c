@@ -268,6 +268,7 @@ static void set_start(void) {
 }
 
 static void run_case(void) {
+    alarm(60);
     set_start();
     memset(code_view, 0xcc, CODE_SIZE);
     memset(trampoline_view, 0xcc, CODE_SIZE);
@@ -309,7 +310,6 @@ static void fill_memory(void) {
 }
 
 int main(void) {
-    alarm(120);
     if (!read_all(&setup, sizeof setup)) die("setup");
     code_view = map_code(setup.code);
     trampoline_view = map_code(setup.trampoline);

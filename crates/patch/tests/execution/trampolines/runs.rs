@@ -88,7 +88,9 @@ pub(crate) fn run(placement: &Placement, row: u64, seed: u64, cases: &[Case]) ->
     let mut reader = Reader { bytes: &output };
     let mut all = Vec::new();
     for case in cases {
-        let Some(runs) = reader.runs() else { panic!("the judge ended with {status} at {case}") };
+        let Some(runs) = reader.runs() else {
+            panic!("the judge ended with {status} at seed {seed}: {case}")
+        };
         all.push(runs);
     }
     assert!(status.success() && matches!(writer.join(), Ok(Ok(()))), "{status}");
