@@ -172,6 +172,9 @@ impl<'r, 'a, 'm> Cluster<'r, 'a, 'm> {
         if self.cost(best).unserved > self.cost(self.best[inside]).unserved {
             best = self.or_window(index, lowest, best);
         }
+        if matches!(&self.links[best].what, What::Unserved(it) if it.site == site) {
+            best = self.or_pair(index, best);
+        }
         best
     }
 
@@ -242,6 +245,33 @@ impl<'r, 'a, 'm> Cluster<'r, 'a, 'm> {
             self.rejected[index].push(Rejected { tactic: Tactic::Window, why });
         }
         best
+    }
+
+    /// A plan in which the next instruction has a jump too, or the one there is.
+    fn or_pair(&mut self, index: usize, best: usize) -> usize {
+        let tactic = Tactic::Pair;
+        match self.allowed(tactic).and_then(|()| self.pair(index)) {
+            Ok(link) => link,
+            Err(why) => {
+                self.rejected[index].push(Rejected { tactic, why });
+                best
+            }
+        }
+    }
+
+    fn pair(&mut self, index: usize) -> Result<usize, Reason> {
+        let site = self.sites[index];
+        let insn = self.looker.instruction(site)?;
+        let second = self.looker.behind(insn)?;
+        if self.sites.get(index + 1) == Some(&second.at) {
+            return Err(Reason::NoRoom);
+        }
+        let rest = self.clear_of(index + 1, second.end());
+        let second = Shape::single(second);
+        let next = self.place(index + 1..index + 1, &second, Guard::Trap, rest);
+        let next = next.ok_or(Reason::NoRoom)?;
+        let first = Shape { tactic: Tactic::Pair, ..Shape::single(insn) };
+        self.place(index..index + 1, &first, Guard::Trap, next).ok_or(Reason::NoRoom)
     }
 
     /// Places a window that holds all sites from an index on that are in it.

@@ -11,6 +11,8 @@
 //!   began, the offset has a byte that traps. A thread that comes there all
 //!   the same, by a way that nobody knew of, is moved to the copy. A window
 //!   may hold several sites.
+//! - *pair*: a pun that ends with bytes which we choose, because the next
+//!   instruction gets a jump too, though it is no site.
 //!
 //! What a pun leads to depends on the bytes behind it, which may be changed by
 //! other sites. Those that can depend on each other are planned together:
@@ -45,9 +47,13 @@ pub const JUMP_LEN: u64 = 5;
 
 const OPCODE: u8 = 0xe9;
 
-/// How far below and above a site a jump that serves it may change a byte or
-/// rely on one: a window that holds it may begin 4 bytes below it.
+/// How far below a site a byte may be that is changed for it: a window that
+/// holds the site may begin there.
 const BELOW: u64 = JUMP_LEN - 1;
+
+/// How far above it the first byte is that is neither changed nor relied on
+/// for it: the second jump of a pair may begin 4 bytes above the site.
+const ABOVE: u64 = JUMP_LEN - 1 + JUMP_LEN;
 
 /// A way to place a jump.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -58,11 +64,13 @@ pub enum Tactic {
     Pun,
     /// Over several.
     Window,
+    /// Over one that is shorter, beside another jump over the next.
+    Pair,
 }
 
 impl Tactic {
     /// All, in the order in which they are tried.
-    pub const ALL: [Self; 3] = [Self::Whole, Self::Pun, Self::Window];
+    pub const ALL: [Self; 4] = [Self::Whole, Self::Pun, Self::Window, Self::Pair];
 
     /// Its name, as users read and write it.
     pub fn name(self) -> &'static str {
@@ -70,6 +78,7 @@ impl Tactic {
             Self::Whole => "whole",
             Self::Pun => "pun",
             Self::Window => "window",
+            Self::Pair => "pair",
         }
     }
 
@@ -100,7 +109,7 @@ pub struct Tactics(u8);
 
 impl Tactics {
     /// Every tactic.
-    pub const ALL: Self = Self(0b111);
+    pub const ALL: Self = Self(0b1111);
     /// No tactic.
     pub const NONE: Self = Self(0);
 
@@ -169,7 +178,8 @@ pub struct Plan {
     pub rejected: BTreeMap<VirtAddr, Vec<Rejected>>,
 }
 
-/// A jump that serves one site or, in a window, several.
+/// A jump that serves one site or, in a window, several. The second jump of a
+/// pair serves none: it stands for its instruction and goes on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Jump {
     /// How it is placed.
@@ -212,7 +222,7 @@ pub enum Entry {
 pub struct Unserved {
     /// The site.
     pub site: VirtAddr,
-    /// Why: what the last tactic failed for, or what rules out every one.
+    /// Why: what rules out every tactic, or the widest that was tried alone.
     pub why: Reason,
 }
 
@@ -279,7 +289,7 @@ fn near_jump(at: VirtAddr, to: VirtAddr) -> Option<[u8; JUMP_LEN as usize]> {
 /// was rewritten; `sites` is ascending. What is planned anew is all of them or
 /// none.
 pub fn dependents(sites: &[VirtAddr], changed: AddrRange) -> &[VirtAddr] {
-    let first = sites.partition_point(|site| site.wrapping_add(JUMP_LEN) <= changed.start);
+    let first = sites.partition_point(|site| site.wrapping_add(ABOVE) <= changed.start);
     let behind = |site: &VirtAddr| site.get().saturating_sub(BELOW) < changed.end.get();
     let last = sites.partition_point(behind).max(first);
     let together = |pair: [VirtAddr; 2]| depend(pair[0], pair[1]);
@@ -301,7 +311,7 @@ pub fn dependents(sites: &[VirtAddr], changed: AddrRange) -> &[VirtAddr] {
 /// Whether the jumps of two sites, the lower one first, may touch the same
 /// bytes.
 fn depend(lower: VirtAddr, upper: VirtAddr) -> bool {
-    upper.get() - lower.get() < JUMP_LEN + BELOW
+    upper.get() - lower.get() < ABOVE + BELOW
 }
 
 /// Plans a jump for every site.

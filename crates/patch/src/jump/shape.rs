@@ -113,6 +113,21 @@ impl Looker<'_, '_> {
         }
     }
 
+    /// The instruction behind another, if it is certain that one begins there:
+    /// execution goes on to it, a branch goes to it, a function begins with it,
+    /// or it is padding.
+    pub(super) fn behind(&mut self, first: Displaced) -> Result<Displaced, Reason> {
+        let at = first.end();
+        let (jump, _) = self.movable(first.at)?;
+        let goes_on = !matches!(jump.kind(), InsnKind::Jump | InsnKind::Ret);
+        let target = |facts: &Facts| facts.entered(AddrRange::sized(at, 1)).is_some();
+        let known = goes_on
+            || self.facts(first.at).is_some_and(|facts| target(&facts))
+            || self.facts(at).is_some_and(|facts| facts.part.start == at)
+            || is_padding(&self.movable(at)?.0);
+        if known { self.instruction(at) } else { Err(Reason::BehindJump { at: first.at }) }
+    }
+
     fn facts(&mut self, addr: VirtAddr) -> Option<Rc<Facts>> {
         self.functions.at(self.request.code, addr)
     }
