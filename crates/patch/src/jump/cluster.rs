@@ -5,12 +5,14 @@
 //! next sites too, before the best plan of what lies above it. Plans share
 //! their tails, so nothing is computed twice.
 
+use std::ops::Range;
+
 use trapline_core::{AddrRange, VirtAddr};
 
 use super::offsets::{ByteSet, Offsets};
 use super::reason::{Reason, Rejected};
 use super::room::Room;
-use super::shape::{Guard, Looker, Shape};
+use super::shape::{ENDBR64, Guard, Looker, Shape};
 use super::{
     Displaced, Entry, Functions, JUMP_LEN, Jump, OPCODE, Plan, Request, Tactic, Unserved, depend,
 };
@@ -22,24 +24,60 @@ const MOST_TRIES: usize = 24;
 pub(super) fn plan(request: &Request<'_>, functions: &mut Functions) -> Plan {
     let mut room = Room::new(request.space, request.pages, request.trampolines);
     let mut plan = Plan::default();
+    let mut looker = Looker { request, functions };
     let mut rest = request.sites;
-    while let Some(&last) = rest.last() {
-        let mut lowest = last;
-        let joined = |&&site: &&VirtAddr| {
-            let joins = depend(site, lowest);
-            lowest = site;
-            joins || site == last
-        };
-        let count = rest.iter().rev().take_while(joined).count();
-        let (below, sites) = rest.split_at(rest.len() - count);
-        let looker = Looker { request, functions };
-        Cluster::new(sites, looker, &mut room).plan(&mut plan);
+    while let Some((below, sites)) = highest_group(rest) {
+        let spots = spots(sites, &mut looker, &mut plan.unserved);
+        Cluster::new(&spots, &mut looker, &mut room).plan(&mut plan);
         rest = below;
     }
     plan.jumps.reverse();
-    plan.unserved.reverse();
+    plan.unserved.sort_unstable_by_key(|unserved| unserved.site);
     plan.new_pages = room.new_pages();
     plan
+}
+
+/// The sites at the end that depend on each other, and those before.
+fn highest_group(sites: &[VirtAddr]) -> Option<(&[VirtAddr], &[VirtAddr])> {
+    let pairs = sites.windows(2).rev();
+    let joined = pairs.take_while(|pair| depend(pair[0], pair[1])).count();
+    sites.len().checked_sub(joined + 1).map(|first| sites.split_at(first))
+}
+
+/// A place where a jump is wanted.
+struct Spot {
+    /// The instruction that a jump may be written over.
+    at: VirtAddr,
+    /// The sites that it would serve there: one, or also the `endbr64` before.
+    sites: Vec<VirtAddr>,
+    /// That `endbr64`.
+    pad: Option<Displaced>,
+}
+
+/// Where jumps are wanted for some sites, ascending.
+fn spots(
+    sites: &[VirtAddr],
+    looker: &mut Looker<'_, '_>,
+    unserved: &mut Vec<Unserved>,
+) -> Vec<Spot> {
+    let mut spots: Vec<Spot> = Vec::new();
+    for &site in sites {
+        let (at, pad) = match looker.pad(site) {
+            Ok(None) => (site, None),
+            Ok(Some(pad)) => (pad.end(), Some(pad)),
+            Err(why) => {
+                unserved.push(Unserved { site, why });
+                continue;
+            }
+        };
+        let mut near = spots.iter_mut().rev().take(ENDBR64.len());
+        match near.find(|spot| spot.at == at) {
+            Some(spot) => spot.sites.push(site),
+            None => spots.push(Spot { at, sites: vec![site], pad }),
+        }
+    }
+    spots.sort_unstable_by_key(|spot| spot.at);
+    spots
 }
 
 /// What a plan costs, the worst first.
@@ -62,19 +100,21 @@ struct Link {
 enum What {
     End,
     Jump(Placed),
-    Unserved(Unserved),
+    Unserved { spot: usize, why: Reason },
 }
 
 /// A jump that has a place.
 #[derive(Clone, Debug)]
 struct Placed {
     shape: Shape,
-    /// The sites it serves, as indices into the cluster's.
-    sites: std::ops::Range<usize>,
+    /// The spots it serves, as indices into the cluster's.
+    spots: Range<usize>,
     /// The offsets it may have.
     offsets: Offsets,
     /// Its hop; `None` while it may lead anywhere.
     hop: Option<AddrRange>,
+    /// The site whose pun it helps.
+    helps: Option<VirtAddr>,
 }
 
 impl Placed {
@@ -98,43 +138,54 @@ enum Byte {
     Open(ByteSet),
 }
 
-struct Cluster<'r, 'a, 'm> {
-    sites: &'r [VirtAddr],
-    looker: Looker<'r, 'a>,
-    room: &'m mut Room<'a>,
+struct Cluster<'r, 'm, 'a> {
+    spots: &'r [Spot],
+    looker: &'r mut Looker<'m, 'a>,
+    room: &'r mut Room<'a>,
     links: Vec<Link>,
-    /// The best plan of the sites from an index on.
+    /// The best plan of the spots from an index on.
     best: Vec<usize>,
     rejected: Vec<Vec<Rejected>>,
+    /// Whether a plan is made a second time, to be clear of another.
+    making_anew: bool,
 }
 
-impl<'r, 'a, 'm> Cluster<'r, 'a, 'm> {
-    fn new(sites: &'r [VirtAddr], looker: Looker<'r, 'a>, room: &'m mut Room<'a>) -> Self {
+impl<'r, 'm, 'a> Cluster<'r, 'm, 'a> {
+    fn new(spots: &'r [Spot], looker: &'r mut Looker<'m, 'a>, room: &'r mut Room<'a>) -> Self {
         let end = Link { what: What::End, next: 0, cost: Cost::default() };
-        let rejected = vec![Vec::new(); sites.len()];
-        Self { sites, looker, room, links: vec![end], best: vec![0; sites.len() + 1], rejected }
+        let rejected = vec![Vec::new(); spots.len()];
+        let best = vec![0; spots.len() + 1];
+        Self { spots, looker, room, links: vec![end], best, rejected, making_anew: false }
     }
 
-    /// Adds the plan of these sites, the highest first.
+    /// Adds the plan of these spots, the highest first.
     fn plan(mut self, plan: &mut Plan) {
-        for index in (0..self.sites.len()).rev() {
-            let below = index.checked_sub(1).map(|below| self.sites[below].wrapping_add(1));
+        for index in (0..self.spots.len()).rev() {
+            let below = index.checked_sub(1).map(|below| self.spots[below].at.wrapping_add(1));
             self.best[index] = self.best_from(index, below.unwrap_or_default());
         }
         let chosen = self.chosen();
         self.give_back_unused(&chosen);
         for &link in chosen.iter().rev() {
             match &self.links[link].what {
-                What::Jump(placed) => plan.jumps.push(jump(placed, self.sites)),
-                What::Unserved(unserved) => plan.unserved.push(*unserved),
+                What::Jump(placed) => plan.jumps.push(jump(placed, self.spots)),
+                What::Unserved { spot, why } => {
+                    let sites = self.spots[*spot].sites.iter();
+                    plan.unserved.extend(sites.map(|&site| Unserved { site, why: *why }));
+                }
                 What::End => {}
             }
         }
-        let rejected = self.sites.iter().copied().zip(self.rejected);
-        plan.rejected.extend(rejected.filter(|(_, rejected)| !rejected.is_empty()));
+        for (spot, rejected) in self.spots.iter().zip(self.rejected) {
+            if !rejected.is_empty() {
+                let of_site = |&site: &VirtAddr| (site, rejected.clone());
+                plan.rejected.extend(spot.sites.iter().map(of_site));
+            }
+        }
     }
 
-    /// The links of the best plan, ascending.
+    /// The links of the best plan, ascending by address: each was made before
+    /// the one below it.
     fn chosen(&mut self) -> Vec<usize> {
         let mut chosen = Vec::new();
         let mut link = self.best[0];
@@ -142,7 +193,7 @@ impl<'r, 'a, 'm> Cluster<'r, 'a, 'm> {
             chosen.push(link);
             if let What::Jump(placed) = &self.links[link].what {
                 let with = placed.shape.at;
-                for index in placed.sites.clone() {
+                for index in placed.spots.clone() {
                     say_shared(&mut self.rejected[index], placed.shape.tactic, with);
                 }
             }
@@ -152,9 +203,11 @@ impl<'r, 'a, 'm> Cluster<'r, 'a, 'm> {
     }
 
     fn give_back_unused(&mut self, chosen: &[usize]) {
+        let mut kept = chosen.iter().rev().peekable();
         for (index, link) in self.links.iter().enumerate() {
+            let is_kept = kept.next_if_eq(&&index).is_some();
             let What::Jump(Placed { hop: Some(hop), .. }) = link.what else { continue };
-            if !chosen.contains(&index) {
+            if !is_kept {
                 self.room.give_back(hop);
             }
         }
@@ -163,28 +216,34 @@ impl<'r, 'a, 'm> Cluster<'r, 'a, 'm> {
     /// The best plan of the sites from an index on that changes nothing below
     /// `lowest`.
     fn best_from(&mut self, index: usize, lowest: VirtAddr) -> usize {
-        let site = self.sites[index];
+        let site = self.spots[index].at;
         let mut best = match self.looker.instruction(site) {
             Ok(insn) => self.alone(index, insn),
             Err(why) => return self.unserved(index, why),
         };
-        let inside = self.sites.partition_point(|&other| other < site.wrapping_add(JUMP_LEN));
+        let end = site.wrapping_add(JUMP_LEN);
+        let inside = self.spots.partition_point(|other| other.at < end);
         if self.cost(best).unserved > self.cost(self.best[inside]).unserved {
             best = self.or_window(index, lowest, best);
         }
-        if matches!(&self.links[best].what, What::Unserved(it) if it.site == site) {
+        if self.leaves_out(best, index) {
             best = self.or_pair(index, best);
         }
         best
+    }
+
+    /// Whether a plan begins by not serving a spot.
+    fn leaves_out(&self, link: usize, index: usize) -> bool {
+        matches!(self.links[link].what, What::Unserved { spot, .. } if spot == index)
     }
 
     fn cost(&self, link: usize) -> Cost {
         self.links[link].cost
     }
 
-    /// The plan in which the site has a jump of its own, or none.
+    /// The plan in which the spot has a jump of its own, or none.
     fn alone(&mut self, index: usize, insn: Displaced) -> usize {
-        let shape = Shape::single(insn);
+        let shape = Shape::single(insn).behind(self.spots[index].pad);
         for tactic in [Tactic::Whole, Tactic::Pun] {
             let tried = self.try_alone(index, tactic, &shape);
             match tried {
@@ -198,7 +257,7 @@ impl<'r, 'a, 'm> Cluster<'r, 'a, 'm> {
     fn try_alone(&mut self, index: usize, tactic: Tactic, shape: &Shape) -> Result<usize, Reason> {
         self.allowed(tactic)?;
         if tactic != shape.tactic {
-            let len = shape.displaced.first().map_or(0, |insn| insn.len);
+            let len = shape.displaced.last().map_or(0, |insn| insn.len);
             return Err(Reason::Short { len });
         }
         let next = self.best[index + 1];
@@ -216,7 +275,7 @@ impl<'r, 'a, 'm> Cluster<'r, 'a, 'm> {
         if let Err(why) = self.allowed(Tactic::Window) {
             return self.without_window(index, best, why);
         }
-        let site = self.sites[index];
+        let site = self.spots[index].at;
         let mut why = None;
         let mut starts = vec![site];
         starts.extend(self.looker.before(site, lowest));
@@ -238,10 +297,8 @@ impl<'r, 'a, 'm> Cluster<'r, 'a, 'm> {
 
     /// Says why a site that is still without a jump has no window.
     fn without_window(&mut self, index: usize, best: usize, why: Reason) -> usize {
-        if let What::Unserved(unserved) = &mut self.links[best].what
-            && unserved.site == self.sites[index]
-        {
-            unserved.why = why;
+        if self.leaves_out(best, index) {
+            self.links[best].what = What::Unserved { spot: index, why };
             self.rejected[index].push(Rejected { tactic: Tactic::Window, why });
         }
         best
@@ -260,53 +317,63 @@ impl<'r, 'a, 'm> Cluster<'r, 'a, 'm> {
     }
 
     fn pair(&mut self, index: usize) -> Result<usize, Reason> {
-        let site = self.sites[index];
-        let insn = self.looker.instruction(site)?;
+        let Spot { at, pad, .. } = self.spots[index];
+        let insn = self.looker.instruction(at)?;
         let second = self.looker.behind(insn)?;
-        if self.sites.get(index + 1) == Some(&second.at) {
+        if self.spots.get(index + 1).is_some_and(|next| next.at == second.at) {
             return Err(Reason::NoRoom);
         }
-        let rest = self.clear_of(index + 1, second.end());
+        let rest = self.clear_of(index + 1, second.end()).ok_or(Reason::NoRoom)?;
         let second = Shape::single(second);
         let next = self.place(index + 1..index + 1, &second, Guard::Trap, rest);
         let next = next.ok_or(Reason::NoRoom)?;
-        let first = Shape { tactic: Tactic::Pair, ..Shape::single(insn) };
+        if let What::Jump(second) = &mut self.links[next].what {
+            second.helps = self.spots[index].sites.first().copied();
+        }
+        let first = Shape { tactic: Tactic::Pair, ..Shape::single(insn) }.behind(pad);
         self.place(index..index + 1, &first, Guard::Trap, next).ok_or(Reason::NoRoom)
     }
 
     /// Places a window that holds all sites from an index on that are in it.
     fn window(&mut self, index: usize, shape: &Shape) -> Option<usize> {
         let end = shape.end();
-        let inside = self.sites[index..].partition_point(|&site| site < end);
-        let sites = index..index + inside;
-        if !self.sites[sites.clone()].iter().all(|&site| shape.starts_at(site)) {
+        let inside = self.spots[index..].partition_point(|spot| spot.at < end);
+        let spots = index..index + inside;
+        if !self.spots[spots.clone()].iter().all(|spot| shape.starts_at(spot.at)) {
             return None;
         }
-        let next = self.clear_of(sites.end, end);
-        let placed = self.place(sites.clone(), shape, Guard::Trap, next);
-        placed.or_else(|| self.place(sites, shape, Guard::Fault, next))
+        let pad = self.spots[index].pad.filter(|pad| pad.end() == shape.at);
+        let shape = shape.clone().behind(pad);
+        let next = self.clear_of(spots.end, end)?;
+        let placed = self.place(spots.clone(), &shape, Guard::Trap, next);
+        placed.or_else(|| self.place(spots, &shape, Guard::Fault, next))
     }
 
-    /// The best plan of the sites from an index on that leaves everything below
-    /// an address alone. A window that begins before its site may reach there.
-    fn clear_of(&mut self, index: usize, lowest: VirtAddr) -> usize {
+    /// The best plan of the spots from an index on that leaves everything below
+    /// an address alone, where a window may reach that begins before its site.
+    /// Only one such plan is made anew at a time.
+    fn clear_of(&mut self, index: usize, lowest: VirtAddr) -> Option<usize> {
         let best = self.best[index];
         match &self.links[best].what {
-            What::Jump(placed) if placed.shape.at < lowest => {
-                let said = self.rejected[index].clone();
-                let clear = self.best_from(index, lowest);
-                self.rejected[index] = said;
-                clear
-            }
-            _ => best,
+            What::Jump(placed) if placed.shape.at < lowest => {}
+            _ => return Some(best),
         }
+        if self.making_anew {
+            return None;
+        }
+        self.making_anew = true;
+        let said = self.rejected[index].clone();
+        let anew = self.best_from(index, lowest);
+        self.rejected[index] = said;
+        self.making_anew = false;
+        Some(anew)
     }
 
     fn unserved(&mut self, index: usize, why: Reason) -> usize {
         let next = self.best[index + 1];
         let cost = self.cost(next);
         let cost = Cost { unserved: cost.unserved + 1, ..cost };
-        let what = What::Unserved(Unserved { site: self.sites[index], why });
+        let what = What::Unserved { spot: index, why };
         self.link(what, next, cost)
     }
 
@@ -319,13 +386,13 @@ impl<'r, 'a, 'm> Cluster<'r, 'a, 'm> {
     /// with that plan as it is, then with its first jump led elsewhere.
     fn place(
         &mut self,
-        sites: std::ops::Range<usize>,
+        spots: Range<usize>,
         shape: &Shape,
         guard: Guard,
         next: usize,
     ) -> Option<usize> {
         if shape.tactic == Tactic::Whole {
-            return Some(self.add(shape, sites, shape.offsets(guard), None, next));
+            return Some(self.add(shape, spots, shape.offsets(guard), None, next));
         }
         [false, true].into_iter().find_map(|reopen| {
             let (offsets, shared) = self.offsets(shape, guard, next, reopen)?;
@@ -334,23 +401,23 @@ impl<'r, 'a, 'm> Cluster<'r, 'a, 'm> {
                 let end = shape.at.wrapping_add(JUMP_LEN);
                 let hop = if reopen { None } else { self.room.find(&offsets, end) }?;
                 self.room.take(hop);
-                return Some(self.add(shape, sites.clone(), offsets, Some(hop), next));
+                return Some(self.add(shape, spots.clone(), offsets, Some(hop), next));
             }
-            self.place_both(shape, &sites, offsets, &shared, next)
+            self.place_both(shape, &spots, offsets, &shared, next)
         })
     }
 
     fn add(
         &mut self,
         shape: &Shape,
-        sites: std::ops::Range<usize>,
+        spots: Range<usize>,
         offsets: Offsets,
         hop: Option<AddrRange>,
         next: usize,
     ) -> usize {
         let mut cost = self.cost(next);
         cost.windows += usize::from(shape.is_guarded());
-        let placed = Placed { shape: shape.clone(), sites, offsets, hop };
+        let placed = Placed { shape: shape.clone(), spots, offsets, hop, helps: None };
         self.link(What::Jump(placed), next, cost)
     }
 
@@ -412,7 +479,7 @@ impl<'r, 'a, 'm> Cluster<'r, 'a, 'm> {
     fn place_both(
         &mut self,
         shape: &Shape,
-        sites: &std::ops::Range<usize>,
+        spots: &Range<usize>,
         mut offsets: Offsets,
         shared: &[(usize, usize)],
         next: usize,
@@ -429,7 +496,7 @@ impl<'r, 'a, 'm> Cluster<'r, 'a, 'm> {
                 for &(mine, _) in shared {
                     fixed.0[mine] = ByteSet::one(chosen[mine]);
                 }
-                return Some(self.add(shape, sites.clone(), fixed, Some(hop), above));
+                return Some(self.add(shape, spots.clone(), fixed, Some(hop), above));
             }
             self.room.give_back(hop);
             offsets.0[highest].remove(chosen[highest]);
@@ -480,11 +547,13 @@ fn say_shared(rejected: &mut Vec<Rejected>, tactic: Tactic, with: VirtAddr) {
     rejected.sort_by_key(|one| one.tactic);
 }
 
-fn jump(placed: &Placed, sites: &[VirtAddr]) -> Jump {
+fn jump(placed: &Placed, spots: &[Spot]) -> Jump {
+    let served = spots[placed.spots.clone()].iter();
     Jump {
         tactic: placed.shape.tactic,
         at: placed.shape.at,
-        sites: sites[placed.sites.clone()].to_vec(),
+        sites: served.flat_map(|spot| spot.sites.iter().copied()).collect(),
+        helps: placed.helps,
         displaced: placed.shape.displaced.clone(),
         written: placed.shape.written,
         entry: placed.hop.map_or(Entry::Anywhere, Entry::At),

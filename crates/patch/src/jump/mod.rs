@@ -19,6 +19,9 @@
 //! [`dependents`] says which. Everything is planned from the highest address
 //! down, so what a jump relies on is known when it is its turn.
 //!
+//! An `endbr64` stays what an indirect branch finds (Intel CET): a site on one
+//! has its jump right behind.
+//!
 //! The plan says what to write and which pages to map. Writing, mapping,
 //! building trampolines and moving threads are left to the caller.
 
@@ -52,8 +55,9 @@ const OPCODE: u8 = 0xe9;
 const BELOW: u64 = JUMP_LEN - 1;
 
 /// How far above it the first byte is that is neither changed nor relied on
-/// for it: the second jump of a pair may begin 4 bytes above the site.
-const ABOVE: u64 = JUMP_LEN - 1 + JUMP_LEN;
+/// for it: the jump may begin behind an `endbr64` of 4 bytes, and the second
+/// jump of a pair 4 bytes above that.
+const ABOVE: u64 = 4 + 4 + JUMP_LEN;
 
 /// A way to place a jump.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -184,13 +188,16 @@ pub struct Plan {
 pub struct Jump {
     /// How it is placed.
     pub tactic: Tactic,
-    /// Its first byte, which is the first displaced instruction's.
+    /// Its first byte.
     pub at: VirtAddr,
     /// The sites it serves, ascending. A window may begin with an instruction
     /// that is none.
     pub sites: Vec<VirtAddr>,
+    /// The site whose pun it helps, of the second jump of a pair.
+    pub helps: Option<VirtAddr>,
     /// The instructions that it stands for, in order. Execution goes on behind
-    /// the last.
+    /// the last. The first is at [`Self::at`], or it is an `endbr64` right
+    /// before, which stays in place and may run twice.
     pub displaced: Vec<Displaced>,
     /// How many of its bytes are written; the rest is there already.
     pub written: u8,
@@ -227,6 +234,11 @@ pub struct Unserved {
 }
 
 impl Jump {
+    /// The sites for which it is there: without them it is not.
+    pub fn planned_for(&self) -> impl Iterator<Item = VirtAddr> + '_ {
+        self.sites.iter().copied().chain(self.helps)
+    }
+
     /// The bytes that are changed.
     pub fn changes(&self) -> AddrRange {
         AddrRange::sized(self.at, u64::from(self.written))
@@ -240,8 +252,9 @@ impl Jump {
 
     /// All bytes of the instructions that it stands for.
     pub fn displaces(&self) -> AddrRange {
+        let first = self.displaced.first().map_or(self.at, |first| first.at);
         let last = self.displaced.last().map_or(self.at, Displaced::end);
-        AddrRange::between(self.at, last)
+        AddrRange::between(first, last)
     }
 
     /// What to write at [`Self::at`] so that it leads to `trampoline`, or to

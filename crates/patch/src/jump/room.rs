@@ -21,8 +21,8 @@ const FAR_HOP: u64 = 14;
 /// How many of our pages are looked at for one jump.
 const MOST_PAGES: usize = 512;
 
-/// How many places are tried in one hole.
-const MOST_TRIES: usize = 64;
+/// How many places are tried in one page or hole.
+const MOST_TRIES: usize = 256;
 
 /// Pages of ours for hops, and which of their bytes are in use.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -101,16 +101,10 @@ impl Used {
         self.0 = kept.collect();
     }
 
-    fn is_free(&self, from: u16, to: u16) -> bool {
+    /// The first range in use that shares a byte with another.
+    fn in_the_way(&self, from: u16, to: u16) -> Option<(u16, u16)> {
         let next = self.0.partition_point(|&(_, end)| end <= from);
-        self.0.get(next).is_none_or(|&(start, _)| start >= to)
-    }
-
-    /// The free ranges, ascending.
-    fn gaps(&self) -> impl Iterator<Item = (u16, u16)> + '_ {
-        let starts = std::iter::once(0).chain(self.0.iter().map(|&(_, end)| end));
-        let ends = self.0.iter().map(|&(start, _)| start).chain(std::iter::once(PAGE as u16));
-        starts.zip(ends).filter(|(start, end)| start < end)
+        self.0.get(next).copied().filter(|&(start, _)| start < to)
     }
 }
 
@@ -215,13 +209,7 @@ impl<'a> Room<'a> {
 
     fn in_page(&self, page: u64, all: &Candidates<'_>) -> Option<VirtAddr> {
         let start = VirtAddr::new(page * PAGE);
-        self.page(page)?.gaps().find_map(|(from, to)| {
-            let gap = AddrRange::between(
-                start.wrapping_add(u64::from(from)),
-                start.wrapping_add(u64::from(to)),
-            );
-            self.within(gap, all)
-        })
+        self.within(AddrRange::sized(start, PAGE), all)
     }
 
     fn in_holes(
@@ -240,18 +228,28 @@ impl<'a> Room<'a> {
         let mut from = range.start;
         for _ in 0..MOST_TRIES {
             let candidate = all.at_least(from).filter(|&found| found < range.end)?;
-            if self.is_free(AddrRange::sized(candidate, self.hop_len(candidate))) {
-                return Some(candidate);
+            let hop = AddrRange::sized(candidate, self.hop_len(candidate));
+            match self.in_the_way(hop) {
+                None => return Some(candidate),
+                Some(taken) => from = taken.end,
             }
-            from = candidate.checked_add(1)?;
         }
         None
     }
 
-    fn is_free(&self, range: AddrRange) -> bool {
-        pieces(range).all(|(page, from, to)| match self.page(page) {
-            Some(used) => used.is_free(from, to),
-            None => self.is_hole(VirtAddr::new(page * PAGE)),
+    /// The first bytes that are not free and share one with a range; what they
+    /// have below the range does not count.
+    fn in_the_way(&self, range: AddrRange) -> Option<AddrRange> {
+        pieces(range).find_map(|(page, from, to)| {
+            let start = VirtAddr::new(page * PAGE);
+            match self.page(page) {
+                Some(used) => used.in_the_way(from, to).map(|(from, to)| {
+                    let at = |offset: u16| start.wrapping_add(u64::from(offset));
+                    AddrRange::between(at(from), at(to))
+                }),
+                None if self.is_hole(start) => None,
+                None => Some(AddrRange::sized(start, PAGE)),
+            }
         })
     }
 

@@ -71,9 +71,9 @@ impl Shape {
     /// The offsets it may have for all that is known of its own bytes.
     pub(super) fn offsets(&self, guard: Guard) -> Offsets {
         let mut offsets = Offsets::ANY;
-        for insn in self.displaced.iter().skip(1) {
-            let skip = insn.at.get() - self.at.get();
-            if let Some(set) = skip.checked_sub(1).and_then(|it| offsets.0.get_mut(it as usize)) {
+        for insn in &self.displaced {
+            let skip = insn.at.get().checked_sub(self.at.get() + 1);
+            if let Some(set) = skip.and_then(|skip| offsets.0.get_mut(skip as usize)) {
                 *set = guard.bytes();
             }
         }
@@ -82,7 +82,13 @@ impl Shape {
 
     /// Whether it has a byte that must trap.
     pub(super) fn is_guarded(&self) -> bool {
-        self.displaced.len() > 1
+        self.displaced.last().is_some_and(|last| last.at > self.at)
+    }
+
+    /// The same, standing for the `endbr64` before it too, which stays.
+    pub(super) fn behind(mut self, pad: Option<Displaced>) -> Self {
+        self.displaced.splice(0..0, pad);
+        self
     }
 
     pub(super) fn end(&self) -> VirtAddr {
@@ -93,6 +99,9 @@ impl Shape {
         self.displaced.iter().any(|insn| insn.at == addr)
     }
 }
+
+/// `endbr64`. Intel SDM volume 2, ENDBR64.
+pub(super) const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
 
 /// Looks at code for what can be displaced.
 pub(super) struct Looker<'r, 'a> {
@@ -130,6 +139,22 @@ impl Looker<'_, '_> {
 
     fn facts(&mut self, addr: VirtAddr) -> Option<Rc<Facts>> {
         self.functions.at(self.request.code, addr)
+    }
+
+    /// The `endbr64` at a site, behind which the site's jump can be: whoever
+    /// comes there has run it. An error when others may come there too.
+    pub(super) fn pad(&mut self, site: VirtAddr) -> Result<Option<Displaced>, Reason> {
+        let mut bytes = [0; ENDBR64.len()];
+        let read = self.request.code.read(site, &mut bytes);
+        if bytes[..read] != ENDBR64 {
+            return Ok(None);
+        }
+        let pad = Displaced { at: site, len: ENDBR64.len() as u8 };
+        let facts = self.facts(site).ok_or(Reason::LandingPad)?;
+        match facts.entered(AddrRange::sized(pad.end(), 1)) {
+            Some(at) => Err(Reason::Entered { at }),
+            None => Ok(Some(pad)),
+        }
     }
 
     /// The windows that begin at an address and hold the instruction at

@@ -119,6 +119,9 @@ pub(crate) struct CoverageArgs {
     /// Plan all places together too, as if each had a breakpoint.
     #[arg(long)]
     pub(crate) all_at_once: bool,
+    /// List every place that is left to a trap.
+    #[arg(long)]
+    pub(crate) list: bool,
     /// Let the system randomise addresses.
     #[arg(long)]
     pub(crate) aslr: bool,

@@ -8,16 +8,14 @@ use trapline_patch::jump::Tactic;
 
 use super::args::CoverageArgs;
 use super::screen::Screen;
-use crate::coverage::{Coverage, Fate, Places, Shares, measure};
+use crate::coverage::{Coverage, Left, Places, Shares, measure};
 
 /// Measures and prints; returns the exit code.
 pub(super) fn run(args: &CoverageArgs) -> Result<u8, CommandError> {
     let places = if args.instructions { Places::Instructions } else { Places::Statements };
     let found = measure(&args.binary, places, args.all_at_once, args.aslr)?;
     let mut screen = Screen::stdout();
-    if args.list {
-        screen.text(&list(&found));
-    } else if args.json {
+    if args.json {
         let object = Object::new(args, places, &found);
         let text =
             serde_json::to_string(&object).map_err(|error| CommandError::new(error.to_string()))?;
@@ -26,18 +24,6 @@ pub(super) fn run(args: &CoverageArgs) -> Result<u8, CommandError> {
         screen.text(&text(args, places, &found));
     }
     Ok(0)
-}
-
-/// A line for each place.
-fn list(found: &Coverage) -> String {
-    let mut lines = String::new();
-    for (at, fate) in &found.each {
-        let _takes_all = match fate {
-            Fate::Jump(tactic) => writeln!(lines, "{at} {tactic}"),
-            Fate::Trap(why) => writeln!(lines, "{at} trap: {why}"),
-        };
-    }
-    lines
 }
 
 fn name(places: Places) -> &'static str {
@@ -57,6 +43,9 @@ fn text(args: &CoverageArgs, places: Places, found: &Coverage) -> String {
     );
     let mut part = |title: &str, shares: &Shares| {
         let _takes_all = write!(text, "\n{title}\n{}", table(shares, found.places));
+        if args.list {
+            text.push_str(&list(&shares.left));
+        }
     };
     part("One at a time", &found.alone);
     if let Some(together) = &found.together {
@@ -68,6 +57,15 @@ fn text(args: &CoverageArgs, places: Places, found: &Coverage) -> String {
         );
     }
     text
+}
+
+fn list(left: &[Left]) -> String {
+    let line = |left: &Left| {
+        let tried: Vec<String> = left.rejected.iter().map(ToString::to_string).collect();
+        let tried = if tried.is_empty() { left.why.to_string() } else { tried.join("; ") };
+        format!("{}  {tried}\n", left.at)
+    };
+    left.iter().map(line).collect()
 }
 
 fn table(shares: &Shares, of: usize) -> String {
@@ -150,7 +148,7 @@ impl<'a> Part<'a> {
             window: of(Tactic::Window),
             trap: shares.unserved.values().sum(),
             in_process: shares.in_process(),
-            reasons: reasons.map(|(why, &count)| Reason { why, count }).collect(),
+            reasons: reasons.map(|(&why, &count)| Reason { why, count }).collect(),
             together: together.then_some(Together {
                 shared_windows: shares.shared_windows,
                 in_shared_windows: shares.in_shared_windows,

@@ -13,8 +13,8 @@ use trapline_core::{AddrRange, ImageAddr, LoadBias, ModuleId, VirtAddr};
 use trapline_engine::CommandError;
 use trapline_patch::insn::decode;
 use trapline_patch::jump::{
-    Function, Functions, HopPages, Plan, ProgramCode, Protected, Reason, Request, Tactic, Tactics,
-    plan,
+    Function, Functions, HopPages, Plan, ProgramCode, Protected, Reason, Rejected, Request, Tactic,
+    Tactics, plan,
 };
 use trapline_patch::near::{Growth, Space, Taken, find_gap};
 use trapline_symbols::{Image, LoadOptions};
@@ -41,18 +41,6 @@ pub(crate) struct Coverage {
     pub(crate) alone: Shares,
     /// All planned together, if that was asked for.
     pub(crate) together: Option<Shares>,
-    /// Each place and what would serve it, planned together if that was asked
-    /// for, else alone.
-    pub(crate) each: BTreeMap<VirtAddr, Fate>,
-}
-
-/// What would serve a place.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Fate {
-    /// A jump, placed so.
-    Jump(Tactic),
-    /// A trap, for this reason.
-    Trap(Reason),
 }
 
 /// How places are served.
@@ -61,7 +49,7 @@ pub(crate) struct Shares {
     /// By tactic.
     pub(crate) served: BTreeMap<Tactic, usize>,
     /// Those without a jump, by reason.
-    pub(crate) unserved: BTreeMap<String, usize>,
+    pub(crate) unserved: BTreeMap<&'static str, usize>,
     /// Windows that serve more than one.
     pub(crate) shared_windows: usize,
     /// How many they serve.
@@ -70,6 +58,19 @@ pub(crate) struct Shares {
     pub(crate) pages: u64,
     /// Mappings these make.
     pub(crate) mappings: usize,
+    /// Every place without a jump: what each tactic failed for.
+    pub(crate) left: Vec<Left>,
+}
+
+/// A place without a jump.
+#[derive(Debug)]
+pub(crate) struct Left {
+    /// Its address.
+    pub(crate) at: VirtAddr,
+    /// Why.
+    pub(crate) why: Reason,
+    /// What each tactic failed for.
+    pub(crate) rejected: Vec<Rejected>,
 }
 
 impl Shares {
@@ -87,7 +88,9 @@ impl Shares {
             }
         }
         for unserved in &plan.unserved {
-            *self.unserved.entry(unserved.why.summary().to_owned()).or_default() += 1;
+            *self.unserved.entry(unserved.why.summary()).or_default() += 1;
+            let rejected = plan.rejected.get(&unserved.site).cloned().unwrap_or_default();
+            self.left.push(Left { at: unserved.site, why: unserved.why, rejected });
         }
         self.pages += plan.new_pages.iter().map(|pages| pages.len() / 4096).sum::<u64>();
         self.mappings += plan.new_pages.len();
@@ -120,28 +123,15 @@ pub(crate) fn measure(
     }
     let mut planner = Planner::new(&loaded, layout.taken, layout.range, sites.len())?;
     let mut alone = Shares::default();
-    let mut each = BTreeMap::new();
     for site in &sites {
-        let plan = planner.plan(std::slice::from_ref(site));
-        alone.add(&plan);
-        each.extend(fates(&plan));
+        alone.add(&planner.plan(std::slice::from_ref(site)));
     }
     let together = all_at_once.then(|| {
         let mut together = Shares::default();
-        let plan = planner.plan(&sites);
-        together.add(&plan);
-        each.extend(fates(&plan));
+        together.add(&planner.plan(&sites));
         together
     });
-    Ok(Coverage { layout: layout.how, places: sites.len(), alone, together, each })
-}
-
-fn fates(plan: &Plan) -> impl Iterator<Item = (VirtAddr, Fate)> + '_ {
-    let served = plan
-        .jumps
-        .iter()
-        .flat_map(|jump| jump.sites.iter().map(move |&site| (site, Fate::Jump(jump.tactic))));
-    served.chain(plan.unserved.iter().map(|it| (it.site, Fate::Trap(it.why))))
+    Ok(Coverage { layout: layout.how, places: sites.len(), alone, together })
 }
 
 /// An image at its place.
