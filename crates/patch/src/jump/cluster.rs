@@ -14,7 +14,8 @@ use super::reason::{Reason, Rejected};
 use super::room::Room;
 use super::shape::{ENDBR64, Guard, Looker, Shape};
 use super::{
-    Displaced, Entry, Functions, JUMP_LEN, Jump, OPCODE, Plan, Request, Tactic, Unserved, depend,
+    Displaced, Entry, Functions, JUMP_LEN, Jump, OPCODE, PREFIX, Plan, Request, Tactic, Unserved,
+    depend,
 };
 
 /// How many values of shared bytes are tried to make a jump and the next one
@@ -113,13 +114,11 @@ struct Placed {
     offsets: Offsets,
     /// Its hop; `None` while it may lead anywhere.
     hop: Option<AddrRange>,
-    /// The site whose pun it helps.
-    helps: Option<VirtAddr>,
 }
 
 impl Placed {
     fn next(&self) -> VirtAddr {
-        self.shape.at.wrapping_add(JUMP_LEN)
+        self.shape.next()
     }
 
     /// The offset of its hop.
@@ -226,9 +225,6 @@ impl<'r, 'm, 'a> Cluster<'r, 'm, 'a> {
         if self.cost(best).unserved > self.cost(self.best[inside]).unserved {
             best = self.or_window(index, lowest, best);
         }
-        if self.leaves_out(best, index) {
-            best = self.or_pair(index, best);
-        }
         best
     }
 
@@ -261,7 +257,9 @@ impl<'r, 'm, 'a> Cluster<'r, 'm, 'a> {
             return Err(Reason::Short { len });
         }
         let next = self.best[index + 1];
-        self.place(index..index + 1, shape, Guard::Trap, next).ok_or(Reason::NoRoom)
+        let mut all = shape.prefixed();
+        let placed = all.find_map(|it| self.place(index..index + 1, &it, Guard::Trap, next));
+        placed.ok_or(Reason::NoRoom)
     }
 
     fn allowed(&self, tactic: Tactic) -> Result<(), Reason> {
@@ -302,36 +300,6 @@ impl<'r, 'm, 'a> Cluster<'r, 'm, 'a> {
             self.rejected[index].push(Rejected { tactic: Tactic::Window, why });
         }
         best
-    }
-
-    /// A plan in which the next instruction has a jump too, or the one there is.
-    fn or_pair(&mut self, index: usize, best: usize) -> usize {
-        let tactic = Tactic::Pair;
-        match self.allowed(tactic).and_then(|()| self.pair(index)) {
-            Ok(link) => link,
-            Err(why) => {
-                self.rejected[index].push(Rejected { tactic, why });
-                best
-            }
-        }
-    }
-
-    fn pair(&mut self, index: usize) -> Result<usize, Reason> {
-        let Spot { at, pad, .. } = self.spots[index];
-        let insn = self.looker.instruction(at)?;
-        let second = self.looker.behind(insn)?;
-        if self.spots.get(index + 1).is_some_and(|next| next.at == second.at) {
-            return Err(Reason::NoRoom);
-        }
-        let rest = self.clear_of(index + 1, second.end()).ok_or(Reason::NoRoom)?;
-        let second = Shape::single(second);
-        let next = self.place(index + 1..index + 1, &second, Guard::Trap, rest);
-        let next = next.ok_or(Reason::NoRoom)?;
-        if let What::Jump(second) = &mut self.links[next].what {
-            second.helps = self.spots[index].sites.first().copied();
-        }
-        let first = Shape { tactic: Tactic::Pair, ..Shape::single(insn) }.behind(pad);
-        self.place(index..index + 1, &first, Guard::Trap, next).ok_or(Reason::NoRoom)
     }
 
     /// Places a window that holds all sites from an index on that are in it.
@@ -398,8 +366,7 @@ impl<'r, 'm, 'a> Cluster<'r, 'm, 'a> {
             let (offsets, shared) = self.offsets(shape, guard, next, reopen)?;
             if shared.is_empty() {
                 // There is nothing to reopen that has not been tried.
-                let end = shape.at.wrapping_add(JUMP_LEN);
-                let hop = if reopen { None } else { self.room.find(&offsets, end) }?;
+                let hop = if reopen { None } else { self.room.find(&offsets, shape.next()) }?;
                 self.room.take(hop);
                 return Some(self.add(shape, spots.clone(), offsets, Some(hop), next));
             }
@@ -417,7 +384,7 @@ impl<'r, 'm, 'a> Cluster<'r, 'm, 'a> {
     ) -> usize {
         let mut cost = self.cost(next);
         cost.windows += usize::from(shape.is_guarded());
-        let placed = Placed { shape: shape.clone(), spots, offsets, hop, helps: None };
+        let placed = Placed { shape: shape.clone(), spots, offsets, hop };
         self.link(What::Jump(placed), next, cost)
     }
 
@@ -432,14 +399,16 @@ impl<'r, 'm, 'a> Cluster<'r, 'm, 'a> {
     ) -> Option<(Offsets, Vec<(usize, usize)>)> {
         let mut offsets = shape.offsets(guard);
         let mut shared = Vec::new();
-        for skip in u64::from(shape.written)..JUMP_LEN {
+        let before = u64::from(shape.prefixes) + 1;
+        for skip in u64::from(shape.written)..before + offsets.0.len() as u64 {
             let at = shape.at.wrapping_add(skip);
-            let mine = skip as usize - 1;
+            let mine = (skip - before) as usize;
             offsets.0[mine] = match self.byte(at, next, reopen)? {
                 Byte::Is(byte) => ByteSet::one(byte),
                 Byte::Open(set) => {
                     let What::Jump(above) = &self.links[next].what else { return None };
-                    shared.push((mine, (at.get() - above.shape.at.get()) as usize - 1));
+                    let opcode = above.shape.at.get() + u64::from(above.shape.prefixes);
+                    shared.push((mine, (at.get() - opcode) as usize - 1));
                     set
                 }
             };
@@ -484,7 +453,7 @@ impl<'r, 'm, 'a> Cluster<'r, 'm, 'a> {
         shared: &[(usize, usize)],
         next: usize,
     ) -> Option<usize> {
-        let end = shape.at.wrapping_add(JUMP_LEN);
+        let end = shape.next();
         let &(highest, _) = shared.last()?;
         for _ in 0..MOST_TRIES {
             let hop = self.room.find(&offsets, end)?;
@@ -528,6 +497,9 @@ impl<'r, 'm, 'a> Cluster<'r, 'm, 'a> {
 /// A byte of a jump; any that its offset may have there when it has no place
 /// yet or is to be led elsewhere.
 fn byte_of(placed: &Placed, skip: usize, reopen: bool) -> Byte {
+    let Some(skip) = skip.checked_sub(usize::from(placed.shape.prefixes)) else {
+        return Byte::Is(PREFIX);
+    };
     let Some(index) = skip.checked_sub(1) else { return Byte::Is(OPCODE) };
     let set = placed.offsets.0[index];
     match placed.offset() {
@@ -553,9 +525,9 @@ fn jump(placed: &Placed, spots: &[Spot]) -> Jump {
         tactic: placed.shape.tactic,
         at: placed.shape.at,
         sites: served.flat_map(|spot| spot.sites.iter().copied()).collect(),
-        helps: placed.helps,
         displaced: placed.shape.displaced.clone(),
         written: placed.shape.written,
+        prefixes: placed.shape.prefixes,
         entry: placed.hop.map_or(Entry::Anywhere, Entry::At),
     }
 }

@@ -6,13 +6,12 @@
 //! - *whole*: the site's instruction has five bytes or more.
 //! - *pun*: it has fewer. Only its own bytes are changed, so the end of the
 //!   offset is whatever follows in memory, and the jump leads where that says:
-//!   to a *hop* of ours that jumps on.
+//!   to a *hop* of ours that jumps on. Prefixes without a meaning before the
+//!   opcode let it end with other bytes.
 //! - *window*: several instructions make room, and wherever one but the first
 //!   began, the offset has a byte that traps. A thread that comes there all
 //!   the same, by a way that nobody knew of, is moved to the copy. A window
 //!   may hold several sites.
-//! - *pair*: a pun that ends with bytes which we choose, because the next
-//!   instruction gets a jump too, though it is no site.
 //!
 //! What a pun leads to depends on the bytes behind it, which may be changed by
 //! other sites. Those that can depend on each other are planned together:
@@ -50,14 +49,18 @@ pub const JUMP_LEN: u64 = 5;
 
 const OPCODE: u8 = 0xe9;
 
+/// A prefix that means nothing to a jump with an offset: the address size.
+/// Linkers pad calls with it. Intel SDM volume 2, section 2.1.1.
+const PREFIX: u8 = 0x67;
+
 /// How far below a site a byte may be that is changed for it: a window that
 /// holds the site may begin there.
 const BELOW: u64 = JUMP_LEN - 1;
 
 /// How far above it the first byte is that is neither changed nor relied on
-/// for it: the jump may begin behind an `endbr64` of 4 bytes, and the second
-/// jump of a pair 4 bytes above that.
-const ABOVE: u64 = 4 + 4 + JUMP_LEN;
+/// for it: the jump may begin behind an `endbr64` of 4 bytes, and may have 3
+/// prefixes.
+const ABOVE: u64 = 4 + 3 + JUMP_LEN;
 
 /// A way to place a jump.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -68,13 +71,11 @@ pub enum Tactic {
     Pun,
     /// Over several.
     Window,
-    /// Over one that is shorter, beside another jump over the next.
-    Pair,
 }
 
 impl Tactic {
     /// All, in the order in which they are tried.
-    pub const ALL: [Self; 4] = [Self::Whole, Self::Pun, Self::Window, Self::Pair];
+    pub const ALL: [Self; 3] = [Self::Whole, Self::Pun, Self::Window];
 
     /// Its name, as users read and write it.
     pub fn name(self) -> &'static str {
@@ -82,7 +83,6 @@ impl Tactic {
             Self::Whole => "whole",
             Self::Pun => "pun",
             Self::Window => "window",
-            Self::Pair => "pair",
         }
     }
 
@@ -113,7 +113,7 @@ pub struct Tactics(u8);
 
 impl Tactics {
     /// Every tactic.
-    pub const ALL: Self = Self(0b1111);
+    pub const ALL: Self = Self(0b111);
     /// No tactic.
     pub const NONE: Self = Self(0);
 
@@ -182,8 +182,7 @@ pub struct Plan {
     pub rejected: BTreeMap<VirtAddr, Vec<Rejected>>,
 }
 
-/// A jump that serves one site or, in a window, several. The second jump of a
-/// pair serves none: it stands for its instruction and goes on.
+/// A jump that serves one site or, in a window, several.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Jump {
     /// How it is placed.
@@ -193,14 +192,15 @@ pub struct Jump {
     /// The sites it serves, ascending. A window may begin with an instruction
     /// that is none.
     pub sites: Vec<VirtAddr>,
-    /// The site whose pun it helps, of the second jump of a pair.
-    pub helps: Option<VirtAddr>,
     /// The instructions that it stands for, in order. Execution goes on behind
     /// the last. The first is at [`Self::at`], or it is an `endbr64` right
     /// before, which stays in place and may run twice.
     pub displaced: Vec<Displaced>,
     /// How many of its bytes are written; the rest is there already.
     pub written: u8,
+    /// How many bytes that mean nothing come before its opcode, so that its
+    /// offset ends with other bytes.
+    pub prefixes: u8,
     /// Where it leads.
     pub entry: Entry,
 }
@@ -229,16 +229,11 @@ pub enum Entry {
 pub struct Unserved {
     /// The site.
     pub site: VirtAddr,
-    /// Why: what rules out every tactic, or the widest that was tried alone.
+    /// Why: what the last tactic failed for, or what rules out every one.
     pub why: Reason,
 }
 
 impl Jump {
-    /// The sites for which it is there: without them it is not.
-    pub fn planned_for(&self) -> impl Iterator<Item = VirtAddr> + '_ {
-        self.sites.iter().copied().chain(self.helps)
-    }
-
     /// The bytes that are changed.
     pub fn changes(&self) -> AddrRange {
         AddrRange::sized(self.at, u64::from(self.written))
@@ -247,7 +242,7 @@ impl Jump {
     /// The bytes behind them that must stay what they are when it was
     /// planned, since the offset ends with them.
     pub fn relies_on(&self) -> AddrRange {
-        AddrRange::between(self.changes().end, self.at.wrapping_add(JUMP_LEN))
+        AddrRange::between(self.changes().end, self.opcode().wrapping_add(JUMP_LEN))
     }
 
     /// All bytes of the instructions that it stands for.
@@ -264,8 +259,14 @@ impl Jump {
             Entry::Anywhere => trampoline,
             Entry::At(hop) => hop.start,
         };
-        let bytes = near_jump(self.at, entry)?;
-        Some(CodeBytes::first_of(&bytes[..usize::from(self.written).min(bytes.len())]))
+        let mut bytes = vec![PREFIX; self.prefixes.into()];
+        bytes.extend(near_jump(self.opcode(), entry)?);
+        bytes.truncate(self.written.into());
+        CodeBytes::new(&bytes)
+    }
+
+    fn opcode(&self) -> VirtAddr {
+        self.at.wrapping_add(u64::from(self.prefixes))
     }
 
     /// What to write at the jump's entry so that it goes on to `trampoline`;

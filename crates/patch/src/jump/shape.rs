@@ -22,6 +22,8 @@ pub(super) struct Shape {
     pub(super) displaced: Vec<Displaced>,
     /// How many of its bytes are ours to choose, the opcode included.
     pub(super) written: u8,
+    /// How many prefixes without a meaning come before the opcode.
+    pub(super) prefixes: u8,
 }
 
 /// Which bytes stand where an instruction began that is inside a window.
@@ -55,6 +57,7 @@ impl Shape {
             at: insn.at,
             displaced: vec![insn],
             written: insn.len.min(JUMP_LEN as u8),
+            prefixes: 0,
         }
     }
 
@@ -65,7 +68,18 @@ impl Shape {
             at: displaced.first().map_or(VirtAddr::new(0), |first| first.at),
             displaced: displaced.to_vec(),
             written: len.min(JUMP_LEN) as u8,
+            prefixes: 0,
         }
+    }
+
+    /// The same with each number of prefixes that leave room for the opcode.
+    pub(super) fn prefixed(&self) -> impl Iterator<Item = Self> + '_ {
+        (0..self.written).map(|prefixes| Self { prefixes, ..self.clone() })
+    }
+
+    /// The address behind the jump.
+    pub(super) fn next(&self) -> VirtAddr {
+        self.at.wrapping_add(u64::from(self.prefixes) + JUMP_LEN)
     }
 
     /// The offsets it may have for all that is known of its own bytes.
@@ -120,21 +134,6 @@ impl Looker<'_, '_> {
             Some(at) => Err(Reason::Entered { at }),
             None => Ok(insn),
         }
-    }
-
-    /// The instruction behind another, if it is certain that one begins there:
-    /// execution goes on to it, a branch goes to it, a function begins with it,
-    /// or it is padding.
-    pub(super) fn behind(&mut self, first: Displaced) -> Result<Displaced, Reason> {
-        let at = first.end();
-        let (jump, _) = self.movable(first.at)?;
-        let goes_on = !matches!(jump.kind(), InsnKind::Jump | InsnKind::Ret);
-        let target = |facts: &Facts| facts.entered(AddrRange::sized(at, 1)).is_some();
-        let known = goes_on
-            || self.facts(first.at).is_some_and(|facts| target(&facts))
-            || self.facts(at).is_some_and(|facts| facts.part.start == at)
-            || is_padding(&self.movable(at)?.0);
-        if known { self.instruction(at) } else { Err(Reason::BehindJump { at: first.at }) }
     }
 
     fn facts(&mut self, addr: VirtAddr) -> Option<Rc<Facts>> {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use trapline_patch::jump::Tactic;
 
 /// A native debugger whose breakpoints cost nothing until they hit.
 #[derive(Parser, Debug)]
@@ -119,6 +120,9 @@ pub(crate) struct CoverageArgs {
     /// Plan all places together too, as if each had a breakpoint.
     #[arg(long)]
     pub(crate) all_at_once: bool,
+    /// Use these ways to place a jump only: what `set jump-tactics` takes.
+    #[arg(long, value_delimiter = ',', value_parser = tactic)]
+    pub(crate) tactics: Vec<Tactic>,
     /// List every place that is left to a trap.
     #[arg(long)]
     pub(crate) list: bool,
@@ -134,6 +138,10 @@ pub(crate) struct CoverageArgs {
     /// The program, or a shared object.
     #[arg(value_name = "BINARY")]
     pub(crate) binary: PathBuf,
+}
+
+fn tactic(text: &str) -> Result<Tactic, String> {
+    Tactic::from_name(text).ok_or_else(|| format!("there is no tactic `{text}`"))
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

@@ -4,16 +4,21 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use trapline_engine::CommandError;
-use trapline_patch::jump::Tactic;
+use trapline_patch::jump::{Tactic, Tactics};
 
 use super::args::CoverageArgs;
 use super::screen::Screen;
-use crate::coverage::{Coverage, Left, Places, Shares, measure};
+use crate::coverage::{Coverage, Left, Places, Shares, Wish, measure};
 
 /// Measures and prints; returns the exit code.
 pub(super) fn run(args: &CoverageArgs) -> Result<u8, CommandError> {
     let places = if args.instructions { Places::Instructions } else { Places::Statements };
-    let found = measure(&args.binary, places, args.all_at_once, args.aslr)?;
+    let tactics = match args.tactics.is_empty() {
+        true => Tactics::ALL,
+        false => args.tactics.iter().copied().collect(),
+    };
+    let (all_at_once, aslr) = (args.all_at_once, args.aslr);
+    let found = measure(&args.binary, Wish { places, all_at_once, aslr, tactics })?;
     let mut screen = Screen::stdout();
     if args.json {
         let object = Object::new(args, places, &found);

@@ -21,6 +21,19 @@ use trapline_symbols::{Image, LoadOptions};
 
 use self::layout::Layout;
 
+/// What to measure.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish {
+    /// Which places.
+    pub(crate) places: Places,
+    /// Whether to plan all together too.
+    pub(crate) all_at_once: bool,
+    /// Whether addresses are randomised.
+    pub(crate) aslr: bool,
+    /// How jumps may be placed.
+    pub(crate) tactics: Tactics,
+}
+
 /// Which places are looked at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Places {
@@ -101,37 +114,33 @@ impl Shares {
 ///
 /// # Errors
 /// When the file cannot be read or started, or has no such places.
-pub(crate) fn measure(
-    path: &Path,
-    places: Places,
-    all_at_once: bool,
-    aslr: bool,
-) -> Result<Coverage, CommandError> {
+pub(crate) fn measure(path: &Path, wish: Wish) -> Result<Coverage, CommandError> {
     let options = LoadOptions::default();
     let image = Image::load(path, ModuleId::new(1), &options)
         .map_err(|error| CommandError::new(error.to_string()))?;
     let mut target = crate::backend::local_target()?;
-    let layout = Layout::find(&mut *target, &image, aslr)?;
+    let layout = Layout::find(&mut *target, &image, wish.aslr)?;
     let loaded = Loaded { image: &image, bias: layout.bias };
-    let sites = loaded.sites(places);
+    let how = layout.how.clone();
+    let sites = loaded.sites(wish.places);
     if sites.is_empty() {
-        let what = match places {
+        let what = match wish.places {
             Places::Statements => "no line information",
             Places::Instructions => "no functions",
         };
         return Err(CommandError::new(format!("{} has {what}", path.display())));
     }
-    let mut planner = Planner::new(&loaded, layout.taken, layout.range, sites.len())?;
+    let mut planner = Planner::new(&loaded, layout, sites.len(), wish.tactics)?;
     let mut alone = Shares::default();
     for site in &sites {
         alone.add(&planner.plan(std::slice::from_ref(site)));
     }
-    let together = all_at_once.then(|| {
+    let together = wish.all_at_once.then(|| {
         let mut together = Shares::default();
         together.add(&planner.plan(&sites));
         together
     });
-    Ok(Coverage { layout: layout.how, places: sites.len(), alone, together })
+    Ok(Coverage { layout: how, places: sites.len(), alone, together })
 }
 
 /// An image at its place.
@@ -210,25 +219,27 @@ struct Planner<'a> {
     space: Space,
     trampolines: AddrRange,
     functions: Functions,
+    tactics: Tactics,
 }
 
 impl<'a> Planner<'a> {
     /// Finds room for so many trampolines first.
     fn new(
         loaded: &'a Loaded<'a>,
-        mut taken: Vec<Taken>,
-        around: AddrRange,
+        layout: Layout,
         sites: usize,
+        tactics: Tactics,
     ) -> Result<Self, CommandError> {
         const TRAMPOLINE: u64 = 160;
         let len = TRAMPOLINE * sites as u64;
-        let start = find_gap(&taken, around, len)
+        let mut taken = layout.taken;
+        let start = find_gap(&taken, layout.range, len)
             .ok_or_else(|| CommandError::new("no room for trampolines is within reach"))?;
         let trampolines = AddrRange::sized(start, len.next_multiple_of(4096));
         taken.push(Taken { range: trampolines, growth: Growth::Fixed });
         taken.sort_unstable_by_key(|taken| taken.range);
         let functions = Functions::default();
-        Ok(Self { loaded, space: Space::new(&taken), trampolines, functions })
+        Ok(Self { loaded, space: Space::new(&taken), trampolines, functions, tactics })
     }
 
     fn plan(&mut self, sites: &[VirtAddr]) -> Plan {
@@ -239,7 +250,7 @@ impl<'a> Planner<'a> {
             space: &self.space,
             pages: &HopPages::default(),
             trampolines: self.trampolines,
-            tactics: Tactics::ALL,
+            tactics: self.tactics,
         };
         plan(&request, &mut self.functions)
     }
