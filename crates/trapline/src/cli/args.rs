@@ -123,9 +123,6 @@ pub(crate) struct CoverageArgs {
     /// Use these ways to place a jump only: what `set jump-tactics` takes.
     #[arg(long, value_delimiter = ',', value_parser = tactic)]
     pub(crate) tactics: Vec<Tactic>,
-    /// List every place that is left to a trap.
-    #[arg(long)]
-    pub(crate) list: bool,
     /// Let the system randomise addresses.
     #[arg(long)]
     pub(crate) aslr: bool,

@@ -8,7 +8,7 @@ use trapline_patch::jump::{Tactic, Tactics};
 
 use super::args::CoverageArgs;
 use super::screen::Screen;
-use crate::coverage::{Coverage, Left, Places, Shares, Wish, measure};
+use crate::coverage::{Coverage, Fate, Places, Shares, Wish, measure};
 
 /// Measures and prints; returns the exit code.
 pub(super) fn run(args: &CoverageArgs) -> Result<u8, CommandError> {
@@ -20,7 +20,9 @@ pub(super) fn run(args: &CoverageArgs) -> Result<u8, CommandError> {
     let (all_at_once, aslr) = (args.all_at_once, args.aslr);
     let found = measure(&args.binary, Wish { places, all_at_once, aslr, tactics })?;
     let mut screen = Screen::stdout();
-    if args.json {
+    if args.list {
+        screen.text(&list(&found));
+    } else if args.json {
         let object = Object::new(args, places, &found);
         let text =
             serde_json::to_string(&object).map_err(|error| CommandError::new(error.to_string()))?;
@@ -48,9 +50,6 @@ fn text(args: &CoverageArgs, places: Places, found: &Coverage) -> String {
     );
     let mut part = |title: &str, shares: &Shares| {
         let _takes_all = write!(text, "\n{title}\n{}", table(shares, found.places));
-        if args.list {
-            text.push_str(&list(&shares.left));
-        }
     };
     part("One at a time", &found.alone);
     if let Some(together) = &found.together {
@@ -64,13 +63,16 @@ fn text(args: &CoverageArgs, places: Places, found: &Coverage) -> String {
     text
 }
 
-fn list(left: &[Left]) -> String {
-    let line = |left: &Left| {
-        let tried: Vec<String> = left.rejected.iter().map(ToString::to_string).collect();
-        let tried = if tried.is_empty() { left.why.to_string() } else { tried.join("; ") };
-        format!("{}  {tried}\n", left.at)
-    };
-    left.iter().map(line).collect()
+/// A line for each place.
+fn list(found: &Coverage) -> String {
+    let mut lines = String::new();
+    for (at, fate) in &found.each {
+        let _takes_all = match fate {
+            Fate::Jump(tactic) => writeln!(lines, "{at} {tactic}"),
+            Fate::Trap(why) => writeln!(lines, "{at} trap: {why}"),
+        };
+    }
+    lines
 }
 
 fn table(shares: &Shares, of: usize) -> String {

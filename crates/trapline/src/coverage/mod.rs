@@ -13,8 +13,7 @@ use trapline_core::{AddrRange, ImageAddr, LoadBias, ModuleId, VirtAddr};
 use trapline_engine::CommandError;
 use trapline_patch::insn::decode;
 use trapline_patch::jump::{
-    Function, Functions, HopPages, Plan, ProgramCode, Protected, Reason, Rejected, Request, Tactic,
-    Tactics, plan,
+    Function, Functions, HopPages, Plan, ProgramCode, Protected, Request, Tactic, Tactics, plan,
 };
 use trapline_patch::near::{Growth, Space, Taken, find_gap};
 use trapline_symbols::{Image, LoadOptions};
@@ -54,6 +53,18 @@ pub(crate) struct Coverage {
     pub(crate) alone: Shares,
     /// All planned together, if that was asked for.
     pub(crate) together: Option<Shares>,
+    /// Each place and what would serve it, planned together if that was asked
+    /// for, else alone.
+    pub(crate) each: BTreeMap<VirtAddr, Fate>,
+}
+
+/// What would serve a place.
+#[derive(Clone, Debug)]
+pub(crate) enum Fate {
+    /// A jump, placed so.
+    Jump(Tactic),
+    /// A trap: what each tactic failed for.
+    Trap(String),
 }
 
 /// How places are served.
@@ -71,19 +82,6 @@ pub(crate) struct Shares {
     pub(crate) pages: u64,
     /// Mappings these make.
     pub(crate) mappings: usize,
-    /// Every place without a jump: what each tactic failed for.
-    pub(crate) left: Vec<Left>,
-}
-
-/// A place without a jump.
-#[derive(Debug)]
-pub(crate) struct Left {
-    /// Its address.
-    pub(crate) at: VirtAddr,
-    /// Why.
-    pub(crate) why: Reason,
-    /// What each tactic failed for.
-    pub(crate) rejected: Vec<Rejected>,
 }
 
 impl Shares {
@@ -102,8 +100,6 @@ impl Shares {
         }
         for unserved in &plan.unserved {
             *self.unserved.entry(unserved.why.summary()).or_default() += 1;
-            let rejected = plan.rejected.get(&unserved.site).cloned().unwrap_or_default();
-            self.left.push(Left { at: unserved.site, why: unserved.why, rejected });
         }
         self.pages += plan.new_pages.iter().map(|pages| pages.len() / 4096).sum::<u64>();
         self.mappings += plan.new_pages.len();
@@ -132,15 +128,34 @@ pub(crate) fn measure(path: &Path, wish: Wish) -> Result<Coverage, CommandError>
     }
     let mut planner = Planner::new(&loaded, layout, sites.len(), wish.tactics)?;
     let mut alone = Shares::default();
+    let mut each = BTreeMap::new();
     for site in &sites {
-        alone.add(&planner.plan(std::slice::from_ref(site)));
+        let plan = planner.plan(std::slice::from_ref(site));
+        alone.add(&plan);
+        each.extend(fates(&plan));
     }
     let together = wish.all_at_once.then(|| {
         let mut together = Shares::default();
-        together.add(&planner.plan(&sites));
+        let plan = planner.plan(&sites);
+        together.add(&plan);
+        each.extend(fates(&plan));
         together
     });
-    Ok(Coverage { layout: how, places: sites.len(), alone, together })
+    Ok(Coverage { layout: how, places: sites.len(), alone, together, each })
+}
+
+fn fates(plan: &Plan) -> impl Iterator<Item = (VirtAddr, Fate)> + '_ {
+    let served = plan
+        .jumps
+        .iter()
+        .flat_map(|jump| jump.sites.iter().map(move |&site| (site, Fate::Jump(jump.tactic))));
+    let left = plan.unserved.iter().map(|unserved| {
+        let tried = plan.rejected.get(&unserved.site).map(Vec::as_slice).unwrap_or_default();
+        let tried: Vec<String> = tried.iter().map(ToString::to_string).collect();
+        let why = if tried.is_empty() { unserved.why.to_string() } else { tried.join("; ") };
+        (unserved.site, Fate::Trap(why))
+    });
+    served.chain(left)
 }
 
 /// An image at its place.
