@@ -43,7 +43,9 @@ const RECIPES: &[Recipe] = &[
     Recipe {
         name: "cpython",
         source_package: "python3.11",
-        script: "./configure --quiet OPT='-DNDEBUG -g -O2 -Wall' CFLAGS='-g -O2 -fPIE' \
+        // Debian's gcc makes position-independent programs by itself. Told to, it
+        // would make its libraries so too, which does not do for them.
+        script: "./configure --quiet OPT='-DNDEBUG -g -O2 -Wall' CFLAGS='-g -O2' \
                  LINKFORSHARED='-pie -Xlinker -export-dynamic'\n\
                  make -s -j$JOBS LINKFORSHARED='-pie -Xlinker -export-dynamic'\n",
     },

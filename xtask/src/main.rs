@@ -23,6 +23,8 @@ cargo xtask COMMAND
   corpus [--only NAME] [--list]
                               build the real programs that are measured on
   scenarios                   debug git and redis at work; builds them first
+  soundness                   run CPython's own tests with a jump at every statement;
+                              builds it first
   fuzz NAME SECONDS           run one fuzz target
   bench [--only NAME] [--runs N] [--json FILE] [--list]
                               measure, beside the peers
@@ -52,6 +54,7 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["tidy"] => tidy::run(),
         ["corpus", rest @ ..] => corpus::run(rest),
         ["scenarios"] => scenarios::run(),
+        ["soundness"] => scenarios::run_soundness(),
         ["fuzz", name, seconds] => fuzz::run(name, seconds),
         ["bench", rest @ ..] => bench::run(rest),
         [] | ["help" | "--help" | "-h"] => {

@@ -8,6 +8,7 @@ mod support;
 use std::fs;
 
 use support::beside::{self, Subject, check, code, log, scratch, watch};
+use support::everywhere::{NEVER, Places};
 use trapline_testkit::corpus;
 
 const FILES: u32 = 40;
@@ -164,4 +165,27 @@ fn git_repack_finds_its_differences_in_threads_and_children() {
     let expected = contents(&other);
     assert_eq!(contents(&followed), expected);
     assert_eq!(contents(&left_alone), expected);
+}
+
+#[test]
+#[ignore = "needs git from the corpus: cargo xtask scenarios"]
+fn git_works_with_a_jump_at_every_statement() {
+    let [mut watched, other] = ["everywhere", "nowhere"].map(repository);
+    watched.flags = vec!["--follow-children"];
+    let places = Places::of(&watched.path);
+    let commands: [&[&str]; 4] = [
+        &["add", "--all"],
+        &["commit", "-m", "one more"],
+        &["log", "--stat", "-p"],
+        &["-c", "pack.threads=4", "repack", "-a", "-d", "-f", "--quiet"],
+    ];
+    for (index, words) in commands.iter().enumerate() {
+        let alone = other.with(words).alone().expect_success();
+        let name = format!("git-everywhere-{index}");
+        let ran = watched.with(words).with_each(&name, "-jump", &places.in_process, NEVER);
+        ran.is_unharmed();
+        assert_eq!(ran.finished().stdout, alone.stdout);
+        ran.show(&format!("git {}", words.join(" ")), &places, &alone);
+    }
+    assert_eq!(contents(&watched), contents(&other));
 }

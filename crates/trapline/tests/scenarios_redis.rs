@@ -14,6 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use support::beside::{Subject, code, line_of, log, watch};
+use support::everywhere::{NEVER, Places};
 use support::{PATIENCE, is_untouched, loops};
 use trapline_testkit::{Background, corpus, leaks};
 
@@ -155,6 +156,28 @@ fn redis_counts_as_it_says_itself_while_it_serves() {
     let messages = told.messages();
     assert_eq!(messages.len() as u64, turns / 100);
     assert!(messages.iter().all(|it| it.starts_with("3 ") && it.ends_with(" \"set\"")));
+}
+
+#[test]
+#[ignore = "needs redis from the corpus: cargo xtask scenarios"]
+fn redis_serves_with_a_jump_at_every_statement() {
+    let server = Server::new();
+    let places = Places::of(&server.path);
+    let serve = || {
+        assert_eq!(load(&server, 500, &AtomicBool::new(false)), 500 * CLIENTS);
+        server.client().send(&["SHUTDOWN", "NOSAVE"]);
+    };
+    let (subject, in_process) = (server.subject(), &places.in_process);
+    let (alone, ran) = thread::scope(|scope| {
+        let alone = scope.spawn(|| subject.alone());
+        serve();
+        let alone = alone.join().unwrap();
+        let ran = scope.spawn(|| subject.with_each("redis-everywhere", "-jump", in_process, NEVER));
+        serve();
+        (alone, ran.join().unwrap())
+    });
+    ran.is_unharmed();
+    ran.show("redis", &places, &alone);
 }
 
 /// How a round of debugging ends.

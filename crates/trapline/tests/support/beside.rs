@@ -122,9 +122,13 @@ impl Subject {
     }
 
     pub fn alone(&self) -> Finished {
+        self.alone_within(PATIENCE)
+    }
+
+    pub fn alone_within(&self, limit: Duration) -> Finished {
         let mut command = self.settled("sh");
         command.args(["-c", "exec \"$@\" < \"$0\""]).arg(&self.stdin).arg(&self.path);
-        run(command.args(&self.args), PATIENCE)
+        run(command.args(&self.args), limit)
     }
 
     /// Goes through every stop to the end.
@@ -147,15 +151,19 @@ impl Subject {
         self.told(name, command)
     }
 
-    fn trapline(&self, name: &str) -> Command {
+    pub fn trapline(&self, name: &str) -> Command {
         let mut command = self.settled(env!("CARGO_BIN_EXE_trapline"));
         command.args(["run", "--batch"]).args(&self.flags);
         command.arg(format!("--json={}", json(name).display())).arg("--stdin").arg(&self.stdin);
         command
     }
 
-    fn told(&self, name: &str, mut command: Command) -> Told {
-        let finished = run(command.arg("--").arg(&self.path).args(&self.args), PATIENCE);
+    fn told(&self, name: &str, command: Command) -> Told {
+        self.told_within(name, command, PATIENCE)
+    }
+
+    pub fn told_within(&self, name: &str, mut command: Command, limit: Duration) -> Told {
+        let finished = run(command.arg("--").arg(&self.path).args(&self.args), limit);
         let text = fs::read_to_string(json(name)).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
         Told { finished, lines }

@@ -27,6 +27,7 @@ use trapline_testkit::{Debuggee, leaks, run};
 
 pub mod beside;
 pub mod bystander;
+pub mod everywhere;
 
 use bystander::Bystander;
 
