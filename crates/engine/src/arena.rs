@@ -128,6 +128,14 @@ impl Arena {
         self.interrupted_calls
     }
 
+    /// Forgets what was in a chunk or in pages for hops: the memory is gone.
+    pub(crate) fn forget(&mut self, range: AddrRange) {
+        self.chunks.retain(|chunk| chunk.range != range);
+        self.hop_pages.retain(|pages| *pages != range);
+        self.by_site.retain(|_, slot| !range.contains(*slot));
+        self.trampolines.forget(range);
+    }
+
     /// Forgets everything: the memory is gone.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();

@@ -74,6 +74,8 @@ pub(crate) struct Thread {
     pub(crate) trap_flag_residue: Option<Residue>,
     /// How it was let go last.
     pub(crate) resumed: Resumed,
+    /// The displaced instruction that it is executing by steps, in its slot.
+    pub(crate) steps_slot_of: Option<VirtAddr>,
     /// Whether it has to finish a slot before its signal is delivered.
     pub(crate) leaves_slot: bool,
     /// Parent of a vfork child that still runs in its memory. Kept in the
@@ -161,6 +163,7 @@ impl Thread {
             step_after_return: None,
             trap_flag_residue: None,
             resumed: Resumed::Run,
+            steps_slot_of: None,
             leaves_slot: false,
             waits_for: None,
             exiting: false,

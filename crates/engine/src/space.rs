@@ -64,6 +64,9 @@ pub(crate) struct Space {
     pub(crate) nameless: HashSet<VirtAddr>,
     /// Whether wants changed since the planner last ran.
     pub(crate) stale: bool,
+    /// Whether sites went since our memory was last looked through for what
+    /// nothing needs.
+    pub(crate) has_litter: bool,
 }
 
 /// A trap or a jump of ours over an instruction of the program's.
@@ -261,6 +264,7 @@ impl Space {
             strays: HashSet::new(),
             nameless: HashSet::new(),
             stale: false,
+            has_litter: false,
         }
     }
 
@@ -290,6 +294,7 @@ impl Space {
     /// Takes a patch and its sites out of the books.
     pub(crate) fn forget_patch(&mut self, at: VirtAddr) {
         let Some(patch) = self.patches.remove(&at) else { return };
+        self.has_litter = true;
         if let Some(hop) = patch.hop {
             self.hop_pages.give_back(hop);
         }

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use trapline_core::VirtAddr;
 use trapline_core::predicate::Predicate;
 use trapline_core::x64::CodeBytes;
+use trapline_core::{AddrRange, VirtAddr};
 use trapline_patch::trampoline::{Decides, Displaced, Kept, Standing, Trampoline, build};
 
 /// One displaced instruction, and what is decided before it.
@@ -79,6 +79,13 @@ impl Trampolines {
 
     pub(super) fn place_hop(&mut self, at: VirtAddr, stands_for: VirtAddr) {
         self.hops.insert(at, stands_for);
+    }
+
+    /// Forgets what was in a range.
+    pub(super) fn forget(&mut self, range: AddrRange) {
+        self.placed.retain(|&at, _| !range.contains(at));
+        self.asking.retain(|&at, _| !range.contains(at));
+        self.hops.retain(|&at, _| !range.contains(at));
     }
 
     pub(super) fn asked(&self, trap: VirtAddr) -> Option<VirtAddr> {

@@ -61,7 +61,7 @@ impl Session {
         let read = |at, buf: &mut [u8]| self.target.read_memory(pid, at, buf);
         let mut changes = Vec::with_capacity(addrs.len());
         for &addr in addrs {
-            space.code_sites.remove(&addr);
+            space.has_litter |= space.code_sites.remove(&addr).is_some();
             let Some(original) = space.overlay.disarm(addr) else { continue };
             if window.at(addr, read).first() == Some(&INT3) {
                 changes.push((addr, original));

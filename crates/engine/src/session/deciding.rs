@@ -7,7 +7,7 @@
 //! stands behind the decision.
 
 use trapline_core::stop::{Signal, SignalInfo};
-use trapline_core::x64::Registers;
+use trapline_core::x64::{Registers, flags};
 use trapline_core::{Pid, Tid, VirtAddr};
 use trapline_patch::trampoline::{Decided, Kept};
 
@@ -42,10 +42,17 @@ impl Session {
                 (at.slot, None)
             }
             Decided::Nothing => (at.site, Some(at.site)),
-            Decided::Paid(word) => {
-                self.add_one(pid, raw.gs_base, word);
-                (at.site, Some(at.site))
-            }
+            Decided::Paid(word) => match self.passes_word(pid, at.site) {
+                // What it paid may have been counted as a hit already.
+                Some(passes) if raw.rflags & flags::SF == 0 => {
+                    self.add_one(pid, raw.gs_base, passes);
+                    (at.slot, None)
+                }
+                _ => {
+                    self.add_one(pid, raw.gs_base, word);
+                    (at.site, Some(at.site))
+                }
+            },
         };
         registers.rip = place.get();
         self.put_registers(pid, tid, &registers);
@@ -55,6 +62,11 @@ impl Session {
             thread.counted_at = None;
         }
         uncounted
+    }
+
+    /// The word that counts the quiet passes of a site.
+    fn passes_word(&self, pid: Pid, site: VirtAddr) -> Option<u32> {
+        Some(self.space_of(pid)?.jump_at(site)?.0.passes)
     }
 
     /// Turns registers into the program's and gives the vector registers back.

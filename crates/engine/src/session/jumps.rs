@@ -12,6 +12,7 @@ use trapline_core::plan::{Edit, Owners, Site, SiteWhat};
 use trapline_core::predicate::Predicate;
 use trapline_core::target::{Protection, Region};
 use trapline_core::x64::CodeBytes;
+use trapline_core::x64::debug::SlotKind;
 use trapline_core::{AddrRange, Pid, VirtAddr};
 use trapline_patch::jump::{
     self, Entry, Function, JUMP_LEN, Jump, ProgramCode, Protected, Request,
@@ -34,6 +35,8 @@ pub(super) struct JumpChanges {
     renewed: Vec<Wanted>,
     /// Sites whose patch is to go, those to be renewed among them.
     removed: BTreeSet<VirtAddr>,
+    /// Where debug registers are to match instructions.
+    matched: BTreeSet<VirtAddr>,
 }
 
 /// A site that is to have a jump.
@@ -56,7 +59,9 @@ impl Session {
             })
             .collect();
         let present = || space.code_sites.iter().filter_map(|(&at, site)| Some((at, site.jump()?)));
+        let matched = matched(sites);
         let mut changed: BTreeSet<VirtAddr> = edits.iter().filter_map(changed_code).collect();
+        changed.extend(matched.symmetric_difference(&self::matched(&space.sites)));
         changed.extend(present().map(|(at, _)| at).filter(|at| !wanted.contains_key(at)));
         changed.extend(wanted.values().map(|it| it.at).filter(|at| {
             let now = space.code_sites.get(at).and_then(CodeSite::jump);
@@ -74,7 +79,7 @@ impl Session {
             affected.extend(jump::dependents(&all, AddrRange::sized(at, 1)));
         }
         let renewed = wanted.into_values().filter(|it| affected.contains(&it.at)).collect();
-        JumpChanges { renewed, removed: affected }
+        JumpChanges { renewed, removed: affected, matched }
     }
 
     fn wanted(&self, at: VirtAddr, owners: &Owners) -> Wanted {
@@ -150,7 +155,7 @@ impl Session {
                 }
             }
         }
-        self.place_jumps(id, pid, ready, &mut refused);
+        self.place_jumps(id, pid, ready, &changes.matched, &mut refused);
         refused
     }
 
@@ -159,10 +164,11 @@ impl Session {
         id: SpaceId,
         pid: Pid,
         mut ready: BTreeMap<VirtAddr, Ready>,
+        matched: &BTreeSet<VirtAddr>,
         refused: &mut BTreeMap<VirtAddr, Arc<str>>,
     ) {
         let map = self.target.memory_map(pid).unwrap_or_default();
-        let Some(plan) = self.plan_jumps(id, pid, &ready, &map) else { return };
+        let Some(plan) = self.plan_jumps(id, pid, &ready, matched, &map) else { return };
         if let Some(space) = self.spaces.get_mut(&id) {
             space.trails.extend(plan.rejected.clone());
         }
@@ -191,6 +197,7 @@ impl Session {
         id: SpaceId,
         pid: Pid,
         ready: &BTreeMap<VirtAddr, Ready>,
+        matched: &BTreeSet<VirtAddr>,
         map: &[Region],
     ) -> Option<jump::Plan> {
         let heap_start = self.target.process_info(pid).ok().and_then(|info| info.heap_start);
@@ -206,6 +213,7 @@ impl Session {
             &Request {
                 sites: &sites,
                 traps: &traps,
+                matched,
                 code: &SpaceCode { memory, modules: &space.modules, map },
                 space: &near::Space::new(&taken),
                 pages: &space.hop_pages,
@@ -393,6 +401,15 @@ struct PlacedJump {
     bytes: CodeBytes,
     code_sites: Vec<(VirtAddr, CodeSite)>,
     patch: Patch,
+}
+
+/// Where debug registers match instructions.
+fn matched(sites: &[Site]) -> BTreeSet<VirtAddr> {
+    let place = |site: &Site| match site.what {
+        SiteWhat::Slot { slot, .. } if slot.kind == SlotKind::Execute => Some(slot.addr),
+        _ => None,
+    };
+    sites.iter().filter_map(place).collect()
 }
 
 /// What an edit does to code: puts a trap there or takes one away.

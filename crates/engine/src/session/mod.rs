@@ -24,6 +24,7 @@ mod machine;
 mod manage;
 mod own_traps;
 mod predicates;
+mod release;
 mod resume;
 mod run;
 mod scope;
@@ -316,6 +317,12 @@ impl Session {
             .values()
             .flat_map(|process| process.threads.keys().map(|&tid| (process.pid, tid)))
             .collect()
+    }
+
+    /// Every thread that runs in a space.
+    fn threads_of(&self, id: SpaceId) -> Vec<(Pid, Tid)> {
+        let here = self.processes.values().filter(|process| process.space == id);
+        here.flat_map(|process| process.threads.keys().map(|&tid| (process.pid, tid))).collect()
     }
 
     fn new_space(&mut self) -> SpaceId {

@@ -28,6 +28,7 @@ impl Session {
     /// Lets everything run that the user wants to run.
     pub(super) fn let_run(&mut self) {
         self.sync_sites();
+        self.release_leftovers();
         self.motion = Motion::Running;
         self.hold_began = None;
         for (pid, tid) in self.all_threads() {
@@ -95,7 +96,9 @@ impl Session {
         let sets_flag = |registers: Registers| registers.rflags & flags::TF != 0;
         let own_flag =
             how.step && how.signal.is_none() && self.raw_registers(pid, tid).is_some_and(sets_flag);
+        let steps_slot_of = if how.step { self.unfinished_slot(pid, tid) } else { None };
         let Some(thread) = self.thread_mut(pid, tid) else { return };
+        thread.steps_slot_of = steps_slot_of;
         "running".clone_into(&mut thread.stopped_for);
         thread.resumed = thread.resumed.then(how.step, own_flag);
         let Some(stopped) = thread.take_stopped() else { return };
@@ -266,22 +269,22 @@ impl Session {
     /// Moves every thread of a space out of its slots, for good: to the
     /// program's own code, where an interrupted system call starts over.
     pub(super) fn leave_slots(&mut self, id: SpaceId) {
-        let threads: Vec<(Pid, Tid)> = self
-            .all_threads()
-            .into_iter()
-            .filter(|(pid, _)| self.processes.get(pid).is_some_and(|p| p.space == id))
-            .collect();
-        for (pid, tid) in threads {
-            let Some(raw) = self.raw_registers(pid, tid) else { continue };
-            let Some(registers) = self.program_registers(pid, tid) else { continue };
-            if registers == raw {
-                continue;
-            }
-            let thread = self.processes.get(&pid).and_then(|process| process.threads.get(&tid));
-            if let Some(stopped) = thread.and_then(|thread| thread.stopped()) {
-                // A thread that died needs no registers.
-                let _gone = self.target.move_to_copy(stopped, &registers);
-            }
+        for (pid, tid) in self.threads_of(id) {
+            self.move_out(pid, tid);
+        }
+    }
+
+    /// The same for one thread.
+    pub(super) fn move_out(&mut self, pid: Pid, tid: Tid) {
+        let Some(raw) = self.raw_registers(pid, tid) else { return };
+        let Some(registers) = self.program_registers(pid, tid) else { return };
+        if registers == raw {
+            return;
+        }
+        let thread = self.processes.get(&pid).and_then(|process| process.threads.get(&tid));
+        if let Some(stopped) = thread.and_then(|thread| thread.stopped()) {
+            // A thread that died needs no registers.
+            let _gone = self.target.move_to_copy(stopped, &registers);
         }
     }
 

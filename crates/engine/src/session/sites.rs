@@ -12,14 +12,12 @@ use trapline_core::plan::{
 };
 use trapline_core::target::{Stopped, Target, TargetError};
 use trapline_core::x64::debug::Access;
-use trapline_core::{AddrRange, LocationId, Pid, Tid, VirtAddr};
-use trapline_patch::jump::HopPages;
+use trapline_core::{LocationId, Pid, Tid, VirtAddr};
 
 use super::Session;
 use super::arming::Arming;
 use crate::breakpoints::Deciding;
 use crate::process::{Process, Thread};
-use crate::rows::Rows;
 use crate::service::{Manner, Served, Service};
 use crate::space::{CodeSite, Detour, Internal, Purpose, Space, SpaceId};
 
@@ -64,6 +62,7 @@ impl Session {
             let known = space.jumpless.len();
             space.jumpless.extend(arming.jumpless);
             if space.jumpless.len() == known {
+                self.release_unused(id);
                 return self.record_service(&wants, &planned, &arming.refused, id);
             }
         }
@@ -255,59 +254,6 @@ impl Session {
         self.leave_slots(id);
         self.unseat(id);
         self.release_arena(id);
-    }
-
-    /// Gives our memory back, unless something of the program's can still come
-    /// to it.
-    fn release_arena(&mut self, id: SpaceId) {
-        if self.is_awaited_in_arena(id) {
-            self.warn(
-                "out-of-line code stays mapped: a signal handler of the program will return to it",
-            );
-            return;
-        }
-        let Some(space) = self.spaces.get(&id) else { return };
-        let chunks: Vec<AddrRange> = space.arena.chunks().chain(space.rows.slabs()).collect();
-        for chunk in chunks {
-            let released = self.ask_a_thread(id, |target, stopped| target.release(stopped, chunk));
-            match released {
-                Ok(()) => {}
-                Err(TargetError::Gone) if !self.outlives_its_child(id) => {}
-                Err(error) => {
-                    self.warn(format!("memory of ours at {chunk} stays mapped: {error}"));
-                }
-            }
-        }
-        if let Some(space) = self.spaces.get_mut(&id) {
-            space.arena.clear();
-            space.rows = Rows::default();
-            space.hop_pages = HopPages::default();
-            space.free_cells.clear();
-        }
-    }
-
-    /// Whether a signal frame on some stack holds an address of our slots: a
-    /// handler interrupted a displaced system call and has not returned.
-    fn is_awaited_in_arena(&mut self, id: SpaceId) -> bool {
-        if !self.spaces.get(&id).is_some_and(|space| space.arena.has_interrupted_calls()) {
-            return false;
-        }
-        self.all_threads().into_iter().any(|(pid, tid)| {
-            self.processes.get(&pid).is_some_and(|process| process.space == id)
-                && self.stack_names_arena(pid, tid)
-        })
-    }
-
-    fn stack_names_arena(&mut self, pid: Pid, tid: Tid) -> bool {
-        const LOOKED_AT: usize = 1 << 20;
-        let Some(registers) = self.raw_registers(pid, tid) else { return false };
-        let Some(space) = self.space_of(pid) else { return false };
-        let mut stack = vec![0; LOOKED_AT];
-        let read = self.target.read_memory(pid, VirtAddr::new(registers.rsp()), &mut stack);
-        stack[..read].chunks_exact(8).any(|word| {
-            let word = word.try_into().map_or(0, u64::from_le_bytes);
-            space.arena.locate(VirtAddr::new(word)).is_some()
-        })
     }
 }
 

@@ -255,10 +255,18 @@ impl Session {
         });
     }
 
+    /// Whether a thread has more to execute of the displaced instruction that
+    /// it is stepped through. In a window the copy of the next one follows.
     pub(super) fn in_unfinished_slot(&mut self, pid: Pid, tid: Tid) -> bool {
-        let Some(registers) = self.raw_registers(pid, tid) else { return false };
-        let Some(space) = self.space_of(pid) else { return false };
-        space.arena.locate(VirtAddr::new(registers.rip)).is_some_and(|at| at.is_before())
+        let steps = self.thread(pid, tid).and_then(|thread| thread.steps_slot_of);
+        steps.is_some() && steps == self.unfinished_slot(pid, tid)
+    }
+
+    /// The displaced instruction whose copy a thread has before it or is in.
+    pub(super) fn unfinished_slot(&mut self, pid: Pid, tid: Tid) -> Option<VirtAddr> {
+        let registers = self.raw_registers(pid, tid)?;
+        let at = self.space_of(pid)?.arena.locate(VirtAddr::new(registers.rip))?;
+        at.is_before().then_some(at.slot.at)
     }
 
     /// Steps a thread over a trap that has no slot: the trap is out of the code

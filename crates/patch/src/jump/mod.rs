@@ -156,6 +156,9 @@ pub struct Request<'a> {
     pub sites: &'a [VirtAddr],
     /// Where the first byte of an instruction is, and stays, a trap of ours.
     pub traps: &'a BTreeSet<VirtAddr>,
+    /// Where a debug register matches an instruction: a jump may begin there,
+    /// but not take the instruction away from there.
+    pub matched: &'a BTreeSet<VirtAddr>,
     /// The program's code.
     pub code: &'a dyn ProgramCode,
     /// What is free.

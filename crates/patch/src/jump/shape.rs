@@ -207,7 +207,11 @@ impl Looker<'_, '_> {
         if !facts.part.contains(at) && !is_padding {
             return Err(Reason::LeavesFunction);
         }
-        let first = if run.displaced.is_empty() { at.wrapping_add(1) } else { at };
+        let moves = !run.displaced.is_empty();
+        if moves && self.request.matched.contains(&at) {
+            return Err(Reason::Occupied { by: at });
+        }
+        let first = if moves { at } else { at.wrapping_add(1) };
         if let Some(at) = facts.entered(AddrRange::between(first, insn.end())) {
             return Err(Reason::Entered { at });
         }

@@ -79,6 +79,7 @@ impl World {
         let request = Request {
             sites,
             traps,
+            matched: &BTreeSet::new(),
             code: self,
             space: &self.space,
             pages,

@@ -261,6 +261,7 @@ impl<'a> Planner<'a> {
         let request = Request {
             sites,
             traps: &BTreeSet::new(),
+            matched: &BTreeSet::new(),
             code: self.loaded,
             space: &self.space,
             pages: &HopPages::default(),

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use trapline::breakpoint::{Mechanism, Tally};
+use trapline::breakpoint::{BreakpointSpec, Mechanism, Subject, Tally};
 use trapline::command::{BreakpointInfo, Reply, Selection, Setting, ThreadInfo};
 use trapline::event::{LogRecord, StopReason, StopReport};
 use trapline::{
@@ -44,6 +44,18 @@ pub fn setting_or(name: &str, otherwise: u32) -> u32 {
     match std::env::var(name) {
         Ok(text) => text.parse().unwrap_or_else(|why| panic!("{name}={text}: {why}")),
         Err(_) => otherwise,
+    }
+}
+
+/// What serves every breakpoint on code that does not name a debug register, in
+/// place of what would: `TRAPLINE_TEST_MECHANISM`, `trap` or `jump`. So tests
+/// that were written for traps are tests of jumps too.
+pub fn forced_mechanism() -> Option<Mechanism> {
+    match std::env::var("TRAPLINE_TEST_MECHANISM").as_deref() {
+        Ok("trap") => Some(Mechanism::Trap),
+        Ok("jump") => Some(Mechanism::Jump),
+        Ok(other) => panic!("TRAPLINE_TEST_MECHANISM={other} is neither `trap` nor `jump`"),
+        Err(_) => None,
     }
 }
 
@@ -83,7 +95,7 @@ impl Driver {
         // would inherit the signals that it blocks.
         let (session, events) = trapline::local_session().expect("a session starts");
         let (marker, folder) = fresh_folder();
-        Self {
+        let driver = Self {
             session: Some(session),
             events,
             folder,
@@ -96,7 +108,11 @@ impl Driver {
             logs: Vec::new(),
             warnings: Vec::new(),
             seen: Vec::new(),
+        };
+        if let Some(mechanism) = forced_mechanism() {
+            driver.set(Setting::Mechanism(Some(mechanism)));
         }
+        driver
     }
 
     /// A session whose program is named but not started, so that breakpoints
@@ -203,7 +219,10 @@ impl Driver {
     }
 
     #[track_caller]
-    fn add(&self, spec: trapline::breakpoint::BreakpointSpec) -> BreakpointId {
+    fn add(&self, mut spec: BreakpointSpec) -> BreakpointId {
+        if let Subject::Code { mechanism: asked @ Some(Mechanism::Trap), .. } = &mut spec.subject {
+            *asked = forced_mechanism().or(*asked);
+        }
         let Reply::Breakpoint(info) = self.ask(Command::Break(spec)) else {
             panic!("not a breakpoint")
         };
