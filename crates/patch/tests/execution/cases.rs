@@ -4,7 +4,7 @@
 use iced_x86::{Code, Decoder, DecoderOptions, Mnemonic, OpKind, Register};
 use trapline_core::x64::{Reg, Registers};
 use trapline_core::{AddrRange, VirtAddr};
-use trapline_patch::insn::{InsnKind, decode};
+use trapline_patch::insn::{InsnKind, MemoryAccess, decode};
 
 use super::harness::{AREA, Placement};
 
@@ -55,13 +55,30 @@ impl Case {
         let at = placement.code + 0x100 + random.below(0x100);
         let to = placement.slot + 0x100 + random.below(0x100);
         let registers = registers(random, placement);
-        let original = loop {
-            if let Some(bytes) = instruction(random, VirtAddr::new(at), placement) {
-                break bytes;
+        loop {
+            let Some(original) = instruction(random, VirtAddr::new(at), placement) else {
+                continue;
+            };
+            let rflags = (random.next() & ARITHMETIC) | ALWAYS;
+            let (at, to) = (VirtAddr::new(at), VirtAddr::new(to));
+            let case = Self { at, to, original, registers, rflags };
+            if !case.splits_lock() {
+                return case;
             }
+        }
+    }
+
+    /// Whether it holds up all processors by locking memory across the end of a
+    /// cache line; systems make the one who does so wait for very long.
+    fn splits_lock(&self) -> bool {
+        const LINE: u64 = 64;
+        let crosses = |access: &MemoryAccess| match (access.addr, access.len) {
+            (Some(addr), Some(len)) => addr.get() % LINE + len > LINE,
+            _ => true,
         };
-        let rflags = (random.next() & ARITHMETIC) | ALWAYS;
-        Self { at: VirtAddr::new(at), to: VirtAddr::new(to), original, registers, rflags }
+        let insn = decode(&self.original, self.at);
+        let accesses = insn.map(|insn| insn.memory_accesses(&self.registers_at_start()));
+        locks_memory(&self.original, self.at) && accesses.iter().flatten().any(crosses)
     }
 
     pub(crate) fn registers_at_start(&self) -> Registers {
@@ -115,6 +132,14 @@ pub(crate) fn instruction(
     }
     let insn = decode(&bytes, at)?;
     (insn.len() == bytes.len() && is_safe(&bytes, at)).then_some(bytes)
+}
+
+/// Whether an instruction locks the memory that it uses.
+pub(crate) fn locks_memory(bytes: &[u8], at: VirtAddr) -> bool {
+    let raw = Decoder::with_ip(64, bytes, at.get(), DecoderOptions::NONE).decode();
+    let exchanges = raw.mnemonic() == Mnemonic::Xchg;
+    let uses_memory = (0..raw.op_count()).any(|op| raw.op_kind(op) == OpKind::Memory);
+    uses_memory && (exchanges || raw.has_lock_prefix())
 }
 
 /// Bytes shaped like an instruction: prefixes, an opcode of some map, an

@@ -12,7 +12,7 @@ use trapline_patch::insn::{InsnKind, decode};
 use trapline_patch::relocate::Refusal;
 use trapline_patch::trampoline::{Decided, Decides, Decision, Displaced, Trampoline, build};
 
-use super::super::cases::{ALWAYS, ARITHMETIC, Random, instruction, registers};
+use super::super::cases::{ALWAYS, ARITHMETIC, Random, instruction, locks_memory, registers};
 use super::super::harness::Placement;
 use super::predicates::{self, Made};
 use super::runs::Row;
@@ -241,7 +241,8 @@ fn originals(random: &mut Random, placement: &Placement) -> Vec<Original> {
 }
 
 /// Whether a window may hold it there: nothing is known of what follows what
-/// does not go on, the stack pointer stays one, and `gs` is the row's.
+/// does not go on, the stack pointer stays one, and `gs` is the row's. Where
+/// memory would be locked is not known before all of it runs.
 fn is_for_trampolines(at: VirtAddr, bytes: &[u8], is_last: bool) -> bool {
     let Some(insn) = decode(bytes, at) else { return false };
     let raw = raw(at, bytes);
@@ -252,7 +253,7 @@ fn is_for_trampolines(at: VirtAddr, bytes: &[u8], is_last: bool) -> bool {
     let goes_on =
         matches!(insn.kind(), InsnKind::Plain | InsnKind::ConditionalJump | InsnKind::Loop);
     let in_midst = goes_on && can_be_stepped(at, bytes) && keeps_stack(&raw);
-    !uses_row && !reads_gs && (is_last || in_midst)
+    !uses_row && !reads_gs && !locks_memory(bytes, at) && (is_last || in_midst)
 }
 
 /// Instructions that push or pop the flags would push or clear the step's own;
