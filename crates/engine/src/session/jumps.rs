@@ -19,6 +19,7 @@ use trapline_patch::jump::{
 };
 use trapline_patch::near;
 use trapline_patch::relocate::MAX_SLOT;
+use trapline_patch::trampoline::Trampoline;
 
 use super::Session;
 use super::arming::{CodeWindow, all_taken, region_at};
@@ -268,6 +269,33 @@ impl Session {
             space.arena.place_hop(range.start, planned.at);
             self.target.write_memory(pid, range.start, &hop).map_err(|why| why.to_string())?;
         }
+        let code_sites = self.code_sites(id, planned, &trampoline, &ingredients, ready)?;
+        let hop = match planned.entry {
+            Entry::At(range) => Some(range),
+            Entry::Anywhere => None,
+        };
+        let patch_info = Patch {
+            range: planned.changes(),
+            sites: planned.sites.clone(),
+            relies_on: planned.relies_on(),
+            tactic: planned.tactic,
+            hop,
+            trampoline: to,
+            len: trampoline.bytes.len() as u64,
+        };
+        Ok(PlacedJump { at: planned.at, bytes: patch, code_sites, patch: patch_info })
+    }
+
+    /// What the books say of the sites that a jump serves.
+    fn code_sites(
+        &self,
+        id: SpaceId,
+        planned: &Jump,
+        trampoline: &Trampoline,
+        ingredients: &[Ingredient],
+        ready: &mut BTreeMap<VirtAddr, Ready>,
+    ) -> Result<Vec<(VirtAddr, CodeSite)>, Arc<str>> {
+        let gone = || Arc::<str>::from("the process is gone");
         let mut sites = Vec::new();
         for &at in &planned.sites {
             let one = ready.remove(&at).ok_or_else(gone)?;
@@ -292,20 +320,7 @@ impl Session {
             };
             sites.push((at, site));
         }
-        let hop = match planned.entry {
-            Entry::At(range) => Some(range),
-            Entry::Anywhere => None,
-        };
-        let patch_info = Patch {
-            range: planned.changes(),
-            sites: planned.sites.clone(),
-            relies_on: planned.relies_on(),
-            tactic: planned.tactic,
-            hop,
-            trampoline: to,
-            len: trampoline.bytes.len() as u64,
-        };
-        Ok(PlacedJump { at: planned.at, bytes: patch, code_sites: sites, patch: patch_info })
+        Ok(sites)
     }
 
     fn ingredients(
