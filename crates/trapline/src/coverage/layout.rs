@@ -8,7 +8,7 @@ use trapline_core::stop::StopCause;
 use trapline_core::target::{
     LaunchSpec, Region, Resume, Stopped, Target, TargetError, TargetEvent, Wait,
 };
-use trapline_core::{AddrRange, LoadBias, Pid, VirtAddr};
+use trapline_core::{AddrRange, ImageAddr, LoadBias, Pid, VirtAddr};
 use trapline_engine::CommandError;
 use trapline_patch::near::{Taken, all_taken};
 use trapline_symbols::{Image, ImageKind};
@@ -45,7 +45,7 @@ impl Layout {
         let path = std::fs::canonicalize(image.path())
             .map_err(|error| CommandError::new(format!("{}: {error}", image.path().display())))?;
         let pid = target.launch(&spec(&path, image.kind(), aslr))?;
-        let found = at_entry(target, pid).and_then(|()| read(target, pid, image, &path));
+        let found = at_entry(target, pid).and_then(|_stopped| read(target, pid));
         // It may be gone already.
         let _gone = target.kill(pid);
         await_end(target, pid)?;
@@ -80,34 +80,31 @@ fn how(kind: ImageKind, aslr: bool) -> String {
     format!("{what}, addresses {addresses}")
 }
 
-/// Lets a program run until its own code is next.
-fn at_entry(target: &mut dyn Target, pid: Pid) -> Result<(), CommandError> {
+/// Lets a program run until its own code is next; the thread stays stopped.
+fn at_entry(target: &mut dyn Target, pid: Pid) -> Result<Stopped, CommandError> {
     let mut armed = false;
     loop {
         let (thread, cause) = next_stop(target, pid)?;
+        let mut how = Resume::RUN;
         match cause {
-            StopCause::Breakpoint if armed => return keep(target, thread),
+            StopCause::Breakpoint if armed => return Ok(thread),
             StopCause::Started if !armed => {
-                let auxv = target.process_info(pid)?.auxv;
-                let entry = auxv.iter().find(|(kind, _)| *kind == AT_ENTRY);
-                let &(_, entry) =
-                    entry.ok_or_else(|| CommandError::new("the program's entry is not known"))?;
-                target.write_memory(pid, VirtAddr::new(entry), &[0xcc])?;
+                target.write_memory(pid, entry(target, pid)?, &[0xcc])?;
                 armed = true;
-                target.resume(thread, Resume::RUN)?;
             }
-            StopCause::Signal(info) => {
-                target.resume(thread, Resume { step: false, signal: Some(info.signal) })?;
-            }
-            _ => target.resume(thread, Resume::RUN)?,
+            StopCause::Signal(info) => how.signal = Some(info.signal),
+            _ => {}
         }
+        target.resume(thread, how)?;
     }
 }
 
-/// Leaves a thread in its stop.
-fn keep(_: &mut dyn Target, thread: Stopped) -> Result<(), CommandError> {
-    drop(thread);
-    Ok(())
+fn entry(target: &dyn Target, pid: Pid) -> Result<VirtAddr, CommandError> {
+    let auxv = target.process_info(pid)?.auxv;
+    let entry = auxv.iter().find(|(kind, _)| *kind == AT_ENTRY);
+    let &(_, entry) =
+        entry.ok_or_else(|| CommandError::new("where the program begins is not known"))?;
+    Ok(VirtAddr::new(entry))
 }
 
 fn next_stop(target: &mut dyn Target, pid: Pid) -> Result<(Stopped, StopCause), CommandError> {
@@ -138,14 +135,10 @@ fn await_end(target: &mut dyn Target, pid: Pid) -> Result<(), CommandError> {
     }
 }
 
+/// The mappings of a process, and where its heap will begin.
 type Memory = (Vec<Region>, Option<VirtAddr>);
 
-fn read(
-    target: &mut dyn Target,
-    pid: Pid,
-    _image: &Image,
-    _path: &Path,
-) -> Result<Memory, CommandError> {
+fn read(target: &dyn Target, pid: Pid) -> Result<Memory, CommandError> {
     Ok((target.memory_map(pid)?, target.process_info(pid)?.heap_start))
 }
 
@@ -154,6 +147,6 @@ fn bias(map: &[Region], image: &Image, path: &Path) -> Option<LoadBias> {
     let code = image.segments().iter().find(|segment| segment.execute)?;
     let region = map.iter().find(|region| region.execute && Path::new(&region.name) == path)?;
     let skipped = code.file.get().checked_sub(region.file_offset)?;
-    let start = trapline_core::ImageAddr::new(code.image.get().checked_sub(skipped)?);
+    let start = ImageAddr::new(code.image.get().checked_sub(skipped)?);
     Some(LoadBias::between(start, region.range.start))
 }

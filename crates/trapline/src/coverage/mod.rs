@@ -20,6 +20,9 @@ use trapline_symbols::{Image, LoadOptions};
 
 use self::layout::Layout;
 
+/// Bytes of a page.
+const PAGE: u64 = 4096;
+
 /// What to measure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wish {
@@ -101,7 +104,7 @@ impl Shares {
         for unserved in &plan.unserved {
             *self.unserved.entry(unserved.why.summary()).or_default() += 1;
         }
-        self.pages += plan.new_pages.iter().map(|pages| pages.len() / 4096).sum::<u64>();
+        self.pages += plan.new_pages.iter().map(|pages| pages.len() / PAGE).sum::<u64>();
         self.mappings += plan.new_pages.len();
     }
 }
@@ -245,12 +248,13 @@ impl<'a> Planner<'a> {
         sites: usize,
         tactics: Tactics,
     ) -> Result<Self, CommandError> {
+        // A comparison, the displaced instruction and the way back.
         const TRAMPOLINE: u64 = 160;
         let len = TRAMPOLINE * sites as u64;
         let mut taken = layout.taken;
         let start = find_gap(&taken, layout.range, len)
             .ok_or_else(|| CommandError::new("no room for trampolines is within reach"))?;
-        let trampolines = AddrRange::sized(start, len.next_multiple_of(4096));
+        let trampolines = AddrRange::sized(start, len.next_multiple_of(PAGE));
         taken.push(Taken { range: trampolines, growth: Growth::Fixed });
         taken.sort_unstable_by_key(|taken| taken.range);
         let functions = Functions::default();
