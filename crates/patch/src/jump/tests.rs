@@ -259,6 +259,12 @@ proptest! {
         prop_assert!(hops.is_sorted_by(|one, next| one.end <= next.start));
     }
 
+}
+
+proptest! {
+    // Each tries up to half a million jumps.
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     #[test]
     fn a_pun_fails_only_where_no_byte_of_it_would_do(world in world(), which: prop::sample::Index) {
         let site = world.boundary(which.index(world.insns.len()));
