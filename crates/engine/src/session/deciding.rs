@@ -154,6 +154,32 @@ impl Session {
         Some(self.judge_site(pid, tid, at.site, registers))
     }
 
+    /// What it means that a thread whose own trap flag is set was trapped in code
+    /// that decides, of which the program knows nothing: its pass, which is
+    /// judged here and now. `None` when an instruction of its own has ended.
+    pub(super) fn judge_trapped_inside(&mut self, pid: Pid, tid: Tid) -> Option<Verdict> {
+        let (at, raw) = self.in_decision(pid, tid)?;
+        if self.has_left_a_copy(pid, VirtAddr::new(raw.rip)) {
+            return None;
+        }
+        let mut registers = raw;
+        if !self.give_back(pid, tid, &at.standing.kept, &mut registers) {
+            return None;
+        }
+        if let Decided::Paid(word) = at.standing.decided {
+            self.add_one(pid, raw.gs_base, word);
+        }
+        Some(self.judge_site(pid, tid, at.site, registers))
+    }
+
+    /// Whether what is decided here comes right behind the copy of another
+    /// instruction.
+    fn has_left_a_copy(&self, pid: Pid, raw: VirtAddr) -> bool {
+        let trampoline = self.space_of(pid).and_then(|space| space.arena.trampoline_around(raw));
+        let Some(trampoline) = trampoline.filter(|it| it.to != raw) else { return false };
+        trampoline.decisions.iter().any(|decision| decision.front.start == raw)
+    }
+
     /// Moves a thread that came to the middle of a window, where an instruction
     /// of the program's began, to that instruction's copy; `false` when there is
     /// no window there.

@@ -147,6 +147,7 @@ impl Session {
         }
         let mut ready = BTreeMap::new();
         for wanted in changes.renewed {
+            self.take_leftover_out(pid, wanted.at);
             match self.compiled(id, pid, wanted) {
                 Ok(one) => {
                     ready.insert(one.wanted.at, one);

@@ -58,6 +58,7 @@ impl Session {
 
     fn forget_unmapped(&mut self, pid: Pid, files: &[MappedFile]) {
         let Some(id) = self.processes.get(&pid).map(|process| process.space) else { return };
+        self.count_in(id);
         let Some(space) = self.spaces.get_mut(&id) else { return };
         let gone = space.modules.remove_unless(|module| {
             module.path.as_os_str() == "[vdso]"

@@ -124,6 +124,9 @@ impl Session {
                 (!set, set)
             }
         };
+        if !ours && let Some(verdict) = self.judge_trapped_inside(pid, tid) {
+            return verdict;
+        }
         let half_done = self.in_unfinished_slot(pid, tid);
         let verdict = if ours { self.judge_step(pid, tid) } else { Verdict::GoOn };
         if own && !half_done {

@@ -11,6 +11,7 @@ use trapline_core::x64::debug::DebugStatus;
 use trapline_core::x64::{MAX_INSTRUCTION, Registers, flags};
 use trapline_core::{Pid, Tid, VirtAddr};
 use trapline_patch::insn::{self, Insn, InsnKind};
+use trapline_patch::relocate::Slot;
 
 use super::Session;
 use super::run::Verdict;
@@ -255,11 +256,22 @@ impl Session {
         });
     }
 
-    /// Whether a thread has more to execute of the displaced instruction that
-    /// it is stepped through. In a window the copy of the next one follows.
+    /// Whether a thread that executes single instructions has more to execute of
+    /// a displaced one. In a window the copy of the next follows.
     pub(super) fn in_unfinished_slot(&mut self, pid: Pid, tid: Tid) -> bool {
-        let steps = self.thread(pid, tid).and_then(|thread| thread.steps_slot_of);
-        steps.is_some() && steps == self.unfinished_slot(pid, tid)
+        let Some(slot) = self.unfinished_slot(pid, tid) else { return false };
+        match self.thread(pid, tid).and_then(|thread| thread.steps_slot_of) {
+            Some(stepped) => stepped == slot,
+            None => !self.is_behind_a_copy(pid, tid),
+        }
+    }
+
+    fn is_behind_a_copy(&mut self, pid: Pid, tid: Tid) -> bool {
+        let Some(registers) = self.raw_registers(pid, tid) else { return false };
+        let raw = VirtAddr::new(registers.rip);
+        let trampoline = self.space_of(pid).and_then(|space| space.arena.trampoline_around(raw));
+        let ends_here = |slot: &Slot| slot.to.wrapping_add(slot.bytes.len() as u64) == raw;
+        trampoline.is_some_and(|trampoline| trampoline.slots.iter().any(ends_here))
     }
 
     /// The displaced instruction whose copy a thread has before it or is in.

@@ -59,6 +59,18 @@ impl Session {
         Some(mended)
     }
 
+    /// Puts the program's byte back where a jump is wanted and a debugger has
+    /// left a trap behind.
+    pub(super) fn take_leftover_out(&mut self, pid: Pid, at: VirtAddr) {
+        let mut code = [0; MAX_INSTRUCTION];
+        let Some(memory) = self.memory(pid) else { return };
+        let read = memory.read_some(at, &mut code);
+        let Some(mended) = self.without_leftover(pid, at, &code[..read]) else { return };
+        if let Err(error) = self.target.write_memory(pid, at, &mended[..1]) {
+            self.warn(format!("the trap left behind at {at} cannot be removed: {error}"));
+        }
+    }
+
     fn tell_of_stray(&mut self, pid: Pid, at: VirtAddr, stray: Stray) {
         if !self.space_of_mut(pid).is_some_and(|space| space.strays.insert(at)) {
             return;

@@ -105,7 +105,11 @@ impl Session {
         let ids: Vec<SpaceId> = self.spaces.keys().copied().collect();
         for id in ids {
             if let Some(pid) = self.representative(id) {
-                for (addr, found) in self.altered_traps(id, pid) {
+                let altered = self.altered_traps(id, pid);
+                if !altered.is_empty() {
+                    self.count_in(id);
+                }
+                for (addr, found) in altered {
                     self.recover_trap(id, pid, addr, found);
                 }
             }

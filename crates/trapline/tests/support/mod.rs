@@ -75,6 +75,7 @@ pub struct Driver {
     /// What each process had mapped when it came to the session.
     found: BTreeMap<Pid, Found>,
     leaves_running: Cell<bool>,
+    forced: Cell<Option<Mechanism>>,
     /// Whether the text of the program is not that of its files, because the
     /// test or the program writes into it.
     pub rewrites_text: bool,
@@ -103,13 +104,14 @@ impl Driver {
             launched: None,
             found: BTreeMap::new(),
             leaves_running: Cell::new(false),
+            forced: Cell::new(forced_mechanism()),
             rewrites_text: false,
             pid: None,
             logs: Vec::new(),
             warnings: Vec::new(),
             seen: Vec::new(),
         };
-        if let Some(mechanism) = forced_mechanism() {
+        if let Some(mechanism) = driver.forced.get() {
             driver.set(Setting::Mechanism(Some(mechanism)));
         }
         driver
@@ -138,6 +140,14 @@ impl Driver {
         let mut driver = Self::new();
         driver.attach(pid);
         driver
+    }
+
+    /// Has breakpoints served as they are written, whatever the environment
+    /// forces: what follows is about one mechanism.
+    pub fn as_written(&self) {
+        if self.forced.take().is_some() {
+            self.set(Setting::Mechanism(None));
+        }
     }
 
     /// A folder of this session's own, gone with it.
@@ -221,7 +231,7 @@ impl Driver {
     #[track_caller]
     fn add(&self, mut spec: BreakpointSpec) -> BreakpointId {
         if let Subject::Code { mechanism: asked @ Some(Mechanism::Trap), .. } = &mut spec.subject {
-            *asked = forced_mechanism().or(*asked);
+            *asked = self.forced.get().or(*asked);
         }
         let Reply::Breakpoint(info) = self.ask(Command::Break(spec)) else {
             panic!("not a breakpoint")
