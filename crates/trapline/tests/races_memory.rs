@@ -255,6 +255,8 @@ fn a_copy_of_a_trap_does_what_a_copy_of_the_code_would() {
     let debuggee = Debuggee::build("copies_code");
     let check = |places: &[&str]| {
         let mut driver = Driver::started(&debuggee, &[&rounds()]);
+        // A copied jump leads elsewhere.
+        driver.as_written();
         let traps: Vec<_> =
             places.iter().map(|place| driver.break_at(&format!("-trap {NEVER} {place}"))).collect();
         driver.go_to_end();

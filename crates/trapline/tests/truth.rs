@@ -129,6 +129,8 @@ fn random_sites_reads_and_writes_show_what_an_untouched_twin_would() {
         let (_background, pid) = beside(&debuggee, &["wait"]);
         let mut driver = Driver::attached(pid);
         driver.rewrites_text = true;
+        // What the program sees is told from where traps are.
+        driver.as_written();
         let base = number(&driver, "&never_called");
         let twin = peek(pid, base, 192);
         let mut twins = Twins { driver, base, twin, sites: Vec::new() };
@@ -147,13 +149,14 @@ fn the_program_sees_our_bytes_and_we_see_its_own() {
     for linkage in Linkage::RUNNABLE {
         let debuggee = Build::new("self_reading").linkage(linkage).build();
         let mut driver = Driver::launching(&debuggee, &["print"]);
+        driver.as_written();
         driver.break_at(&debuggee.mark("main").spec());
         driver.run();
         driver.go_to_stop();
         let entry = number(&driver, "&visit");
         let own = memory(&driver, "&visit", 16, false);
-        driver.break_at(&format!("-hits '== 100' *{entry:#x}"));
-        driver.break_at(&format!("-hits '== 100' {}", debuggee.mark("body").spec()));
+        driver.break_at(&format!("-trap -hits '== 100' *{entry:#x}"));
+        driver.break_at(&format!("-trap -hits '== 100' {}", debuggee.mark("body").spec()));
         driver.break_at(&debuggee.mark("end").spec());
         driver.go_to_stop();
         let (shown, raw) =
