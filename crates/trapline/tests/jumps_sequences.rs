@@ -188,7 +188,7 @@ fn eight_threads_stop_as_often_as_the_hits_say() {
 
 #[test]
 fn eight_threads_of_many_passes_are_counted_exactly() {
-    let passes = setting_or("TRAPLINE_PASSES", 200_000);
+    let passes = setting_or("TRAPLINE_PASSES", 20_000);
     for linkage in Linkage::RUNNABLE {
         let debuggee = Build::new("many_threads_one_function").linkage(linkage).build();
         let mut driver = Driver::launching(&debuggee, &["8", &passes.to_string()]);
