@@ -321,11 +321,11 @@ mod tests {
         assert!(rows.have_room(1) && !rows.have_room(2));
         let word = rows.new_word().unwrap();
 
-        let len = rows.roomy_len(1);
-        assert_eq!(len, 2 * rows.row_len());
+        let (before, len) = (rows.row_len(), rows.roomy_len(1));
+        assert!(len >= 2 * before);
         let slab = AddrRange::sized(VirtAddr::new(0x1000_0000), rows.slab_len(len));
         let moved = rows.move_to(slab, len);
-        assert_eq!(moved.left, [AddrRange::sized(VirtAddr::new(0x10000), 16 * len / 2)]);
+        assert_eq!(moved.left, [AddrRange::sized(VirtAddr::new(0x10000), 16 * before)]);
         let new: Vec<VirtAddr> = moved.rows.values().copied().collect();
         assert!(new.iter().all(|&row| rows.contains(row.get())));
         assert!(!rows.contains(stays.get()));
