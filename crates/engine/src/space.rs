@@ -192,6 +192,8 @@ pub(crate) struct Patch {
     pub(crate) sites: Vec<VirtAddr>,
     /// Bytes behind them that its offset ends with.
     pub(crate) relies_on: AddrRange,
+    /// The program's own bytes from its first on that it was made for.
+    pub(crate) made_for: Box<[u8]>,
     pub(crate) tactic: Tactic,
     /// The jump of ours in between.
     pub(crate) hop: Option<AddrRange>,
@@ -311,6 +313,12 @@ impl Space {
         }
     }
 
+    /// The program's own bytes that what is armed at an address was made for.
+    pub(crate) fn made_for(&self, at: VirtAddr) -> &[u8] {
+        let of_trap = || self.code_sites.get(&at).map_or(&[][..], |site| &site.displaced);
+        self.patches.get(&at).map_or_else(of_trap, |patch| &patch.made_for)
+    }
+
     /// The sites that share a patch.
     pub(crate) fn sites_of_patch(&self, at: VirtAddr) -> Vec<VirtAddr> {
         self.patches.get(&at).map(|patch| patch.sites.clone()).unwrap_or_default()
@@ -415,6 +423,11 @@ impl Modules {
             image,
         };
         Self { held: Arc::new(ModuleList::new(vec![module])) }
+    }
+
+    /// Whether it is another copy of the same list.
+    pub(crate) fn are(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.held, &other.held)
     }
 
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Module> {

@@ -255,7 +255,8 @@ impl Session {
         map: &[Region],
     ) -> Result<PlacedJump, Arc<str>> {
         let gone = || Arc::<str>::from("the process is gone");
-        let ingredients = self.ingredients(id, pid, planned, ready)?;
+        let program = self.program_bytes(pid, planned.made_for())?;
+        let ingredients = self.ingredients(id, planned, &program, ready)?;
         let room = room_for(&ingredients);
         let to = self.room(id, planned.at, room, map)?;
         let trampoline = made_from(&ingredients, to)?;
@@ -271,20 +272,15 @@ impl Session {
             self.target.write_memory(pid, range.start, &hop).map_err(|why| why.to_string())?;
         }
         let code_sites = self.code_sites(id, planned, &trampoline, &ingredients, ready)?;
-        let hop = match planned.entry {
-            Entry::At(range) => Some(range),
-            Entry::Anywhere => None,
-        };
-        let patch_info = Patch {
-            range: planned.changes(),
-            sites: planned.sites.clone(),
-            relies_on: planned.relies_on(),
-            tactic: planned.tactic,
-            hop,
-            trampoline: to,
-            len: trampoline.bytes.len() as u64,
-        };
-        Ok(PlacedJump { at: planned.at, bytes: patch, code_sites, patch: patch_info })
+        let books = books_on(planned, &trampoline, &program);
+        Ok(PlacedJump { at: planned.at, bytes: patch, code_sites, patch: books })
+    }
+
+    fn program_bytes(&self, pid: Pid, range: AddrRange) -> Result<ProgramBytes, Arc<str>> {
+        let mut bytes = vec![0; range.len() as usize];
+        let memory = self.memory(pid).ok_or("the process is gone")?;
+        memory.read_exact(range.start, &mut bytes).map_err(|why| why.to_string())?;
+        Ok(ProgramBytes { range, bytes: bytes.into() })
     }
 
     /// What the books say of the sites that a jump serves.
@@ -327,15 +323,12 @@ impl Session {
     fn ingredients(
         &mut self,
         id: SpaceId,
-        pid: Pid,
         planned: &Jump,
+        program: &ProgramBytes,
         ready: &BTreeMap<VirtAddr, Ready>,
     ) -> Result<Arc<[Ingredient]>, Arc<str>> {
-        let mut ingredients = Vec::with_capacity(planned.displaced.len());
-        for displaced in &planned.displaced {
-            let mut code = vec![0; usize::from(displaced.len)];
-            let memory = self.memory(pid).ok_or("the process is gone")?;
-            memory.read_exact(displaced.at, &mut code).map_err(|why| why.to_string())?;
+        let mut ingredients = Vec::new();
+        for displaced in planned.copied() {
             let decides = match ready.get(&displaced.at) {
                 Some(one) => {
                     let space = self.spaces.get_mut(&id).ok_or("the process is gone")?;
@@ -346,7 +339,7 @@ impl Session {
             };
             ingredients.push(Ingredient {
                 at: displaced.at,
-                code: CodeBytes::first_of(&code),
+                code: CodeBytes::first_of(program.at(displaced.at, displaced.len.into())),
                 decides,
             });
         }
@@ -366,7 +359,7 @@ impl Session {
             let why: Arc<str> = why.into();
             refused.extend(jump.patch.sites.iter().map(|&at| (at, why.clone())));
         };
-        placed.retain(|jump| match self.arm_jump(id, pid, jump) {
+        placed.retain(|jump| match self.arm_jump(id, jump) {
             Ok(()) => true,
             Err(why) => {
                 refuse(jump, why);
@@ -393,12 +386,10 @@ impl Session {
         }
     }
 
-    fn arm_jump(&mut self, id: SpaceId, pid: Pid, jump: &PlacedJump) -> Result<(), String> {
-        let mut original = vec![0; jump.bytes.len()];
-        let memory = self.memory(pid).ok_or("the process is gone")?;
-        memory.read_exact(jump.at, &mut original).map_err(|why| why.to_string())?;
+    fn arm_jump(&mut self, id: SpaceId, jump: &PlacedJump) -> Result<(), String> {
+        let original = jump.patch.made_for.get(..jump.bytes.len()).unwrap_or_default();
         let space = self.spaces.get_mut(&id).ok_or("the process is gone")?;
-        space.overlay.arm(jump.at, &original, &jump.bytes).map_err(|why| why.to_string())
+        space.overlay.arm(jump.at, original, &jump.bytes).map_err(|why| why.to_string())
     }
 }
 
@@ -417,6 +408,41 @@ struct PlacedJump {
     bytes: CodeBytes,
     code_sites: Vec<(VirtAddr, CodeSite)>,
     patch: Patch,
+}
+
+/// What the books say of a jump.
+fn books_on(planned: &Jump, trampoline: &Trampoline, program: &ProgramBytes) -> Patch {
+    Patch {
+        range: planned.changes(),
+        sites: planned.sites.clone(),
+        relies_on: planned.relies_on(),
+        made_for: program.from(planned.at).into(),
+        tactic: planned.tactic,
+        hop: match planned.entry {
+            Entry::At(range) => Some(range),
+            Entry::Anywhere => None,
+        },
+        trampoline: trampoline.to,
+        len: trampoline.bytes.len() as u64,
+    }
+}
+
+/// The program's own bytes of a range.
+struct ProgramBytes {
+    range: AddrRange,
+    bytes: Box<[u8]>,
+}
+
+impl ProgramBytes {
+    /// So many of them from an address on.
+    fn at(&self, addr: VirtAddr, len: usize) -> &[u8] {
+        self.from(addr).get(..len).unwrap_or_default()
+    }
+
+    fn from(&self, addr: VirtAddr) -> &[u8] {
+        let skip = addr.checked_sub(self.range.start).unwrap_or(u64::MAX);
+        usize::try_from(skip).ok().and_then(|skip| self.bytes.get(skip..)).unwrap_or_default()
+    }
 }
 
 /// Where debug registers match instructions.

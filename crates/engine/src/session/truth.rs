@@ -7,6 +7,7 @@ use trapline_core::plan::SiteWhat;
 use trapline_core::target::Target;
 use trapline_core::x64::MAX_INSTRUCTION;
 use trapline_core::{AddrRange, Pid, VirtAddr};
+use trapline_patch::jump::DEPTH;
 
 use super::Session;
 use crate::command::CommandError;
@@ -53,12 +54,13 @@ impl Session {
         Ok(())
     }
 
-    /// Arms again the traps whose displaced instruction may have had bytes in
-    /// `written`: the copy that threads run in its place is of the old one.
+    /// Arms again what was made for instructions that may have had bytes in
+    /// `written`: the copies that threads run in their place are of the old
+    /// ones.
     fn displace_anew(&mut self, pid: Pid, written: AddrRange) {
         let Some(id) = self.processes.get(&pid).map(|process| process.space) else { return };
         let Some(space) = self.spaces.get(&id) else { return };
-        let first = VirtAddr::new(written.start.get().saturating_sub(MAX_INSTRUCTION as u64 - 1));
+        let first = VirtAddr::new(written.start.get().saturating_sub(DEPTH));
         let reach = AddrRange::between(first, written.end);
         let touched: Vec<VirtAddr> =
             space.overlay.overlapping(reach).map(|armed| armed.addr).collect();
@@ -127,18 +129,17 @@ impl Session {
         for armed in space.overlay.armed() {
             if !page.contains(armed.addr) {
                 page = AddrRange::sized(VirtAddr::new(armed.addr.get() & !(PAGE - 1)), PAGE);
-                raw.resize(PAGE as usize + MAX_INSTRUCTION, 0);
+                raw.resize((PAGE + DEPTH) as usize, 0);
                 let read = self.target.read_memory(pid, page.start, &mut raw);
                 raw.truncate(read);
                 own.clone_from(&raw);
                 space.overlay.restore_view(page.start, &mut own);
             }
             let offset = armed.addr.checked_sub(page.start).unwrap_or(0) as usize;
-            let displaced =
-                space.code_sites.get(&armed.addr).map_or(&[][..], |site| &site.displaced);
+            let made_for = space.made_for(armed.addr);
             let (raw, own) = (raw.get(offset..), own.get(offset..));
             let seen = Seen { raw: raw.unwrap_or_default(), own: own.unwrap_or_default() };
-            let found = compare(displaced, armed.ours, &seen);
+            let found = compare(made_for, armed.ours, &seen);
             altered.extend(found.map(|found| (armed.addr, found)));
         }
         altered
@@ -225,18 +226,18 @@ struct Seen<'a> {
     own: &'a [u8],
 }
 
-/// Compares an instruction that was displaced, and what is armed over it, with
-/// what is there now.
-fn compare(displaced: &[u8], ours: &[u8], seen: &Seen<'_>) -> Option<Altered> {
+/// Compares the code that something was armed for, and what was armed over it,
+/// with what is there now.
+fn compare(made_for: &[u8], ours: &[u8], seen: &Seen<'_>) -> Option<Altered> {
     let Some(&first) = seen.raw.first() else { return Some(Altered::Gone) };
     // Fewer where memory ends, as when it was armed.
     let behind = seen.own.get(ours.len()..).unwrap_or_default();
-    let same = displaced.iter().skip(ours.len()).zip(behind).all(|(before, now)| before == now);
+    let same = made_for.iter().skip(ours.len()).zip(behind).all(|(before, now)| before == now);
     let armed = seen.raw.iter().zip(ours).all(|(now, ours)| now == ours);
     match (armed, same) {
         (true, true) => None,
         (true, false) => Some(Altered::Behind),
-        (false, true) if displaced.first() == Some(&first) => Some(Altered::Back),
+        (false, true) if made_for.first() == Some(&first) => Some(Altered::Back),
         (false, _) => Some(Altered::Replaced),
     }
 }

@@ -167,7 +167,7 @@ impl<'r, 'm, 'a> Cluster<'r, 'm, 'a> {
         self.give_back_unused(&chosen);
         for &link in chosen.iter().rev() {
             match &self.links[link].what {
-                What::Jump(placed) => plan.jumps.push(jump(placed, self.spots)),
+                What::Jump(placed) => plan.jumps.push(self.jump(placed, link)),
                 What::Unserved { spot, why } => {
                     let sites = self.spots[*spot].sites.iter();
                     plan.unserved.extend(sites.map(|&site| Unserved { site, why: *why }));
@@ -199,6 +199,32 @@ impl<'r, 'm, 'a> Cluster<'r, 'm, 'a> {
             link = self.links[link].next;
         }
         chosen
+    }
+
+    /// The jump of a link.
+    fn jump(&self, placed: &Placed, link: usize) -> Jump {
+        let served = self.spots[placed.spots.clone()].iter();
+        let shape = &placed.shape;
+        Jump {
+            tactic: shape.tactic,
+            at: shape.at,
+            sites: served.flat_map(|spot| spot.sites.iter().copied()).collect(),
+            displaced: shape.displaced.clone(),
+            carried: self.looker.carried(shape, self.lowest(self.links[link].next)),
+            written: shape.written,
+            prefixes: shape.prefixes,
+            entry: placed.hop.map_or(Entry::Anywhere, Entry::At),
+        }
+    }
+
+    /// Where the first of a plan's jumps and sites begins.
+    fn lowest(&self, plan: usize) -> VirtAddr {
+        let first = match &self.links[plan].what {
+            What::Jump(placed) => placed.shape.displaced.first().map(|insn| insn.at),
+            What::Unserved { spot, .. } => self.spots[*spot].sites.first().copied(),
+            What::End => None,
+        };
+        first.unwrap_or(VirtAddr::new(u64::MAX))
     }
 
     fn give_back_unused(&mut self, chosen: &[usize]) {
@@ -517,17 +543,4 @@ fn say_shared(rejected: &mut Vec<Rejected>, tactic: Tactic, with: VirtAddr) {
     }
     rejected.retain(|one| one.tactic < tactic);
     rejected.sort_by_key(|one| one.tactic);
-}
-
-fn jump(placed: &Placed, spots: &[Spot]) -> Jump {
-    let served = spots[placed.spots.clone()].iter();
-    Jump {
-        tactic: placed.shape.tactic,
-        at: placed.shape.at,
-        sites: served.flat_map(|spot| spot.sites.iter().copied()).collect(),
-        displaced: placed.shape.displaced.clone(),
-        written: placed.shape.written,
-        prefixes: placed.shape.prefixes,
-        entry: placed.hop.map_or(Entry::Anywhere, Entry::At),
-    }
 }

@@ -36,7 +36,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use trapline_core::x64::CodeBytes;
+use trapline_core::x64::{CodeBytes, MAX_INSTRUCTION};
 use trapline_core::{AddrRange, VirtAddr};
 
 pub use self::code::{Function, Functions, ProgramCode, Protected};
@@ -61,6 +61,10 @@ const BELOW: u64 = JUMP_LEN - 1;
 /// for it: the jump may begin behind an `endbr64` of 4 bytes, and may have 3
 /// prefixes.
 const ABOVE: u64 = 4 + 3 + JUMP_LEN;
+
+/// No jump depends on a byte that is farther behind its first one: the last
+/// instruction that is copied may begin right before its end.
+pub const DEPTH: u64 = 3 + JUMP_LEN - 1 + MAX_INSTRUCTION as u64;
 
 /// A way to place a jump.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -195,10 +199,14 @@ pub struct Jump {
     /// The sites it serves, ascending. A window may begin with an instruction
     /// that is none.
     pub sites: Vec<VirtAddr>,
-    /// The instructions that it stands for, in order. Execution goes on behind
-    /// the last. The first is at [`Self::at`], or it is an `endbr64` right
+    /// The instructions that it stands for, in order. The first is at [`Self::at`], or it is an `endbr64` right
     /// before, which stays in place and may run twice.
     pub displaced: Vec<Displaced>,
+    /// The instructions behind them, in order, that stay in place and are to be
+    /// copied all the same: execution goes on behind the last of these. A
+    /// processor that comes back to code inside the jump's own bytes takes it
+    /// for the jump again, which costs more than most conditions.
+    pub carried: Vec<Displaced>,
     /// How many of its bytes are written; the rest is there already.
     pub written: u8,
     /// How many bytes that mean nothing come before its opcode, so that its
@@ -248,11 +256,24 @@ impl Jump {
         AddrRange::between(self.changes().end, self.opcode().wrapping_add(JUMP_LEN))
     }
 
+    /// The program's bytes that it is made for: those that are changed or
+    /// copied and those that its offset ends with.
+    pub fn made_for(&self) -> AddrRange {
+        let first = self.copied().next().map_or(self.at, |first| first.at);
+        let copied = self.copied().last().map_or(self.at, |last| last.end());
+        AddrRange::between(first, copied.max(self.relies_on().end))
+    }
+
     /// All bytes of the instructions that it stands for.
     pub fn displaces(&self) -> AddrRange {
         let first = self.displaced.first().map_or(self.at, |first| first.at);
         let last = self.displaced.last().map_or(self.at, Displaced::end);
         AddrRange::between(first, last)
+    }
+
+    /// The instructions to copy, in order. Execution goes on behind the last.
+    pub fn copied(&self) -> impl Iterator<Item = Displaced> + '_ {
+        self.displaced.iter().chain(&self.carried).copied()
     }
 
     /// What to write at [`Self::at`] so that it leads to `trampoline`, or to

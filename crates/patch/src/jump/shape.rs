@@ -221,6 +221,28 @@ impl Looker<'_, '_> {
         Ok(())
     }
 
+    /// The instructions between the end of a jump's own and the end of its
+    /// bytes that can be copied along, where nothing of ours begins below
+    /// `limit`: what is asked at a place is asked in that place.
+    pub(super) fn carried(&self, shape: &Shape, limit: VirtAddr) -> Vec<Displaced> {
+        let mut carried = Vec::new();
+        let mut at = shape.end();
+        while at < shape.next() {
+            let Ok((decoded, insn)) = self.movable(at) else { break };
+            let whole = AddrRange::between(at, insn.end());
+            let is_asked = self.request.matched.contains(&at) || self.free_of_traps(whole).is_err();
+            if insn.end() > limit || is_asked || waits(&decoded) {
+                break;
+            }
+            carried.push(insn);
+            at = insn.end();
+            if matches!(decoded.kind(), InsnKind::Jump | InsnKind::Ret) {
+                break;
+            }
+        }
+        carried
+    }
+
     fn free_of_traps(&self, bytes: AddrRange) -> Result<(), Reason> {
         match self.request.traps.range(bytes.start..bytes.end).next() {
             Some(&by) => Err(Reason::Occupied { by }),
@@ -285,11 +307,17 @@ impl Run {
         self.end = insn.end();
         match decoded.kind() {
             InsnKind::Jump | InsnKind::Ret => self.behind = Some(insn.at),
-            InsnKind::Call | InsnKind::Syscall | InsnKind::IntN => self.waits = Some(insn.at),
-            InsnKind::Int3 | InsnKind::Int1 if !is_padding => self.waits = Some(insn.at),
+            _ if waits(decoded) && !is_padding => self.waits = Some(insn.at),
             _ => {}
         }
     }
+}
+
+/// Whether a thread may be in an instruction for long, with a way back to the
+/// next one that somebody else keeps.
+fn waits(insn: &Insn) -> bool {
+    use InsnKind::{Call, Int1, Int3, IntN, Syscall};
+    matches!(insn.kind(), Call | Syscall | IntN | Int3 | Int1)
 }
 
 /// What compilers and linkers fill gaps with.

@@ -129,7 +129,11 @@ fn check_sound(world: &World, jumps: &[Jump], traps: &BTreeSet<VirtAddr>) {
         let first = jump.displaced[0];
         let pad = [0xf3, 0x0f, 0x1e, 0xfa];
         assert!(first.at == jump.at || first.end() == jump.at && at(first.at)[..4] == pad);
+        check_carried(world, jump, &bytes);
     }
+    let asked: BTreeSet<VirtAddr> = jumps.iter().flat_map(|jump| jump.sites.clone()).collect();
+    let mut carried = jumps.iter().flat_map(|jump| &jump.carried);
+    assert!(carried.all(|insn| !asked.contains(&insn.at) && !traps.contains(&insn.at)));
     for addr in world.boundaries() {
         let jump = jumps.iter().find(|jump| jump.displaces().contains(addr));
         let is_before = |jump: &Jump| addr < jump.at;
@@ -143,6 +147,20 @@ fn check_sound(world: &World, jumps: &[Jump], traps: &BTreeSet<VirtAddr>) {
             let skip = (addr.get() - world.start.get()) as usize;
             assert_eq!(own(at(addr)), own(&world.bytes[skip..]), "{addr}");
         }
+    }
+}
+
+/// Whether what is copied along follows what is displaced, is the program's
+/// own, and begins in the jump's bytes.
+fn check_carried(world: &World, jump: &Jump, bytes: &[u8]) {
+    let mut next = jump.displaces().end;
+    for insn in &jump.carried {
+        assert_eq!(insn.at, next, "{jump:x?}");
+        assert!(insn.at < jump.opcode().wrapping_add(JUMP_LEN), "{jump:x?}");
+        let skip = (insn.at.get() - world.start.get()) as usize;
+        let own = skip..skip + usize::from(insn.len);
+        assert_eq!(bytes[own.clone()], world.bytes[own], "{jump:x?}");
+        next = insn.end();
     }
 }
 
@@ -344,6 +362,35 @@ fn the_simplest_tactic_that_fits_is_taken() {
     check(&[push, mov2, mov2, ret], &[0, 1, 3], &[(0, Ok(Pun)), (1, Ok(Window)), (3, Ok(Window))]);
     // The last instruction shares the window that begins with the one before.
     check(&[mov3, mov3, ret, padding], &[6], &[(6, Ok(Window))]);
+}
+
+/// The offsets of what the jump over the first instruction carries along.
+fn check_carries(insns: &[&[u8]], traps: &[u64], expected: &[u64]) {
+    let insns: Vec<Vec<u8>> = insns.iter().map(|bytes| bytes.to_vec()).collect();
+    let world = World::new(BASES[1], &insns);
+    let traps = traps.iter().map(|&offset| at(BASES[1], offset)).collect();
+    let plan = world.plan(&[world.start], &traps, &HopPages::default());
+    check_sound(&world, &plan.jumps, &traps);
+    let carried = plan.jumps.iter().flat_map(|jump| &jump.carried);
+    let found: Vec<u64> = carried.map(|insn| insn.at.get() - BASES[1]).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn nothing_comes_back_into_the_bytes_of_a_jump() {
+    let xor4: &[u8] = &[0x48, 0x33, 0x57, 0x10];
+    let mov3: &[u8] = &[0x48, 0x89, 0xd0];
+    let mov2: &[u8] = &[0x89, 0xf8];
+    let mov5: &[u8] = &[0xb8, 5, 0, 0, 0];
+    let syscall: &[u8] = &[0x0f, 0x05];
+    let ret: &[u8] = &[0xc3];
+    check_carries(&[xor4, mov3, mov3, ret], &[], &[4]);
+    check_carries(&[mov3, mov2, ret], &[], &[3]);
+    check_carries(&[mov2, mov2, ret, ret, ret], &[], &[2, 4]);
+    check_carries(&[mov5, ret], &[], &[]);
+    // Whoever waits for the kernel, or is asked for, is in the program.
+    check_carries(&[mov3, syscall, ret], &[], &[]);
+    check_carries(&[mov3, mov2, ret], &[3], &[]);
 }
 
 #[test]
