@@ -90,6 +90,12 @@ pub enum Event {
         /// Whether it is gone.
         deleted: bool,
     },
+    /// The program was held for a change that the user made, and runs again.
+    Held {
+        /// From the first thread asked to stop to the last one resumed, in
+        /// nanoseconds.
+        nanos: u64,
+    },
     /// Something the user should know that belongs to no command: a fallback
     /// was taken, a site was lost and re-armed, a condition failed.
     Warning(String),

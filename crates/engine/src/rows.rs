@@ -14,7 +14,7 @@ use trapline_core::{AddrRange, Pid, Tid, VirtAddr};
 /// Bytes of one counting word.
 const WORD: u32 = 8;
 
-/// Rows that are allocated together.
+/// Rows are allocated by so many.
 const AT_ONCE: u64 = 16;
 
 /// The rows of an address space.
@@ -90,12 +90,13 @@ impl Rows {
         self.len
     }
 
-    /// Bytes to allocate for rows of so many bytes each, some at a time and at
-    /// least one for everybody.
-    pub(crate) fn slab_len(&self, row_len: u64) -> u64 {
+    /// Bytes to allocate for rows of so many bytes each: one for each of so
+    /// many threads that have none, some to spare, and, where they are to be
+    /// longer, one for everybody who has one.
+    pub(crate) fn slab_len(&self, row_len: u64, unseated: u64) -> u64 {
         let everybody = self.all().len() as u64 + u64::from(self.outsiders.is_some());
-        let rows = if row_len == self.len { AT_ONCE } else { (everybody + 1).max(AT_ONCE) };
-        row_len * rows
+        let moving = if row_len == self.len { 0 } else { everybody };
+        row_len * (moving + unseated + 1).next_multiple_of(AT_ONCE)
     }
 
     /// Rows in newly allocated memory.
@@ -323,7 +324,7 @@ mod tests {
 
         let (before, len) = (rows.row_len(), rows.roomy_len(1));
         assert!(len >= 2 * before);
-        let slab = AddrRange::sized(VirtAddr::new(0x1000_0000), rows.slab_len(len));
+        let slab = AddrRange::sized(VirtAddr::new(0x1000_0000), rows.slab_len(len, 0));
         let moved = rows.move_to(slab, len);
         assert_eq!(moved.left, [AddrRange::sized(VirtAddr::new(0x10000), 16 * before)]);
         let new: Vec<VirtAddr> = moved.rows.values().copied().collect();
@@ -341,7 +342,7 @@ mod tests {
     /// Bytes of one of its rows.
     fn add_slab(rows: &mut Rows) -> u64 {
         let len = rows.roomy_len(1);
-        let slab = AddrRange::sized(VirtAddr::new(0x10000), rows.slab_len(len));
+        let slab = AddrRange::sized(VirtAddr::new(0x10000), rows.slab_len(len, 0));
         rows.add_slab(slab, len);
         len
     }

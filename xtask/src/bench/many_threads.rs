@@ -26,7 +26,25 @@ pub(super) const BUSY: Item = Item {
     measure: measure_busy,
 };
 
-/// Cycles of stopping and resuming in one sample.
+pub(super) const INSTALL_IDLE: Item = Item {
+    name: "install-100-idle",
+    what: "a condition compiled in under 100 idle threads, first stop to last resume",
+    unit: "ms",
+    subjects: &[Subject::Trapline],
+    goals: &[Goal::AtMost(3.0)],
+    measure: measure_install_idle,
+};
+
+pub(super) const INSTALL_BUSY: Item = Item {
+    name: "install-100-busy",
+    what: "the same under 100 busy threads, every one of which comes there",
+    unit: "ms",
+    subjects: &[Subject::Trapline],
+    goals: &[Goal::AtMost(3.0)],
+    measure: measure_install_busy,
+};
+
+/// Cycles of stopping and resuming, or of setting and deleting, in one sample.
 const CYCLES: usize = 10;
 
 fn measure_idle(context: &Context, subject: Subject) -> Result<f64, String> {
@@ -55,6 +73,41 @@ fn attach_and_detach(context: &Context, subject: Subject, threads: u32) -> Resul
         Subject::Floor => return Err("does not attach".to_owned()),
     };
     Ok(timed(&mut command, proof)?.elapsed.as_secs_f64())
+}
+
+fn measure_install_idle(context: &Context, subject: Subject) -> Result<f64, String> {
+    install(context, subject, "idle")
+}
+
+fn measure_install_busy(context: &Context, subject: Subject) -> Result<f64, String> {
+    install(context, subject, "busy")
+}
+
+/// A false condition set and deleted again several times while the threads run,
+/// timed by Trapline itself: the median of what setting took.
+fn install(context: &Context, subject: Subject, what: &str) -> Result<f64, String> {
+    let built = Debuggee::build("idle_threads");
+    let place = built.mark("busy").spec();
+    let program = Background::spawn(built.command().args(["100", what]));
+    program.wait_for("ready", Duration::from_secs(30));
+    let mut command = context.debugger(subject)?;
+    command.args(["attach", "--batch", "--json=-", "-e", "continue &"]);
+    for number in 1..=CYCLES {
+        command.args(["-e", &format!("break -jump {place} if mine == -1")]);
+        command.args(["-e", &format!("delete {number}")]);
+    }
+    let pid = program.pid().to_string();
+    let output = timed(command.args(["-e", "detach", &pid]), "\"what\":\"hold\"")?.stdout;
+    // Every other one is of a deletion.
+    let set: Vec<f64> = timing::events(&output, "hold")
+        .iter()
+        .step_by(2)
+        .map(|it| it.as_secs_f64() * 1e3)
+        .collect();
+    match set.len() {
+        CYCLES => Ok(super::median(set)),
+        count => Err(format!("{count} timing events for {CYCLES} breakpoints")),
+    }
 }
 
 /// Several cycles in one session, timed by Trapline itself; their median.

@@ -50,6 +50,8 @@ const ITEMS: &[Item] = &[
     many_breakpoints::HIT,
     many_threads::IDLE,
     many_threads::BUSY,
+    many_threads::INSTALL_IDLE,
+    many_threads::INSTALL_BUSY,
     memory::SMALL,
     memory::LARGE,
 ];

@@ -58,6 +58,13 @@ pub(super) struct Ahead<'a> {
     search: Search,
 }
 
+impl Ahead<'_> {
+    /// Whether these are still the only images.
+    pub(super) fn is_of(&self, modules: Option<&Modules>) -> bool {
+        modules.is_some_and(|modules| modules.are(self.modules))
+    }
+}
+
 /// A breakpoint to bind.
 #[derive(Clone)]
 struct Bound {

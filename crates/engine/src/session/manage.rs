@@ -4,6 +4,7 @@
 use std::mem;
 use std::ops::ControlFlow;
 use std::sync::{Arc, mpsc};
+use std::time::Instant;
 
 use trapline_core::breakpoint::{BreakpointSpec, Mechanism, Subject, Tally};
 use trapline_core::{BreakpointId, Pid, Tid};
@@ -14,16 +15,19 @@ use super::{Motion, Session};
 use crate::command::{BreakpointInfo, Change, CommandError, JumpInfo, Reply, Selection};
 use crate::event::{Event, StopReason};
 use crate::parallel;
-use crate::space::Purpose;
+use crate::space::{Modules, Purpose};
 
 impl Session {
     /// Does something with everything stopped and lets it run again after.
     pub(super) fn while_held<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         let ran = self.motion == Motion::Running;
+        let began = Instant::now();
         self.hold();
         let result = work(self);
         if ran && !self.deliver() {
             self.let_run();
+            let nanos = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.emit(Event::Held { nanos });
         }
         result
     }
@@ -31,39 +35,44 @@ impl Session {
     /// Answers `break`, `watch` and their kin.
     pub(super) fn set_breakpoint(&mut self, spec: BreakpointSpec) -> Result<Reply, CommandError> {
         self.source_ages.clear();
-        let asked = Asked::read(spec)?;
-        let set = self.while_held(|session| session.set_held(asked, None));
+        let modules = self.only_modules();
+        let found = Sighted::of(spec, modules.as_ref())?;
+        let set = self.while_held(|session| session.set_sighted(found));
         set.map(|info| Reply::Breakpoint(Box::new(info)))
     }
 
-    /// Sets breakpoints in one hold, up to the first that cannot be set.
+    /// Sets breakpoints in one hold, up to the first that cannot be set. To look
+    /// for so many places is most of the work, and needs nothing but the images:
+    /// a program that runs goes on meanwhile.
     pub(super) fn set_breakpoints(
         &mut self,
         specs: Vec<BreakpointSpec>,
         set: &mpsc::Sender<Vec<BreakpointInfo>>,
     ) -> Result<Reply, CommandError> {
         self.source_ages.clear();
-        self.while_held(|session| {
-            // To look for so many places is most of the work, and needs nothing
-            // but the images.
-            let modules = session.only_modules();
-            let look_for = |spec| {
-                let asked = Asked::read(spec)?;
-                let search = modules.as_ref().and_then(|modules| asked.search_ahead(modules));
-                Ok((asked, search))
-            };
-            let mut told = Told { set, infos: Vec::new() };
-            let mut refused = None;
+        let modules = self.only_modules();
+        let look_for = |spec| Sighted::of(spec, modules.as_ref());
+        let mut told = Told { set, infos: Vec::new(), refused: None };
+        if self.motion == Motion::Running {
+            let mut all = Vec::with_capacity(specs.len());
             parallel::in_order(specs, look_for, |found| {
-                match found.and_then(|(asked, ahead)| session.set_held(asked, ahead)) {
-                    Ok(info) => told.add(info),
-                    Err(error) => refused = Some(error),
-                }
-                if refused.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                all.push(found);
+                ControlFlow::Continue(())
             });
-            told.send();
-            refused.map_or(Ok(Reply::Done), Err)
-        })
+            self.while_held(|session| {
+                let _ = all.into_iter().try_for_each(|found| told.set(session, found));
+            });
+        } else {
+            parallel::in_order(specs, look_for, |found| told.set(self, found));
+        }
+        told.send();
+        told.refused.map_or(Ok(Reply::Done), Err)
+    }
+
+    fn set_sighted(&mut self, found: Sighted<'_>) -> Result<BreakpointInfo, CommandError> {
+        let Sighted { asked, ahead } = found;
+        let ahead = ahead.filter(|ahead| ahead.is_of(self.only_modules().as_ref()));
+        self.set_held(asked, ahead)
     }
 
     /// Sets a breakpoint whose places may have been looked for `ahead`.
@@ -372,15 +381,43 @@ impl Decided {
     }
 }
 
+/// A breakpoint as it was asked for, and where its places are.
+struct Sighted<'a> {
+    asked: Asked,
+    ahead: Option<Ahead<'a>>,
+}
+
+impl<'a> Sighted<'a> {
+    fn of(spec: BreakpointSpec, modules: Option<&'a Modules>) -> Result<Self, CommandError> {
+        let asked = Asked::read(spec)?;
+        let ahead = modules.and_then(|modules| asked.search_ahead(modules));
+        Ok(Self { asked, ahead })
+    }
+}
+
 /// Tells of breakpoints that were set, some at a time: whoever shows them has
 /// something to do early, and is not woken for each.
 struct Told<'a> {
     set: &'a mpsc::Sender<Vec<BreakpointInfo>>,
     infos: Vec<BreakpointInfo>,
+    /// Why one could not be set, behind which none is.
+    refused: Option<CommandError>,
 }
 
 impl Told<'_> {
     const AT_A_TIME: usize = 256;
+
+    fn set(
+        &mut self,
+        session: &mut Session,
+        found: Result<Sighted<'_>, CommandError>,
+    ) -> ControlFlow<()> {
+        match found.and_then(|found| session.set_sighted(found)) {
+            Ok(info) => self.add(info),
+            Err(error) => self.refused = Some(error),
+        }
+        if self.refused.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
 
     fn add(&mut self, info: BreakpointInfo) {
         self.infos.push(info);

@@ -34,13 +34,27 @@ impl Session {
 
     fn allocate_rows(&mut self, id: SpaceId, row_len: u64) -> Result<AddrRange, Arc<str>> {
         let space = self.spaces.get(&id).ok_or("the process is gone")?;
-        let len = space.rows.slab_len(row_len);
+        let len = space.rows.slab_len(row_len, self.unseated(id));
         let near = space.modules.iter().next().map_or_else(AddrRange::default, |it| it.range);
         let around = AddrRange::sized(near.start, 1);
         let pid = self.representative(id).ok_or("no thread of the process can be asked")?;
         let map = self.target.memory_map(pid).unwrap_or_default();
         let start = self.allocate_near(id, around, len, Protection::Data, &map)?;
         Ok(AddrRange::sized(start, len))
+    }
+
+    /// How many threads of a space have no row yet.
+    fn unseated(&self, id: SpaceId) -> u64 {
+        let here = self.processes.values().filter(|process| process.space == id);
+        let threads = here.flat_map(|process| process.threads.values());
+        threads.filter(|thread| thread.seat == Seat::None).count() as u64
+    }
+
+    /// Gives every stopped thread its row.
+    pub(super) fn seat_all(&mut self) {
+        for (pid, tid) in self.all_threads() {
+            self.seat(pid, tid);
+        }
     }
 
     /// Has every thread go on in a longer row that holds what its own does.

@@ -138,6 +138,7 @@ impl Plan {
         while let Some(step) = self.script.next_step() {
             let done = run_step(console, step, &mut self.script);
             let flow = done.map_err(|error| self.script.placed(error))?;
+            console.show_news()?;
             if flow == Flow::Quit || console.known.over {
                 return Ok(Flow::Quit);
             }
@@ -304,6 +305,10 @@ pub(crate) fn finish<S: Session>(
     }
     if attached && !console.known.pids.is_empty() {
         console.detach(None)?;
+    }
+    // What was on its way is not lost.
+    while let Ok(event) = console.events.try_recv() {
+        console.on_event(&event);
     }
     console.session.request(Command::Quit).map(drop)
 }

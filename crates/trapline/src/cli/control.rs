@@ -269,6 +269,16 @@ impl<S: Session> Console<S> {
         Happened::Ended
     }
 
+    /// Shows what has happened in a program that runs in the background.
+    pub(crate) fn show_news(&mut self) -> Result<(), CommandError> {
+        while let Ok(event) = self.events.try_recv() {
+            if self.on_event(&event) == Happened::Stopped {
+                self.after_stop()?;
+            }
+        }
+        Ok(())
+    }
+
     /// Runs the commands of the breakpoints that stopped the program, and goes
     /// on if they wish.
     pub(crate) fn after_stop(&mut self) -> Result<Flow, CommandError> {

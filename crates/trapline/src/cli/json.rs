@@ -75,6 +75,8 @@ pub(crate) enum Timed {
     Detach,
     /// From the wish to stop everything to the last thread resumed.
     StopResume,
+    /// The same, with a change of the user's made in between.
+    Hold,
 }
 
 /// The line of an event; some are for people alone.
@@ -92,6 +94,7 @@ pub(crate) fn event(event: &Event) -> Option<Line> {
             file: Some(path.display().to_string()),
             ..Line::default()
         },
+        Event::Held { nanos } => timing(Timed::Hold, *nanos),
         Event::Warning(text) => message("error", text),
         _ => return None,
     })
@@ -120,6 +123,7 @@ pub(crate) fn timing(what: Timed, nanoseconds: u64) -> Line {
         Timed::Attach => "attach",
         Timed::Detach => "detach",
         Timed::StopResume => "stop-resume",
+        Timed::Hold => "hold",
     };
     Line { event: "timing", what: Some(what), nanoseconds: Some(nanoseconds), ..Line::default() }
 }
@@ -348,6 +352,7 @@ mod tests {
                 path: PathBuf::from("/lib/libc.so.6"),
                 address: VirtAddr::new(0x7fff_f7a0_0000),
             },
+            Event::Held { nanos: 900_000 },
             Event::Warning("breakpoint 2 was overwritten and armed again".to_owned()),
             Event::ProcessExited { pid, status: ExitStatus::Exited(3), last: false },
             Event::ProcessExited { pid, status: killed, last: true },

@@ -15,7 +15,6 @@ use trapline_engine::{Command, CommandError, SessionHandle};
 use super::batch::{self, Ending, Plan};
 use super::completion;
 use super::console::{Console, Flow, Lines};
-use super::control::Happened;
 use super::lookup;
 use super::pump::Pump;
 
@@ -54,7 +53,8 @@ fn report(console: &mut Console<SessionHandle>, flow: Result<Flow, CommandError>
 fn converse(console: &mut Console<SessionHandle>, input: &mut Input, ending: &Ending, pump: &Pump) {
     let mut last = String::new();
     loop {
-        show_news(console);
+        let shown = console.show_news();
+        report(console, shown.map(|()| Flow::Stay));
         if ending.asked().is_some() || console.known.over || console.screen.is_broken() {
             return;
         }
@@ -76,16 +76,6 @@ fn converse(console: &mut Console<SessionHandle>, input: &mut Input, ending: &En
         match console.run_line(&line, input) {
             Ok(Flow::Quit) => return,
             flow => report(console, flow),
-        }
-    }
-}
-
-/// Events of a program that runs behind the prompt.
-fn show_news(console: &mut Console<SessionHandle>) {
-    while let Ok(event) = console.events.try_recv() {
-        if console.on_event(&event) == Happened::Stopped {
-            let flow = console.after_stop();
-            report(console, flow);
         }
     }
 }
