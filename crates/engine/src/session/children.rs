@@ -161,6 +161,7 @@ impl Session {
         if let Some(process) = self.processes.get_mut(&pid) {
             process.space = fresh;
         }
+        self.leave_row(old, tid);
         self.drop_space_if_unused(old);
         if role != Role::Debuggee {
             self.release_threads(pid);

@@ -9,6 +9,7 @@ use trapline_core::target::Protection;
 use trapline_core::{AddrRange, Pid, Tid, VirtAddr};
 
 use super::Session;
+use crate::process::Process;
 use crate::rows::{Moved, Seat, header};
 use crate::space::{Form, SpaceId};
 
@@ -187,8 +188,20 @@ impl Session {
         }
     }
 
+    /// Counts what a thread counted in a memory that it has left by becoming
+    /// another program, where others still use that memory.
+    pub(super) fn leave_row(&mut self, id: SpaceId, tid: Tid) {
+        self.count_in(id);
+        if let Some(space) = self.spaces.get_mut(&id) {
+            space.rows.give_back(tid);
+        }
+    }
+
     /// Counts what a thread that is about to end has counted.
     pub(super) fn count_last(&mut self, pid: Pid, tid: Tid) {
+        if !self.processes.get(&pid).is_some_and(Process::is_debuggee) {
+            return;
+        }
         let Some(Seat::Row(row)) = self.thread(pid, tid).map(|thread| thread.seat) else { return };
         self.count_row(pid, row);
         if let Some(id) = self.processes.get(&pid).map(|process| process.space) {
