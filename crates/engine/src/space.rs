@@ -203,6 +203,14 @@ pub(crate) struct Patch {
     pub(crate) len: u64,
 }
 
+impl Patch {
+    /// Whether a way through it has a byte in a range.
+    pub(crate) fn leads_through(&self, range: AddrRange) -> bool {
+        let trampoline = AddrRange::sized(self.trampoline, self.len);
+        range.overlaps(trampoline) || self.hop.is_some_and(|hop| range.overlaps(hop))
+    }
+}
+
 /// How a thread gets past a site without opening it for others.
 #[derive(Clone, Debug)]
 pub(crate) enum Detour {

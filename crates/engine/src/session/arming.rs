@@ -14,6 +14,7 @@ use trapline_patch::near::{self, Growth, Taken};
 use trapline_patch::relocate::{Refusal, relocate_decoded};
 
 use super::Session;
+use super::code_io::{CodeWindow, OurCode};
 use super::sites::who_can_be_asked;
 use super::truth::SpaceMemory;
 use crate::arena::{CHUNK, SLOT_ROOM};
@@ -108,7 +109,7 @@ impl Session {
             return refused;
         }
         let map = self.target.memory_map(pid).unwrap_or_default();
-        let mut slots = SlotWrites::default();
+        let mut slots = OurCode::default();
         let mut window = CodeWindow::for_sites(addrs.len(), MAX_INSTRUCTION);
         let mut ready = Vec::with_capacity(addrs.len());
         for &addr in addrs {
@@ -126,8 +127,8 @@ impl Session {
 
     /// Writes the slots' code. Without its slot a trap still works, held and
     /// stepped.
-    fn write_slots(&mut self, pid: Pid, slots: SlotWrites, ready: &mut [Prepared]) {
-        for (start, bytes) in slots.runs {
+    fn write_slots(&mut self, pid: Pid, slots: OurCode, ready: &mut [Prepared]) {
+        for (start, bytes) in slots.runs() {
             let Err(error) = self.target.write_memory(pid, start, &bytes) else { continue };
             self.warn(format!("out-of-line code could not be written: {error}"));
             let why: Arc<str> = error.to_string().into();
@@ -147,7 +148,7 @@ impl Session {
         addr: VirtAddr,
         map: &[Region],
         window: &mut CodeWindow,
-        slots: &mut SlotWrites,
+        slots: &mut OurCode,
     ) -> Result<Prepared, String> {
         executable(map, addr)?;
         let space = self.spaces.get(&id).ok_or("the process is gone")?;
@@ -247,7 +248,7 @@ impl Session {
         instruction: &Insn,
         code: &[u8],
         map: &[Region],
-        slots: &mut SlotWrites,
+        slots: &mut OurCode,
     ) -> Result<VirtAddr, Arc<str>> {
         let space = self.spaces.get(&id).ok_or("the process is gone")?;
         if let Some(why) = &space.no_arena {
@@ -349,69 +350,6 @@ struct Prepared {
     addr: VirtAddr,
     original: u8,
     trap: CodeSite,
-}
-
-/// The program's code near sites: a page a read when there are many, since
-/// they come in crowds.
-pub(super) struct CodeWindow {
-    start: VirtAddr,
-    bytes: Vec<u8>,
-    size: usize,
-    need: usize,
-}
-
-impl CodeWindow {
-    /// For as many sites, at each of which `need` bytes are looked at.
-    pub(super) fn for_sites(count: usize, need: usize) -> Self {
-        let size = if count == 1 { need } else { PAGE as usize };
-        Self { start: VirtAddr::new(0), bytes: Vec::new(), size, need }
-    }
-
-    /// The bytes from an address on, as many as are needed; fewer where memory
-    /// ends.
-    pub(super) fn at(
-        &mut self,
-        addr: VirtAddr,
-        read: impl Fn(VirtAddr, &mut [u8]) -> usize,
-    ) -> &[u8] {
-        let skip = self.inside(addr).unwrap_or_else(|| {
-            self.bytes.resize(self.size, 0);
-            let read = read(addr, &mut self.bytes);
-            self.bytes.truncate(read);
-            self.start = addr;
-            0
-        });
-        let end = self.bytes.len().min(skip + self.need);
-        &self.bytes[skip..end]
-    }
-
-    fn inside(&self, addr: VirtAddr) -> Option<usize> {
-        let skip = usize::try_from(addr.checked_sub(self.start)?).ok()?;
-        (skip.checked_add(self.need)? <= self.bytes.len()).then_some(skip)
-    }
-}
-
-/// Slot code to be written, neighbours joined so that many slots cost one
-/// write.
-#[derive(Default)]
-struct SlotWrites {
-    runs: Vec<(VirtAddr, Vec<u8>)>,
-}
-
-impl SlotWrites {
-    /// Slots come in the order in which they are in their chunk.
-    fn add(&mut self, at: VirtAddr, bytes: &[u8]) {
-        const ALIGNMENT: usize = 16;
-        if let Some((start, run)) = self.runs.last_mut()
-            && let Some(offset) = at.checked_sub(*start).and_then(|it| usize::try_from(it).ok())
-            && (run.len()..run.len() + ALIGNMENT).contains(&offset)
-        {
-            run.resize(offset, INT3);
-            run.extend_from_slice(bytes);
-            return;
-        }
-        self.runs.push((at, bytes.to_vec()));
-    }
 }
 
 fn page_of(addr: VirtAddr) -> u64 {

@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use trapline_core::memory::ReadMemory;
 use trapline_core::plan::{Edit, Owners, Site, SiteWhat};
 use trapline_core::predicate::Predicate;
 use trapline_core::target::{Protection, Region};
@@ -22,7 +21,8 @@ use trapline_patch::relocate::MAX_SLOT;
 use trapline_patch::trampoline::Trampoline;
 
 use super::Session;
-use super::arming::{CodeWindow, all_taken, region_at};
+use super::arming::{all_taken, region_at};
+use super::code_io::{CodeCache, CodeWindow, OurCode, ProgramBytes};
 use super::truth::SpaceMemory;
 use crate::arena::{Deciding, Ingredient, made_from};
 use crate::space::{
@@ -146,8 +146,11 @@ impl Session {
             return changes.renewed.iter().map(|wanted| (wanted.at, why.clone())).collect();
         }
         let mut ready = BTreeMap::new();
+        let mut code = CodeCache::default();
         for wanted in changes.renewed {
-            self.take_leftover_out(pid, wanted.at);
+            if self.take_leftover_out(pid, wanted.at, &code) {
+                code = CodeCache::default();
+            }
             match self.compiled(id, pid, wanted) {
                 Ok(one) => {
                     ready.insert(one.wanted.at, one);
@@ -170,38 +173,39 @@ impl Session {
         refused: &mut BTreeMap<VirtAddr, Arc<str>>,
     ) {
         let map = self.target.memory_map(pid).unwrap_or_default();
-        let Some(plan) = self.plan_jumps(id, pid, &ready, matched, &map) else { return };
+        let mut placing = Placing::new(id, pid, &map);
+        let Some(plan) = self.plan_jumps(&placing, &ready, matched) else { return };
         if let Some(space) = self.spaces.get_mut(&id) {
             space.trails.extend(plan.rejected.clone());
         }
         refused.extend(plan.unserved.iter().map(|it| (it.site, it.why.to_string().into())));
         let unmapped = self.map_hops(id, &plan.new_pages);
-        let mut writes = Vec::new();
+        let mut placed = Vec::with_capacity(plan.jumps.len());
         for planned in &plan.jumps {
             let enters = |pages: AddrRange| match planned.entry {
                 Entry::At(hop) => hop.overlaps(pages),
                 Entry::Anywhere => false,
             };
-            let placed = match unmapped.iter().find(|(pages, _)| enters(*pages)) {
+            let done = match unmapped.iter().find(|(pages, _)| enters(*pages)) {
                 Some((_, why)) => Err(why.clone()),
-                None => self.place_jump(id, pid, planned, &mut ready, &map),
+                None => self.place_jump(&mut placing, planned, &mut ready),
             };
-            match placed {
-                Ok(placed) => writes.push(placed),
+            match done {
+                Ok(jump) => placed.push(jump),
                 Err(why) => refused.extend(planned.sites.iter().map(|&at| (at, why.clone()))),
             }
         }
-        self.write_jumps(id, pid, writes, &map, refused);
+        self.write_our_code(placing, &mut placed, refused);
+        self.write_jumps(id, pid, placed, &map, refused);
     }
 
     fn plan_jumps(
         &mut self,
-        id: SpaceId,
-        pid: Pid,
+        placing: &Placing<'_>,
         ready: &BTreeMap<VirtAddr, Ready>,
         matched: &BTreeSet<VirtAddr>,
-        map: &[Region],
     ) -> Option<jump::Plan> {
+        let &Placing { id, pid, map, ref code, .. } = placing;
         let heap_start = self.target.process_info(pid).ok().and_then(|info| info.heap_start);
         let space = self.spaces.get_mut(&id)?;
         let mut functions = std::mem::take(&mut space.functions);
@@ -216,7 +220,7 @@ impl Session {
                 sites: &sites,
                 traps: &traps,
                 matched,
-                code: &SpaceCode { memory, modules: &space.modules, map },
+                code: &SpaceCode { memory, code, modules: &space.modules, map },
                 space: &near::Space::new(&taken),
                 pages: &space.hop_pages,
                 trampolines: space.arena.chunks().next().unwrap_or_default(),
@@ -245,42 +249,57 @@ impl Session {
         failed
     }
 
-    /// Builds and writes the trampoline of a jump, and reserves its hop.
+    /// Builds the trampoline of a jump, and reserves its hop.
     fn place_jump(
         &mut self,
-        id: SpaceId,
-        pid: Pid,
+        placing: &mut Placing<'_>,
         planned: &Jump,
         ready: &mut BTreeMap<VirtAddr, Ready>,
-        map: &[Region],
     ) -> Result<PlacedJump, Arc<str>> {
         let gone = || Arc::<str>::from("the process is gone");
-        let program = self.program_bytes(pid, planned.made_for())?;
+        let id = placing.id;
+        let memory = self.memory(placing.pid).ok_or_else(gone)?;
+        let program = placing.code.bytes(&memory, planned.made_for())?;
         let ingredients = self.ingredients(id, planned, &program, ready)?;
-        let room = room_for(&ingredients);
-        let to = self.room(id, planned.at, room, map)?;
+        let to = self.room(id, planned.at, room_for(&ingredients), placing.map)?;
         let trampoline = made_from(&ingredients, to)?;
         let unreachable = || Arc::<str>::from("the jump does not reach its trampoline");
         let patch = planned.patch(to).ok_or_else(unreachable)?;
         let hop = planned.hop(to).ok_or_else(unreachable)?;
-        self.target.write_memory(pid, to, &trampoline.bytes).map_err(|why| why.to_string())?;
         let space = self.spaces.get_mut(&id).ok_or_else(gone)?;
         space.arena.place_trampoline(&trampoline, ingredients.clone());
+        placing.trampolines.add(to, &trampoline.bytes);
         if let Entry::At(range) = planned.entry {
             space.hop_pages.take(range);
             space.arena.place_hop(range.start, planned.at);
-            self.target.write_memory(pid, range.start, &hop).map_err(|why| why.to_string())?;
+            placing.hops.add_alone(range.start, &hop);
         }
         let code_sites = self.code_sites(id, planned, &trampoline, &ingredients, ready)?;
         let books = books_on(planned, &trampoline, &program);
         Ok(PlacedJump { at: planned.at, bytes: patch, code_sites, patch: books })
     }
 
-    fn program_bytes(&self, pid: Pid, range: AddrRange) -> Result<ProgramBytes, Arc<str>> {
-        let mut bytes = vec![0; range.len() as usize];
-        let memory = self.memory(pid).ok_or("the process is gone")?;
-        memory.read_exact(range.start, &mut bytes).map_err(|why| why.to_string())?;
-        Ok(ProgramBytes { range, bytes: bytes.into() })
+    /// Writes trampolines and hops; no jump stays that needs one which could
+    /// not be written.
+    fn write_our_code(
+        &mut self,
+        placing: Placing<'_>,
+        placed: &mut Vec<PlacedJump>,
+        refused: &mut BTreeMap<VirtAddr, Arc<str>>,
+    ) {
+        let Placing { pid, trampolines, hops, .. } = placing;
+        for (start, bytes) in trampolines.runs().into_iter().chain(hops.runs()) {
+            let Err(error) = self.target.write_memory(pid, start, &bytes) else { continue };
+            let unwritten = AddrRange::sized(start, bytes.len() as u64);
+            let why: Arc<str> = error.to_string().into();
+            placed.retain(|jump| {
+                let lost = jump.patch.leads_through(unwritten);
+                if lost {
+                    refused.extend(jump.patch.sites.iter().map(|&at| (at, why.clone())));
+                }
+                !lost
+            });
+        }
     }
 
     /// What the books say of the sites that a jump serves.
@@ -402,6 +421,23 @@ pub(super) struct Ready {
     pub(super) cells: Vec<Cells>,
 }
 
+/// What placing jumps needs and makes.
+struct Placing<'m> {
+    id: SpaceId,
+    pid: Pid,
+    map: &'m [Region],
+    code: CodeCache,
+    trampolines: OurCode,
+    hops: OurCode,
+}
+
+impl<'m> Placing<'m> {
+    fn new(id: SpaceId, pid: Pid, map: &'m [Region]) -> Self {
+        let [trampolines, hops] = [OurCode::default(), OurCode::default()];
+        Self { id, pid, map, code: CodeCache::default(), trampolines, hops }
+    }
+}
+
 /// A jump whose trampoline is there.
 struct PlacedJump {
     at: VirtAddr,
@@ -424,24 +460,6 @@ fn books_on(planned: &Jump, trampoline: &Trampoline, program: &ProgramBytes) -> 
         },
         trampoline: trampoline.to,
         len: trampoline.bytes.len() as u64,
-    }
-}
-
-/// The program's own bytes of a range.
-struct ProgramBytes {
-    range: AddrRange,
-    bytes: Box<[u8]>,
-}
-
-impl ProgramBytes {
-    /// So many of them from an address on.
-    fn at(&self, addr: VirtAddr, len: usize) -> &[u8] {
-        self.from(addr).get(..len).unwrap_or_default()
-    }
-
-    fn from(&self, addr: VirtAddr) -> &[u8] {
-        let skip = addr.checked_sub(self.range.start).unwrap_or(u64::MAX);
-        usize::try_from(skip).ok().and_then(|skip| self.bytes.get(skip..)).unwrap_or_default()
     }
 }
 
@@ -484,13 +502,14 @@ fn room_for(ingredients: &[Ingredient]) -> u64 {
 /// The program's code in a space, for the planner of jumps.
 struct SpaceCode<'a> {
     memory: SpaceMemory<'a>,
+    code: &'a CodeCache,
     modules: &'a Modules,
     map: &'a [Region],
 }
 
 impl ProgramCode for SpaceCode<'_> {
     fn read(&self, addr: VirtAddr, buf: &mut [u8]) -> usize {
-        self.memory.read_some(addr, buf)
+        self.code.read(&self.memory, addr, buf)
     }
 
     fn function(&self, addr: VirtAddr) -> Option<Function> {

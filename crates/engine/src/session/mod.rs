@@ -9,6 +9,7 @@ mod arming;
 mod attach;
 mod binding;
 mod children;
+mod code_io;
 mod credit;
 mod data;
 mod deciding;

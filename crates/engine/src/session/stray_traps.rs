@@ -9,6 +9,7 @@ use trapline_core::{Pid, VirtAddr};
 use trapline_patch::insn;
 
 use super::Session;
+use super::code_io::CodeCache;
 use crate::process::Origin;
 use crate::space::{CodeSite, Space};
 
@@ -60,15 +61,16 @@ impl Session {
     }
 
     /// Puts the program's byte back where a jump is wanted and a debugger has
-    /// left a trap behind.
-    pub(super) fn take_leftover_out(&mut self, pid: Pid, at: VirtAddr) {
-        let mut code = [0; MAX_INSTRUCTION];
-        let Some(memory) = self.memory(pid) else { return };
-        let read = memory.read_some(at, &mut code);
-        let Some(mended) = self.without_leftover(pid, at, &code[..read]) else { return };
+    /// left a trap behind; whether it did.
+    pub(super) fn take_leftover_out(&mut self, pid: Pid, at: VirtAddr, code: &CodeCache) -> bool {
+        let Some(memory) = self.memory(pid) else { return false };
+        let mut bytes = [0; MAX_INSTRUCTION];
+        let read = code.read(&memory, at, &mut bytes);
+        let Some(mended) = self.without_leftover(pid, at, &bytes[..read]) else { return false };
         if let Err(error) = self.target.write_memory(pid, at, &mended[..1]) {
             self.warn(format!("the trap left behind at {at} cannot be removed: {error}"));
         }
+        true
     }
 
     fn tell_of_stray(&mut self, pid: Pid, at: VirtAddr, stray: Stray) {
