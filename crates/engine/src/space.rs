@@ -10,7 +10,7 @@ use trapline_core::plan::{Owner, Owners, Site, SiteWhat};
 use trapline_core::x64::CodeBytes;
 use trapline_core::x64::debug::{DebugRegisters, SLOTS, Slot, SlotKind};
 use trapline_core::{AddrRange, ImageAddr, LoadBias, LocationId, ModuleId, Tid, VirtAddr};
-use trapline_expr::Program;
+use trapline_expr::{Input, Program};
 use trapline_patch::jump::{Functions, HopPages, Rejected, Tactic};
 use trapline_symbols::Image;
 
@@ -167,6 +167,14 @@ pub(crate) struct Asked {
     pub(crate) changed: Option<Arc<Program>>,
     /// Whether some of its hits count without a stop.
     pub(crate) counts: bool,
+}
+
+impl Asked {
+    /// Whether any of it reads something that only the debugger can say.
+    pub(crate) fn reads(&self, input: Input) -> bool {
+        let mut programs = [&self.filter, &self.condition, &self.changed].into_iter().flatten();
+        programs.any(|program| program.inputs.contains(&input))
+    }
 }
 
 impl PartialEq for Asked {

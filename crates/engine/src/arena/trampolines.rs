@@ -8,7 +8,7 @@ use std::sync::Arc;
 use trapline_core::predicate::Predicate;
 use trapline_core::x64::CodeBytes;
 use trapline_core::{AddrRange, VirtAddr};
-use trapline_patch::trampoline::{Decides, Displaced, Kept, Standing, Trampoline, build};
+use trapline_patch::trampoline::{Decides, Detail, Displaced, Kept, Standing, Trampoline, build};
 
 /// One displaced instruction, and what is decided before it.
 #[derive(Clone, Debug)]
@@ -37,9 +37,13 @@ impl Ingredient {
 
 /// The trampoline made from some ingredients at a place; a sentence when there
 /// can be none.
-pub(crate) fn made_from(ingredients: &[Ingredient], to: VirtAddr) -> Result<Trampoline, String> {
+pub(crate) fn made_from(
+    ingredients: &[Ingredient],
+    to: VirtAddr,
+    detail: Detail,
+) -> Result<Trampoline, String> {
     let displaced: Vec<Displaced<'_>> = ingredients.iter().map(Ingredient::displaced).collect();
-    build(&displaced, to).map_err(|why| why.to_string())
+    build(&displaced, to, detail).map_err(|why| why.to_string())
 }
 
 /// How a thread stands in code that decides.
@@ -95,7 +99,7 @@ impl Trampolines {
     pub(super) fn around(&self, raw: VirtAddr) -> Option<Trampoline> {
         let (&start, placed) = self.placed.range(..=raw).next_back()?;
         let inside = raw.checked_sub(start).is_some_and(|offset| offset < placed.len);
-        inside.then(|| made_from(&placed.ingredients, start).ok())?
+        inside.then(|| made_from(&placed.ingredients, start, Detail::Meaning).ok())?
     }
 
     pub(super) fn decision(&self, raw: VirtAddr) -> Option<InDecision> {

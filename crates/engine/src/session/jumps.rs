@@ -18,7 +18,7 @@ use trapline_patch::jump::{
 };
 use trapline_patch::near;
 use trapline_patch::relocate::MAX_SLOT;
-use trapline_patch::trampoline::Trampoline;
+use trapline_patch::trampoline::{Detail, Trampoline};
 
 use super::Session;
 use super::arming::{all_taken, region_at};
@@ -145,21 +145,13 @@ impl Session {
         if let Err(why) = self.make_rows(id, words) {
             return changes.renewed.iter().map(|wanted| (wanted.at, why.clone())).collect();
         }
-        let mut ready = BTreeMap::new();
         let mut code = CodeCache::default();
-        for wanted in changes.renewed {
+        for wanted in &changes.renewed {
             if self.take_leftover_out(pid, wanted.at, &code) {
                 code = CodeCache::default();
             }
-            match self.compiled(id, pid, wanted) {
-                Ok(one) => {
-                    ready.insert(one.wanted.at, one);
-                }
-                Err((at, why)) => {
-                    refused.insert(at, why.into());
-                }
-            }
         }
+        let ready = self.compile_all(id, pid, changes.renewed, &mut refused);
         self.place_jumps(id, pid, ready, &changes.matched, &mut refused);
         refused
     }
@@ -262,7 +254,7 @@ impl Session {
         let program = placing.code.bytes(&memory, planned.made_for())?;
         let ingredients = self.ingredients(id, planned, &program, ready)?;
         let to = self.room(id, planned.at, room_for(&ingredients), placing.map)?;
-        let trampoline = made_from(&ingredients, to)?;
+        let trampoline = made_from(&ingredients, to, Detail::Code)?;
         let unreachable = || Arc::<str>::from("the jump does not reach its trampoline");
         let patch = planned.patch(to).ok_or_else(unreachable)?;
         let hop = planned.hop(to).ok_or_else(unreachable)?;

@@ -1,69 +1,76 @@
 //! What the owners of a site ask, compiled to code that decides in the program,
 //! and the values of the last pass that such code compares with.
 
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use trapline_core::plan::Owner;
 use trapline_core::predicate::row;
-use trapline_core::target::{Protection, Target};
+use trapline_core::target::Protection;
 use trapline_core::{AddrRange, LocationId, ModuleId, Pid, VirtAddr};
 use trapline_expr::native::{Clause, Environment, InputPlace, cell, predicate};
 use trapline_expr::{Input, Program};
 
 use super::Session;
 use super::jumps::{Ready, Wanted};
+use crate::parallel;
 use crate::space::{Asked, Cells, Modules, SpaceId};
 
 /// Bytes of memory for cells that are allocated together.
 const CELLS: u64 = 64 * 1024;
 
 impl Session {
-    /// The code that decides at a site; else the site, and why there is none.
-    pub(super) fn compiled(
+    /// The code that decides at each site, with why there is none at others.
+    /// That is most of the work of very many breakpoints, and each is for itself.
+    pub(super) fn compile_all(
         &mut self,
         id: SpaceId,
         pid: Pid,
-        wanted: Wanted,
-    ) -> Result<Ready, (VirtAddr, String)> {
-        let at = wanted.at;
-        self.try_compiled(id, pid, wanted).map_err(|why| (at, why))
+        wanted: Vec<Wanted>,
+        refused: &mut BTreeMap<VirtAddr, Arc<str>>,
+    ) -> BTreeMap<VirtAddr, Ready> {
+        let mut prepared = Vec::with_capacity(wanted.len());
+        for wanted in wanted {
+            let at = wanted.at;
+            match self.prepare(id, wanted) {
+                Ok(one) => prepared.push(one),
+                Err(why) => {
+                    refused.insert(at, why.into());
+                }
+            }
+        }
+        let mut ready = BTreeMap::new();
+        let Some(space) = self.spaces.get(&id) else { return ready };
+        let Some(process) = self.processes.get(&pid) else { return ready };
+        let names_it = |one: &Prepared| one.wanted.asked.iter().any(|it| it.reads(Input::Machine));
+        let named = prepared.iter().any(names_it);
+        let machine = if named { self.target.machine_name() } else { String::new() };
+        let around =
+            Surroundings { modules: &space.modules, process: &process.name, machine: &machine };
+        let compile = |one: Prepared| (one.wanted.at, one.compiled(&around));
+        parallel::in_order(prepared, compile, |(at, done)| {
+            match done {
+                Ok(one) => {
+                    ready.insert(at, one);
+                }
+                Err(why) => {
+                    refused.insert(at, why.into());
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        ready
     }
 
-    fn try_compiled(&mut self, id: SpaceId, pid: Pid, wanted: Wanted) -> Result<Ready, String> {
-        let mut cells = Vec::new();
+    /// Sees to the memory that the code for a site works with.
+    fn prepare(&mut self, id: SpaceId, wanted: Wanted) -> Result<Prepared, String> {
+        let mut cells = Vec::with_capacity(wanted.asked.len());
         for asked in &wanted.asked {
             cells.push(self.cells_for(id, asked)?);
         }
         let credit = self.credit_word(id, &wanted)?;
-        let slots: Vec<Vec<u64>> =
-            cells.iter().map(|it| it.slots.iter().map(|at| at.get()).collect()).collect();
-        let clauses: Vec<Clause<'_>> = wanted
-            .asked
-            .iter()
-            .zip(&cells)
-            .zip(&slots)
-            .map(|((asked, cells), slots)| Clause {
-                filter: asked.filter.as_deref(),
-                condition: asked.condition.as_deref(),
-                changed: asked.changed.as_deref(),
-                credit,
-                slots,
-                last: cells.last.map_or(0, VirtAddr::get),
-            })
-            .collect();
-        let place = self.compile_place(id, pid, wanted.at).ok_or("the process is gone")?;
-        let predicate = predicate(&clauses, &place).map_err(|why| why.to_string())?;
-        Ok(Ready { wanted, predicate: Arc::new(predicate), credit, cells })
-    }
-
-    fn compile_place(&self, id: SpaceId, pid: Pid, at: VirtAddr) -> Option<CompilePlace<'_>> {
-        let process = self.processes.get(&pid)?;
-        Some(CompilePlace {
-            modules: &self.spaces.get(&id)?.modules,
-            process: process.name.as_str().into(),
-            target: &*self.target,
-            at,
-        })
+        Ok(Prepared { wanted, cells, credit })
     }
 
     /// The word from which threads pay for quiet hits of a site with one owner.
@@ -162,11 +169,48 @@ impl Session {
     }
 }
 
+/// A site and the memory that its code is to work with.
+struct Prepared {
+    wanted: Wanted,
+    cells: Vec<Cells>,
+    credit: Option<u32>,
+}
+
+impl Prepared {
+    fn compiled(self, around: &Surroundings<'_>) -> Result<Ready, String> {
+        let Self { wanted, cells, credit } = self;
+        let slots: Vec<Vec<u64>> =
+            cells.iter().map(|it| it.slots.iter().map(|at| at.get()).collect()).collect();
+        let clauses: Vec<Clause<'_>> = wanted
+            .asked
+            .iter()
+            .zip(&cells)
+            .zip(&slots)
+            .map(|((asked, cells), slots)| Clause {
+                filter: asked.filter.as_deref(),
+                condition: asked.condition.as_deref(),
+                changed: asked.changed.as_deref(),
+                credit,
+                slots,
+                last: cells.last.map_or(0, VirtAddr::get),
+            })
+            .collect();
+        let place = CompilePlace { around, at: wanted.at };
+        let predicate = predicate(&clauses, &place).map_err(|why| why.to_string())?;
+        Ok(Ready { wanted, predicate: Arc::new(predicate), credit, cells })
+    }
+}
+
+/// What is the same for all code of a process.
+struct Surroundings<'a> {
+    modules: &'a Modules,
+    process: &'a str,
+    machine: &'a str,
+}
+
 /// The place that code is compiled for.
 struct CompilePlace<'a> {
-    modules: &'a Modules,
-    process: Arc<str>,
-    target: &'a dyn Target,
+    around: &'a Surroundings<'a>,
     at: VirtAddr,
 }
 
@@ -177,8 +221,8 @@ impl Environment for CompilePlace<'_> {
             Input::Tid => InputPlace::Row(row::TID_AT),
             Input::Pid => InputPlace::Row(row::PID_AT),
             Input::Thread => InputPlace::Row(row::THREAD_AT),
-            Input::ProcessName => InputPlace::Text(self.process.clone()),
-            Input::Machine => InputPlace::Text(self.target.machine_name().into()),
+            Input::ProcessName => InputPlace::Text(self.around.process.into()),
+            Input::Machine => InputPlace::Text(self.around.machine.into()),
             Input::Hits | Input::Passes => outside("only the debugger knows all threads' counts"),
             Input::ThreadName => outside("only the system knows what a thread is called now"),
             Input::Caller => outside("only the debugger can tell the caller"),
@@ -186,7 +230,7 @@ impl Environment for CompilePlace<'_> {
     }
 
     fn tls(&self, module: ModuleId, offset: u64) -> Result<i64, String> {
-        crate::tls::from_thread_pointer(self.modules, module, offset)
+        crate::tls::from_thread_pointer(self.around.modules, module, offset)
     }
 
     fn pc(&self) -> u64 {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use iced_x86::{
-    BlockEncoder, BlockEncoderOptions, Code, IcedError, Instruction, InstructionBlock,
+    BlockEncoder, BlockEncoderOptions, Code, Encoder, IcedError, Instruction, InstructionBlock,
     MemoryOperand, Register,
 };
 use trapline_core::x64::Reg;
@@ -242,10 +242,31 @@ impl Assembler {
             let target = place.map_or(ASK_IP, |index| index as u64 + 1);
             self.instructions[*at].set_near_branch64(target);
         }
+        let branches_inside = self.branches.iter().any(|(_, to)| *to != ASK);
+        let encoded = if branches_inside { self.lay_out() } else { self.encode_in_a_row() };
+        let (code, offsets) = encoded.map_err(|_| UNENCODABLE)?;
+        Ok(self.finish(code, &offsets))
+    }
+
+    /// The code, with short branches where they reach, and where each
+    /// instruction is in it.
+    fn lay_out(&self) -> std::result::Result<(Vec<u8>, Vec<u32>), IcedError> {
         let block = InstructionBlock::new(&self.instructions, 0);
         let options = BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS;
-        let encoded = BlockEncoder::encode(64, block, options).map_err(|_| UNENCODABLE)?;
-        Ok(self.finish(encoded.code_buffer, &encoded.new_instruction_offsets))
+        let encoded = BlockEncoder::encode(64, block, options)?;
+        Ok((encoded.code_buffer, encoded.new_instruction_offsets))
+    }
+
+    /// The same where no branch can be short.
+    fn encode_in_a_row(&self) -> std::result::Result<(Vec<u8>, Vec<u32>), IcedError> {
+        let mut encoder = Encoder::try_with_capacity(64, 8 * self.instructions.len())?;
+        let mut offsets = Vec::with_capacity(self.instructions.len());
+        let mut end = 0;
+        for instruction in &self.instructions {
+            offsets.push(end);
+            end += encoder.encode(instruction, u64::from(end))? as u32;
+        }
+        Ok((encoder.take_buffer(), offsets))
     }
 
     fn finish(self, mut code: Vec<u8>, offsets: &[u32]) -> Assembled {

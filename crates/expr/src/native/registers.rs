@@ -31,10 +31,10 @@ const POOL: [Reg; 15] = [
 /// Registers in use, and all that ever were.
 pub(super) struct Registers {
     /// In the order in which they are taken.
-    pool: Vec<Reg>,
+    pool: [Reg; 15],
     used: Vec<Reg>,
     touched: Vec<Reg>,
-    vector_pool: Vec<u8>,
+    vector_pool: [u8; 16],
     used_vectors: Vec<u8>,
     touched_vectors: Vec<u8>,
     scratch: u32,
@@ -55,10 +55,10 @@ impl Registers {
         };
         let mut pool = POOL;
         pool.sort_by_key(|&reg| reg != Reg::Rax && reads(reg));
-        let mut vector_pool: Vec<u8> = (0..16).collect();
+        let mut vector_pool: [u8; 16] = std::array::from_fn(|index| index as u8);
         vector_pool.sort_by_key(|&index| reads(Reg::Xmm(index)));
         Self {
-            pool: pool.to_vec(),
+            pool,
             used: Vec::new(),
             touched: Vec::new(),
             vector_pool,

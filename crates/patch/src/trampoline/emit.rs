@@ -6,12 +6,13 @@ use trapline_core::x64::{INT3, Reg};
 use trapline_core::{AddrRange, VirtAddr};
 
 use super::standing::{Decided, FlagsKept, Kept, Standing};
-use super::{Decides, Decision};
+use super::{Decides, Decision, Detail};
 
 /// A trampoline being written.
 pub(super) struct Writer {
     to: VirtAddr,
     bytes: Vec<u8>,
+    detail: Detail,
 }
 
 /// Deciding code of which the way to the debugger is still to be written.
@@ -30,8 +31,8 @@ impl Half {
 }
 
 impl Writer {
-    pub(super) fn new(to: VirtAddr) -> Self {
-        Self { to, bytes: Vec::with_capacity(192) }
+    pub(super) fn new(to: VirtAddr, detail: Detail) -> Self {
+        Self { to, bytes: Vec::with_capacity(192), detail }
     }
 
     pub(super) fn here(&self) -> VirtAddr {
@@ -53,11 +54,11 @@ impl Writer {
         self.keep(frame, &mut half);
         self.check_row(frame, &mut half);
         self.predicate(decides, &mut half);
-        self.mark(&mut half, Decided::Uncounted(decides.passes), self.whole(frame));
+        self.mark(&mut half, Decided::Uncounted(decides.passes), || whole(frame));
         self.comment(&mut half, "a quiet pass more");
         self.raw(&[0x65, 0x48, 0xff, 0x04, 0x25]);
         self.raw(&decides.passes.to_le_bytes());
-        self.mark(&mut half, Decided::Quiet, self.whole(frame));
+        self.mark(&mut half, Decided::Quiet, || whole(frame));
         self.comment(&mut half, "the program's registers again");
         self.give_back(frame, Decided::Quiet, &mut half);
         half
@@ -74,34 +75,29 @@ impl Writer {
             }
         }
         let frame = &decides.predicate.frame;
-        self.mark(half, Decided::Nothing, self.whole(frame));
+        self.mark(half, Decided::Nothing, || whole(frame));
         self.comment(half, "the program's registers again, to ask the debugger");
         self.give_back(frame, Decided::Nothing, half);
-        self.mark(half, Decided::Nothing, Kept::default());
+        self.mark(half, Decided::Nothing, Kept::default);
         self.comment(half, "ask");
         self.raw(&[INT3]);
         AddrRange::between(start, self.here())
     }
 
-    /// Where the flags are while the predicate runs.
-    fn whole(&self, frame: &Frame) -> Kept {
-        let flags =
-            if frame.uses_rax { FlagsKept::OnStack(frame.flags_at()) } else { FlagsKept::InRax };
-        Kept::whole(frame, flags)
-    }
-
     fn keep(&mut self, frame: &Frame, half: &mut Half) {
         let size = frame.size();
-        self.mark(half, Decided::Nothing, Kept::default());
+        self.mark(half, Decided::Nothing, Kept::default);
         self.comment(half, "past the red zone, and keep what is changed");
         self.move_rsp(size.wrapping_neg());
         let mut kept = Kept { below: size, ..Kept::default() };
-        self.mark(half, Decided::Nothing, kept.clone());
+        self.mark(half, Decided::Nothing, || kept.clone());
         for (index, &reg) in frame.saved.iter().enumerate() {
             let at = frame.saved_at(reg).unwrap_or_default();
             self.store(reg, at);
-            kept.registers.push((reg, at));
-            self.mark(half, Decided::Nothing, kept.clone());
+            if self.detail == Detail::Meaning {
+                kept.registers.push((reg, at));
+            }
+            self.mark(half, Decided::Nothing, || kept.clone());
             if index == 0 {
                 // lahf; seto al
                 self.raw(&[0x9f, 0x0f, 0x90, 0xc0]);
@@ -124,7 +120,7 @@ impl Writer {
         self.raw(&[0x65, 0x81, 0x3c, 0x25]);
         self.raw(&row::MAGIC_AT.to_le_bytes());
         self.raw(&row::MAGIC.to_le_bytes());
-        self.mark(half, Decided::Nothing, self.whole(frame));
+        self.mark(half, Decided::Nothing, || whole(frame));
         self.raw(&[0x0f, 0x85]);
         half.asks.push(self.bytes.len());
         self.raw(&[0; 4]);
@@ -136,10 +132,13 @@ impl Writer {
         let at = |offset: u32| start.wrapping_add(u64::from(offset));
         let offset = self.bytes.len();
         half.asks.extend(predicate.asks.iter().map(|&ask| offset + ask as usize));
-        half.comments.extend(predicate.comments.iter().map(|(to, text)| (at(*to), text.clone())));
         self.raw(&predicate.code);
+        if self.detail == Detail::Code {
+            return;
+        }
+        half.comments.extend(predicate.comments.iter().map(|(to, text)| (at(*to), text.clone())));
         if let Some(credit) = predicate.credit {
-            let kept = self.whole(&predicate.frame);
+            let kept = whole(&predicate.frame);
             let standing = Standing { decided: Decided::Paid(credit.word), kept };
             half.standings.push((at(credit.paid_at), standing));
         }
@@ -148,7 +147,10 @@ impl Writer {
     /// Gives everything back. `sahf` leaves the overflow flag alone, which the
     /// addition before sets: Intel SDM volume 2, SAHF.
     fn give_back(&mut self, frame: &Frame, decided: Decided, half: &mut Half) {
-        let mut kept = self.whole(frame);
+        let mut kept = match self.detail {
+            Detail::Meaning => whole(frame),
+            Detail::Code => Kept::default(),
+        };
         for (index, &number) in frame.vectors.iter().enumerate() {
             self.move_vector(0x10, number, frame.vector_at(index));
         }
@@ -165,23 +167,27 @@ impl Writer {
         self.raw(&[0x04, 0x7f]);
         if kept.flags == FlagsKept::InRax {
             kept.flags = FlagsKept::InRaxAdded;
-            self.mark(half, decided, kept.clone());
+            self.mark(half, decided, || kept.clone());
         }
         // sahf
         self.raw(&[0x9e]);
         kept.flags = FlagsKept::InPlace;
-        self.mark(half, decided, kept);
+        self.mark(half, decided, || kept);
         self.load(Reg::Rax, frame.saved_at(Reg::Rax).unwrap_or_default());
         self.move_rsp(frame.size());
     }
 
     /// Says what the next instruction finds.
-    fn mark(&self, half: &mut Half, decided: Decided, kept: Kept) {
-        half.standings.push((self.here(), Standing { decided, kept }));
+    fn mark(&self, half: &mut Half, decided: Decided, kept: impl FnOnce() -> Kept) {
+        if self.detail == Detail::Meaning {
+            half.standings.push((self.here(), Standing { decided, kept: kept() }));
+        }
     }
 
     fn comment(&self, half: &mut Half, text: &str) {
-        half.comments.push((self.here(), text.into()));
+        if self.detail == Detail::Meaning {
+            half.comments.push((self.here(), text.into()));
+        }
     }
 
     /// `lea rsp, [rsp + by]`.
@@ -229,4 +235,11 @@ impl Writer {
             }
         }
     }
+}
+
+/// What is kept while the predicate runs, and where.
+fn whole(frame: &Frame) -> Kept {
+    let flags =
+        if frame.uses_rax { FlagsKept::OnStack(frame.flags_at()) } else { FlagsKept::InRax };
+    Kept::whole(frame, flags)
 }

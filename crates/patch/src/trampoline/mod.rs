@@ -46,6 +46,15 @@ pub struct Decides<'a> {
     pub passes: u32,
 }
 
+/// How much of a trampoline is wanted. Of very many, few are ever looked into.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Detail {
+    /// The code, and where its parts are.
+    Code,
+    /// Also what every place in it means, and comments.
+    Meaning,
+}
+
 /// Code that a patched jump goes to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Trampoline {
@@ -99,7 +108,8 @@ impl Decision {
         self.front.contains(pc) || self.asking.contains(pc)
     }
 
-    /// How a thread stands whose pc is `pc`; `None` outside its code.
+    /// How a thread stands whose pc is `pc`; `None` outside its code, and
+    /// without [`Detail::Meaning`].
     pub fn standing(&self, pc: VirtAddr) -> Option<&Standing> {
         if !self.contains(pc) {
             return None;
@@ -119,10 +129,14 @@ impl Decision {
 ///
 /// # Errors
 /// A [`Refusal`] when one of them cannot run out of its place.
-pub fn build(displaced: &[Displaced<'_>], to: VirtAddr) -> Result<Trampoline, Refusal> {
-    let mut writer = Writer::new(to);
+pub fn build(
+    displaced: &[Displaced<'_>],
+    to: VirtAddr,
+    detail: Detail,
+) -> Result<Trampoline, Refusal> {
+    let mut writer = Writer::new(to, detail);
     let mut decisions = Vec::new();
-    let mut slots = Vec::new();
+    let mut slots = Vec::with_capacity(displaced.len());
     for (index, one) in displaced.iter().enumerate() {
         let front = writer.here();
         let half = one.decides.map(|decides| writer.front(&decides));

@@ -6,7 +6,9 @@ use trapline_core::VirtAddr;
 use trapline_core::predicate::{Credit, Frame, Predicate};
 use trapline_core::x64::Reg;
 
-use super::{Decided, Decides, Decision, Displaced, FlagsKept, Standing, Trampoline, build};
+use super::{
+    Decided, Decides, Decision, Detail, Displaced, FlagsKept, Standing, Trampoline, build,
+};
 use crate::disassembly::{Syntax, print};
 use crate::relocate::Refusal;
 
@@ -59,7 +61,7 @@ fn built(insns: &[(&[u8], Option<&Predicate>)]) -> Result<Trampoline, Refusal> {
             Displaced { at, code, decides }
         })
         .collect();
-    build(&displaced, TO)
+    build(&displaced, TO, Detail::Meaning)
 }
 
 /// Each instruction, with the comment on it.

@@ -10,7 +10,9 @@ use trapline_core::x64::{RED_ZONE, flags};
 use trapline_core::{AddrRange, VirtAddr};
 use trapline_patch::insn::{InsnKind, decode};
 use trapline_patch::relocate::Refusal;
-use trapline_patch::trampoline::{Decided, Decides, Decision, Displaced, Trampoline, build};
+use trapline_patch::trampoline::{
+    Decided, Decides, Decision, Detail, Displaced, Trampoline, build,
+};
 
 use super::super::cases::{ALWAYS, ARITHMETIC, Random, instruction, locks_memory, registers};
 use super::super::harness::Placement;
@@ -189,7 +191,7 @@ fn built(insns: &[Original], to: VirtAddr) -> Result<Trampoline, Refusal> {
                 .map(|made| Decides { predicate: &made.predicate, passes: made.passes }),
         })
         .collect();
-    build(&displaced, to)
+    build(&displaced, to, Detail::Meaning)
 }
 
 /// A row with small numbers in its words, in many of them 0.
