@@ -41,6 +41,23 @@ fn the_first_stop_is_before_any_user_code() {
     assert_eq!(session.finish(pid), EXIT_0);
 }
 
+#[test]
+fn a_jump_over_the_libraries_finds_free_memory() {
+    let limits = |process: &str| {
+        let limits = fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
+        limits.lines().find(|line| line.starts_with("Max stack size")).unwrap().to_owned()
+    };
+    let (mut session, pid) = Session::launch("int main(void) { return 0; }");
+    assert_eq!(limits(&pid.to_string()), limits("self"));
+    let map = session.target.memory_map(pid).unwrap();
+    let named = |wanted: &str| {
+        let found = map.iter().rfind(|region| region.name.to_string_lossy().contains(wanted));
+        found.unwrap().range
+    };
+    assert!(named("[stack]").start.get() - named("ld-linux").end.get() > 1 << 31);
+    assert_eq!(session.finish(pid), EXIT_0);
+}
+
 /// Each program executes one trap and then exits with 5.
 fn check_trap(body: &str, expected: &StopCause) {
     let source = format!("#include <signal.h>\nint main(void) {{ {body}; return 5; }}");

@@ -13,9 +13,14 @@ use trapline_core::Pid;
 use trapline_core::stop::StopCause;
 use trapline_core::target::{LaunchSpec, Result, Stopped, TargetError, TargetEvent};
 
-use super::sys::{self, Child, ChildPlan, Errno, Failure};
+use super::sys::{self, Child, ChildPlan, Errno, Failure, StackLimit};
 use super::threads::{KernelStop, State, Thread};
 use super::{LinuxTarget, attach, signals, terminal};
+
+/// How far below the stack the kernel is to put the libraries of a program whose
+/// addresses are not random: farther than any jump with an offset of 4 bytes
+/// leads, so that what it jumps over is free.
+const ROOM_ABOVE_LIBRARIES: u64 = (1 << 31) + (256 << 20);
 
 /// Where programs are looked for when `PATH` is not set, as execvp(3) does.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
@@ -23,7 +28,7 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 impl LinuxTarget {
     pub(super) fn launch_program(&mut self, spec: &LaunchSpec) -> Result<Pid> {
         let plan = self.plan(spec)?;
-        let own_group = plan.own_group;
+        let (own_group, fixed_addresses) = (plan.own_group, plan.fixed_addresses);
         let child = Child::start(plan).map_err(|errno| refused(spec, &errno.to_string()))?;
         // Left alone before it has its own signal mask, it would run with all blocked:
         // until then it dies with us in any case.
@@ -31,7 +36,11 @@ impl LinuxTarget {
             let why = "does this system allow ptrace (see /proc/sys/kernel/yama/ptrace_scope)?";
             return Err(refused(spec, &format!("it cannot be traced ({errno}): {why}")));
         }
+        let changed = if fixed_addresses { make_room_above(child.pid()) } else { None };
         let child = child.execute().map_err(|failure| refused(spec, &explain(spec, failure)))?;
+        if let Some(limit) = changed {
+            let _gone = sys::set_stack_limit(child, limit);
+        }
         self.hand_over(child);
         let pid = Pid::new(child);
         self.add_process(pid, pid.leader(), self.kill_on_exit);
@@ -88,6 +97,20 @@ impl LinuxTarget {
             ignores_children: sys::child_signal_ignored(),
         })
     }
+}
+
+/// Has the kernel leave room above the libraries of the program that a child
+/// will execute: it keeps them clear of the largest stack that the program may
+/// have (Linux, `mmap_base`). The answer is the limit to give back before the
+/// program runs. Without one there is room already.
+fn make_room_above(child: i32) -> Option<StackLimit> {
+    let limit = sys::stack_limit(child).ok()?;
+    let soft = ROOM_ABOVE_LIBRARIES.min(limit.hard);
+    if limit.soft >= soft {
+        return None;
+    }
+    let raised = sys::set_stack_limit(child, StackLimit { soft, ..limit });
+    raised.is_ok().then_some(limit)
 }
 
 fn refused(spec: &LaunchSpec, why: &str) -> TargetError {

@@ -234,6 +234,32 @@ pub(super) fn set_signal_mask(tid: i32, mask: u64) -> Sys<()> {
     unsafe { ptrace(PTRACE_SETSIGMASK, tid, 8, data) }
 }
 
+/// How large the stack of a process may grow, in bytes: the limit that is in
+/// force, and how far it may be raised. getrlimit(2), `RLIMIT_STACK`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct StackLimit {
+    /// `u64::MAX` for none.
+    pub(super) soft: u64,
+    pub(super) hard: u64,
+}
+
+/// The limit of a process.
+pub(super) fn stack_limit(pid: i32) -> Sys<StackLimit> {
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is ours; a null changes nothing.
+    let done = unsafe { libc::prlimit64(pid, libc::RLIMIT_STACK, ptr::null(), &raw mut limit) };
+    check(done.into()).map(|_| StackLimit { soft: limit.rlim_cur, hard: limit.rlim_max })
+}
+
+/// Changes the limit of a process.
+pub(super) fn set_stack_limit(pid: i32, limit: StackLimit) -> Sys<()> {
+    let limit = libc::rlimit64 { rlim_cur: limit.soft, rlim_max: limit.hard };
+    // SAFETY: `limit` is ours; nothing is written to a null.
+    let done =
+        unsafe { libc::prlimit64(pid, libc::RLIMIT_STACK, &raw const limit, ptr::null_mut()) };
+    check(done.into()).map(|_| ())
+}
+
 /// A word of a thread's `struct user`.
 pub(super) fn peek_user(tid: i32, offset: usize) -> Sys<u64> {
     let mut word: u64 = 0;
