@@ -28,14 +28,37 @@ pub(super) fn plan(request: &Request<'_>, functions: &mut Functions) -> Plan {
     let mut looker = Looker { request, functions };
     let mut rest = request.sites;
     while let Some((below, sites)) = highest_group(rest) {
+        rest = below;
+        if let Some(jump) = lone(sites, &mut looker) {
+            plan.jumps.push(jump);
+            continue;
+        }
         let spots = spots(sites, &mut looker, &mut plan.unserved);
         Cluster::new(&spots, &mut looker, &mut room).plan(&mut plan);
-        rest = below;
     }
     plan.jumps.reverse();
     plan.unserved.sort_unstable_by_key(|unserved| unserved.site);
     plan.new_pages = room.new_pages();
     plan
+}
+
+/// The jump of a site that no other depends on, where the simplest tactic will
+/// do: most of very many are so.
+fn lone(sites: &[VirtAddr], looker: &mut Looker<'_, '_>) -> Option<Jump> {
+    let &[site] = sites else { return None };
+    let insn = looker.instruction(site).ok()?;
+    let shape = Shape::single(insn);
+    let whole = shape.tactic == Tactic::Whole && looker.request.tactics.contains(Tactic::Whole);
+    whole.then(|| Jump {
+        tactic: Tactic::Whole,
+        at: site,
+        sites: vec![site],
+        displaced: shape.displaced,
+        carried: Vec::new(),
+        written: shape.written,
+        prefixes: 0,
+        entry: Entry::Anywhere,
+    })
 }
 
 /// The sites at the end that depend on each other, and those before.

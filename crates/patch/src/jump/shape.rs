@@ -12,7 +12,7 @@ use super::offsets::{ByteSet, Offsets};
 use super::reason::Reason;
 use super::{BELOW, Displaced, JUMP_LEN, Request, Tactic};
 use crate::insn::{Insn, InsnKind, decode};
-use crate::relocate::relocate_decoded;
+use crate::relocate::can_move;
 
 /// A jump without an entry.
 #[derive(Clone, Debug)]
@@ -262,8 +262,7 @@ impl Looker<'_, '_> {
         if matches!(insn.raw.mnemonic(), Mnemonic::Endbr64 | Mnemonic::Endbr32) {
             return Err(Reason::LandingPad);
         }
-        // In its own place everything is in reach.
-        relocate_decoded(&insn, &bytes, addr).map_err(Reason::Relocation)?;
+        can_move(&insn, &bytes).map_err(Reason::Relocation)?;
         let displaced = Displaced { at: addr, len: insn.len() as u8 };
         let range = AddrRange::between(addr, displaced.end());
         match self.request.code.protected(range) {

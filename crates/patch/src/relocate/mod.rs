@@ -209,7 +209,20 @@ pub fn relocate(original: &[u8], at: VirtAddr, to: VirtAddr) -> Result<Slot, Ref
     relocate_decoded(&insn, original, to)
 }
 
-/// The same for an instruction that has been decoded from `original`.
+/// Whether an instruction that has been decoded from `original` can run out of
+/// its place, were everything that it uses in reach.
+///
+/// # Errors
+/// As for [`relocate`].
+pub fn can_move(insn: &Insn, original: &[u8]) -> Result<(), Refusal> {
+    // Copied as it is.
+    if insn.kind() == InsnKind::Plain && insn.rip_relative().is_none() {
+        return Ok(());
+    }
+    relocate_decoded(insn, original, insn.addr()).map(|_| ())
+}
+
+/// As [`relocate`], for an instruction that has been decoded from `original`.
 ///
 /// # Errors
 /// As for [`relocate`].
