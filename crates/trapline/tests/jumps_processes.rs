@@ -1,5 +1,5 @@
-//! Conditions that are decided in a program which forks, becomes another
-//! program or has its system calls restarted: every pass counts once, for the
+//! Conditions that are decided in a program whose threads come and go, which
+//! forks, becomes another program or has its system calls restarted: every pass counts once, for the
 //! process whose it is, and nobody sees code of ours who is not debugged.
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
@@ -25,7 +25,7 @@ fn is_jump(driver: &Driver, id: BreakpointId) {
 /// The ways to decide: no pass is a hit, every pass is one and counts, some are.
 fn decided(sometimes: &str) -> [String; 3] {
     [
-        "-jump visit if $rdi == 1".to_owned(),
+        "-jump visit if $rsp == 1".to_owned(),
         "-jump -hits '== 1000000000' visit".to_owned(),
         format!("-jump -hits '== 1000000000' visit if {sometimes}"),
     ]
@@ -46,6 +46,12 @@ const VFORKS: Program = Program {
     name: "vfork_through_site",
     sometimes: "parent_passes % 2 == 0",
     passes: passes_of_vforks,
+};
+
+const BIRTHS: Program = Program {
+    name: "threads_born_and_die",
+    sometimes: "pass % 2 == 0",
+    passes: |driver, _| driver.said("passes"),
 };
 
 /// Runs a program whose children run through a breakpoint too; what it says
@@ -87,6 +93,11 @@ fn passes_of_vforks(driver: &Driver, follow: bool) -> u64 {
     assert_eq!(driver.said("bad_exits"), 0);
     let of_children = if follow { driver.said("child_passes") } else { 0 };
     driver.said("parent_passes") + of_children
+}
+
+#[test]
+fn threads_are_born_and_end_inside() {
+    check(&BIRTHS, &[&(20 * loops(100)).to_string(), "8"], false);
 }
 
 #[test]
