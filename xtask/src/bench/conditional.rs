@@ -1,5 +1,6 @@
-//! A pass over a breakpoint whose condition is false: each subject runs the same
-//! loop, with as many passes as suit its speed, and without any.
+//! A pass over a breakpoint whose condition is false, as far as it is decided in
+//! the debugger: each subject runs the same loop, with as many passes as suit its
+//! speed, and without any. What it costs in the program is for `conditions`.
 
 use std::process::Command;
 
@@ -10,7 +11,7 @@ use super::{Goal, Item};
 
 pub(super) const ITEM: Item = Item {
     name: "false-condition",
-    what: "one pass over a breakpoint whose condition is false",
+    what: "one pass over a breakpoint whose condition is false, by a trap",
     unit: "us",
     subjects: &[Subject::Trapline, Subject::Floor, Subject::Gdb, Subject::Lldb],
     goals: &[Goal::Times(1.3, Subject::Floor), Goal::Times(0.2, Subject::Gdb)],
@@ -59,7 +60,7 @@ fn loop_under(
     let mut command = context.debugger(subject)?;
     match subject {
         Subject::Trapline => {
-            command.args(["run", "--batch", "-b", "body if i == -1", "--"]);
+            command.args(["run", "--batch", "-b", "-trap body if i == -1", "--"]);
         }
         Subject::Gdb => {
             command.args(["-batch", "-ex", "break body if i == -1", "-ex", "run", "--args"]);
