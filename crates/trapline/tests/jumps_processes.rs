@@ -1,25 +1,17 @@
 //! Conditions that are decided in a program whose threads come and go, which
-//! forks, becomes another program or has its system calls restarted: every pass counts once, for the
-//! process whose it is, and nobody sees code of ours who is not debugged.
+//! forks or becomes another program: every pass counts once, for the process
+//! whose it is, and nobody sees code of ours who is not debugged.
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 mod support;
 
-use support::bystander::Bystander;
-use support::{Driver, eventually, loops, number_in};
-use trapline::breakpoint::Mechanism;
+use support::{Driver, loops};
+use trapline::Event;
 use trapline::command::Setting;
-use trapline::{BreakpointId, Command, Event};
 use trapline_testkit::{Build, Debuggee, Linkage};
 
 fn rounds() -> String {
     loops(100).to_string()
-}
-
-#[track_caller]
-fn is_jump(driver: &Driver, id: BreakpointId) {
-    let served = &driver.breakpoint(id).locations[0];
-    assert_eq!(served.mechanism, Some(Mechanism::Jump), "{}", served.why);
 }
 
 /// The ways to decide: no pass is a hit, every pass is one and counts, some are.
@@ -70,7 +62,7 @@ fn check(program: &Program, args: &[&str], follow: bool) {
             driver.run();
             driver.go_to_stop();
             let id = driver.break_at(&decided);
-            is_jump(&driver, id);
+            driver.is_jump(id);
             driver.go_to_end();
             let what = format!("{linkage:?} {decided}: {}", driver.output());
             assert_eq!(driver.tally(id).passes, passes(&driver, follow), "{what}");
@@ -138,40 +130,4 @@ fn a_new_program_decides_anew() {
         assert_eq!(driver.tally(id).passes, u64::from(generations) + 1, "{decided}");
         driver.quit();
     }
-}
-
-/// A thread that blocks in a displaced system call is stopped and goes on, again
-/// and again: the call that the kernel starts over is the same pass.
-#[track_caller]
-fn check_one_pass(place: &str) {
-    let debuggee = Debuggee::build("displaced_syscall");
-    let mut reader = Bystander::start(&debuggee, &["0"]);
-    reader.wait_for("ready");
-    reader.is_blocked();
-    let mut driver = Driver::attached(reader.pid());
-    let id = driver.break_at(place);
-    driver.go();
-    for passes in 1..=4 {
-        for _ in 0..loops(100).div_ceil(4) {
-            reader.is_blocked();
-            driver.ask(Command::Interrupt);
-            driver.next_stop();
-            driver.go();
-        }
-        reader.is_blocked();
-        eventually("the call", || (driver.tally(id).passes == passes).then_some(()));
-        is_jump(&driver, id);
-        reader.feed();
-    }
-    driver.detach();
-    driver.quit();
-    let (status, output) = reader.finish();
-    assert!(status.success(), "{status}: {output}");
-    assert_eq!(number_in(&output, "reads"), 4);
-}
-
-#[test]
-fn a_system_call_that_starts_over_is_one_pass_of_a_jump() {
-    check_one_pass("-jump *&syscall_read if $rdi == 7");
-    check_one_pass("-jump -hits '== 1000000000' *&syscall_read");
 }

@@ -5,8 +5,7 @@
 mod support;
 
 use support::{Driver, loops};
-use trapline::breakpoint::Mechanism;
-use trapline::{BreakpointId, Command};
+use trapline::Command;
 use trapline_testkit::{Build, Debuggee, Linkage};
 
 /// A count that no run reaches: hits are counted and nothing stops.
@@ -21,12 +20,6 @@ fn pass_all(driver: &Driver) {
     driver.ask(Command::Handle { signals: vec![], stop: off, print: off, pass: on });
 }
 
-#[track_caller]
-fn is_jump(driver: &Driver, id: BreakpointId) {
-    let served = &driver.breakpoint(id).locations[0];
-    assert_eq!(served.mechanism, Some(Mechanism::Jump), "{}", served.why);
-}
-
 /// Sets one breakpoint at each site and runs the program through a storm of
 /// signals; every count is the program's own.
 #[track_caller]
@@ -38,7 +31,7 @@ fn check_storm(linkage: Linkage, args: &[&str], breakpoint: &str, condition: &st
     let all = SITES.map(|(site, key)| (set(site), key));
     driver.run();
     driver.go_to_end_through(|_, _| ());
-    all.iter().for_each(|&(id, _)| is_jump(&driver, id));
+    all.iter().for_each(|&(id, _)| driver.is_jump(id));
     let what = format!("{linkage:?} {args:?} {condition}: {}", driver.output());
     for key in ["elsewhere", "spoilt"] {
         assert_eq!(driver.said(key), 0, "{key} {what}");
@@ -107,7 +100,7 @@ fn an_exception_is_thrown_out_of_the_handler() {
             let all = [("thrown_from", "passes"), ("thrown_next", "next")]
                 .map(|(site, key)| (set(site), key));
             driver.run();
-            all.iter().for_each(|&(id, _)| is_jump(&driver, id));
+            all.iter().for_each(|&(id, _)| driver.is_jump(id));
             driver.go_to_end();
             assert_eq!(driver.said("caught"), driver.said("thrown"));
             for (id, key) in all {

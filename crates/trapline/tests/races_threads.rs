@@ -176,6 +176,13 @@ fn a_system_call_that_starts_over_is_one_pass_of_a_displaced_one() {
 }
 
 #[test]
+fn a_system_call_that_starts_over_is_one_pass_of_a_jump() {
+    check_one_pass("-jump *&syscall_read", &["0"]);
+    check_one_pass("-jump *&syscall_read if $rdi == 7", &["0"]);
+    check_one_pass("-jump *&syscall_read", &["0", "thread"]);
+}
+
+#[test]
 fn attach_after_the_leader_has_ended() {
     let debuggee = Debuggee::build("idle_threads");
     let program = running(&debuggee, &["4", "busy", "0", "leave"]);

@@ -37,7 +37,10 @@ impl Session {
         self.source_ages.clear();
         let modules = self.only_modules();
         let found = Sighted::of(spec, modules.as_ref())?;
-        let set = self.while_held(|session| session.set_sighted(found));
+        let set = self.while_held(|session| {
+            let Sighted { asked, ahead } = found.among(session.only_modules().as_ref());
+            session.set_held(asked, ahead)
+        });
         set.map(|info| Reply::Breakpoint(Box::new(info)))
     }
 
@@ -60,19 +63,16 @@ impl Session {
                 ControlFlow::Continue(())
             });
             self.while_held(|session| {
-                let _ = all.into_iter().try_for_each(|found| told.set(session, found));
+                let now = session.only_modules();
+                let _ = all.into_iter().try_for_each(|found| {
+                    told.set(session, found.map(|found| found.among(now.as_ref())))
+                });
             });
         } else {
             parallel::in_order(specs, look_for, |found| told.set(self, found));
         }
         told.send();
         told.refused.map_or(Ok(Reply::Done), Err)
-    }
-
-    fn set_sighted(&mut self, found: Sighted<'_>) -> Result<BreakpointInfo, CommandError> {
-        let Sighted { asked, ahead } = found;
-        let ahead = ahead.filter(|ahead| ahead.is_of(self.only_modules().as_ref()));
-        self.set_held(asked, ahead)
     }
 
     /// Sets a breakpoint whose places may have been looked for `ahead`.
@@ -393,6 +393,12 @@ impl<'a> Sighted<'a> {
         let ahead = modules.and_then(|modules| asked.search_ahead(modules));
         Ok(Self { asked, ahead })
     }
+
+    /// The same; what was found is void when other images are there by now.
+    fn among(self, modules: Option<&Modules>) -> Self {
+        let ahead = self.ahead.filter(|ahead| ahead.is_of(modules));
+        Self { ahead, ..self }
+    }
 }
 
 /// Tells of breakpoints that were set, some at a time: whoever shows them has
@@ -412,7 +418,7 @@ impl Told<'_> {
         session: &mut Session,
         found: Result<Sighted<'_>, CommandError>,
     ) -> ControlFlow<()> {
-        match found.and_then(|found| session.set_sighted(found)) {
+        match found.and_then(|found| session.set_held(found.asked, found.ahead)) {
             Ok(info) => self.add(info),
             Err(error) => self.refused = Some(error),
         }

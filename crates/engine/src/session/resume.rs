@@ -31,23 +31,15 @@ impl Session {
     pub(super) fn let_run(&mut self) {
         self.sync_sites();
         self.release_leftovers();
-        self.seat_all();
-        self.begin_time_slice();
+        let threads = self.all_threads();
+        for &(pid, tid) in &threads {
+            self.seat(pid, tid);
+        }
+        begin_time_slice(threads.len());
         self.motion = Motion::Running;
         self.hold_began = None;
-        for (pid, tid) in self.all_threads() {
+        for (pid, tid) in threads {
             self.resume_thread(pid, tid);
-        }
-    }
-
-    /// Threads that are busy take the processor as soon as they run, and the
-    /// rest waits until it is this thread's turn again. After a moment's sleep
-    /// there is a whole time slice to resume them all in: with 100 of them and
-    /// two processors, 2 ms and not 100 (measured on Linux 6.18).
-    fn begin_time_slice(&self) {
-        const MANY: usize = 16;
-        if self.all_threads().len() >= MANY {
-            std::thread::sleep(Duration::from_nanos(1));
         }
     }
 
@@ -313,5 +305,16 @@ impl Session {
                 Chore::Libraries { pid } => self.update_libraries(pid),
             }
         }
+    }
+}
+
+/// Threads that are busy take the processor as soon as they run, and the rest
+/// waits until it is the debugger's turn again. After a moment's sleep there is
+/// a whole time slice to resume so many in: of 100 on two processors, the last
+/// after 2 ms and not after 100 (measured on Linux 6.18).
+fn begin_time_slice(threads: usize) {
+    const MANY: usize = 16;
+    if threads >= MANY {
+        std::thread::sleep(Duration::from_nanos(1));
     }
 }

@@ -51,13 +51,6 @@ impl Session {
         threads.filter(|thread| thread.seat == Seat::None).count() as u64
     }
 
-    /// Gives every stopped thread its row.
-    pub(super) fn seat_all(&mut self) {
-        for (pid, tid) in self.all_threads() {
-            self.seat(pid, tid);
-        }
-    }
-
     /// Has every thread go on in a longer row that holds what its own does.
     fn move_rows(&mut self, id: SpaceId, slab: AddrRange, row_len: u64) {
         let Some(pid) = self.representative(id) else { return };

@@ -266,6 +266,13 @@ impl Driver {
         self.breakpoint(id).locations.first()?.mechanism
     }
 
+    /// A breakpoint's first location is served by a jump.
+    #[track_caller]
+    pub fn is_jump(&self, id: BreakpointId) {
+        let served = &self.breakpoint(id).locations[0];
+        assert_eq!(served.mechanism, Some(Mechanism::Jump), "{}", served.why);
+    }
+
     /// All threads.
     #[track_caller]
     pub fn threads(&self) -> Vec<ThreadInfo> {
