@@ -141,6 +141,12 @@ pub fn wide_character() -> Arc<Type> {
     known("char32_t")
 }
 
+/// The type of data that only a symbol table knows: gdb's words for it.
+pub fn unknown_data() -> Arc<Type> {
+    let name = "<data variable, no debug info>".to_owned();
+    Arc::new(Type { name, ..Type::void() })
+}
+
 /// `target *`.
 pub fn pointer(target: Arc<Type>) -> Arc<Type> {
     Arc::new(Type::pointer_to(TypeLink::Known(target)))

@@ -69,4 +69,12 @@ pub enum Binding {
         /// Its name.
         name: String,
     },
+    /// Data that a symbol table knows and no debug information: it has an
+    /// address and no type, so it means something in `&x` and `(type)x` only.
+    Untyped {
+        /// Its first byte.
+        address: VirtAddr,
+        /// Its name.
+        name: String,
+    },
 }

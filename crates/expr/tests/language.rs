@@ -176,6 +176,32 @@ fn pointers_arrays_and_casts() {
 }
 
 #[test]
+fn what_only_a_symbol_table_knows_has_an_address_and_no_type() {
+    const UNKNOWN: &str = "error: 'untyped' has unknown type; cast it to its declared type";
+    check(&[
+        ("&untyped", "(<data variable, no debug info> *) 0x1034"),
+        ("*(int *)&untyped", "20"),
+        ("&untyped == &arr[1]", "true"),
+        ("(int)untyped", "20"),
+        ("(char)untyped + 1", "21"),
+        ("(int)untyped == 20 && i < 0", "true"),
+        ("&(int &)untyped", "(int *) 0x1034"),
+        ("{int} &untyped", "20"),
+        ("untyped", UNKNOWN),
+        ("untyped + 1", UNKNOWN),
+        ("*untyped", UNKNOWN),
+        ("sizeof untyped", UNKNOWN),
+        ("untyped = 1", UNKNOWN),
+        ("untyped.x", UNKNOWN),
+        (
+            "*&untyped",
+            "error: `<data variable, no debug info> *` points to nothing that has a type \
+             (cast it first: `*(type *)p`)",
+        ),
+    ]);
+}
+
+#[test]
 fn a_cast_between_classes_goes_to_the_base_and_back() {
     check(&[
         ("*(B *)dp", "{b = 3}"),

@@ -17,7 +17,7 @@ use trapline_testkit::{Build, Compiler, Debuggee, Linkage};
 const NEVER: &str = "-hits '== 100000000'";
 
 /// Sets each place, runs the program once and compares how many locations it
-/// has and how often it was passed.
+/// has and how often it was hit.
 #[track_caller]
 fn check(debuggee: &Debuggee, args: &[&str], rows: &[(&str, usize, u64)]) {
     let mut driver = Driver::launching(debuggee, args);
@@ -25,10 +25,10 @@ fn check(debuggee: &Debuggee, args: &[&str], rows: &[(&str, usize, u64)]) {
         rows.iter().map(|row| driver.break_at(&format!("{NEVER} {}", row.0))).collect();
     driver.run();
     driver.go_to_end();
-    for (id, (place, locations, passes)) in set.into_iter().zip(rows) {
+    for (id, (place, locations, hits)) in set.into_iter().zip(rows) {
         let info = driver.breakpoint(id);
         assert_eq!(info.locations.len(), *locations, "{place}: {info:#?}");
-        assert_eq!(info.tally.passes, *passes, "{place}: {info:#?}");
+        assert_eq!(info.tally.hits, *hits, "{place}: {info:#?}");
     }
     driver.output_is_as_undebugged();
     driver.quit();
@@ -293,6 +293,12 @@ fn a_symbol_table_alone_is_enough_for_functions() {
     let program = copy_of("many_threads_one_function", &folder);
     tool("objcopy", &["--strip-debug", "many_threads_one_function"], &folder);
     check(&program, &["2", "50"], &[("visit", 1, 100), ("visit+4", 1, 100), ("*visit", 1, 100)]);
+    let rows = [
+        ("visit if (int)passes == 50", 1, 100),
+        ("visit if *(int *)&passes == 51", 1, 0),
+        ("visit if $rdi == 1 && &passes != &total", 1, 50),
+    ];
+    check(&program, &["2", "50"], &rows);
     let driver = Driver::launching(&program, &[]);
     let place = program.mark("body").spec();
     let info = driver.breakpoint(driver.break_at(&place));

@@ -200,14 +200,17 @@ impl<'a> CodeScope<'a> {
     }
 
     /// What is there by symbol table alone has no type.
-    fn untyped(&self, path: &Path) -> Result<Option<Binding>, String> {
+    fn untyped(&self, path: &Path) -> Option<Binding> {
         let name = path.joined();
-        let found =
-            self.nearest_first().any(|module| !module.image.symbols_named(&name).is_empty());
-        if found && !self.is_nearest_type(&name) {
-            return Err(format!("'{name}' has unknown type; cast it to its declared type"));
+        let address = self.nearest_first().find_map(|module| {
+            let symbol = module.image.symbols_named(&name).into_iter().next()?;
+            Some(module.bias.to_virt(symbol.start))
+        })?;
+        if self.is_nearest_type(&name) {
+            return None;
         }
-        Ok(None)
+        self.rooted.set(true);
+        Some(Binding::Untyped { address, name: name.into_owned() })
     }
 }
 
@@ -249,7 +252,7 @@ impl Scope for CodeScope<'_> {
             return Ok(Some(binding));
         }
         // A symbol table does not say which file a symbol is from.
-        if path.file.is_some() { Ok(None) } else { self.untyped(path) }
+        Ok(if path.file.is_some() { None } else { self.untyped(path) })
     }
 
     fn is_local(&self, name: &str) -> bool {

@@ -105,11 +105,18 @@ impl Checker<'_> {
         span: &Range<usize>,
     ) -> Result<Typed, Error> {
         let ty = self.type_named(name, span)?;
-        let typed = self.expr(value)?;
         let stripped = self.strip(&ty, span)?;
         if let TypeName::Reference(_) = name {
+            let typed = match self.untyped(value, builtin::unknown_data)? {
+                Some(object) => object,
+                None => self.expr(value)?,
+            };
             return self.reinterpret(typed, &stripped, span);
         }
+        if let Some(object) = self.untyped(value, || ty.clone())? {
+            return Ok(object);
+        }
+        let typed = self.expr(value)?;
         if matches!(stripped.kind, TypeKind::Record(_) | TypeKind::Array { .. }) {
             return self.same_object(typed, ty, span);
         }

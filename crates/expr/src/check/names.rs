@@ -8,7 +8,7 @@ use trapline_core::types::{Type, TypeKind, TypeLink};
 use trapline_core::x64::{Reg, RegClass, RegView};
 
 use super::{Checker, Kind, Typed};
-use crate::ast::{Expr, Path};
+use crate::ast::{Expr, ExprKind, Path};
 use crate::builtin;
 use crate::error::Error;
 use crate::ir::{Input, IntKind, Op, Sort, Text};
@@ -91,7 +91,29 @@ impl Checker<'_> {
             Binding::Function { ty, address, .. } => {
                 Ok(Typed { kind: Kind::Function(address), ty, span: span.clone() })
             }
+            Binding::Untyped { name, .. } => {
+                let message = format!("'{name}' has unknown type; cast it to its declared type");
+                Err(Error::new(span.clone(), message))
+            }
         }
+    }
+
+    /// The object that a name means for which there is no type, seen as `ty`.
+    pub(super) fn untyped(
+        &mut self,
+        expr: &Expr,
+        ty: impl FnOnce() -> Arc<Type>,
+    ) -> Result<Option<Typed>, Error> {
+        let (ExprKind::Path(path), span) = (&expr.kind, &expr.span) else { return Ok(None) };
+        if self.hidden_by_member(path, span)? {
+            return Ok(None);
+        }
+        let Some(Binding::Untyped { address, .. }) = self.binding(path, span)? else {
+            return Ok(None);
+        };
+        let address = self.constant(address.get(), IntKind::U64, span)?;
+        let kind = Kind::Memory { address, bits: None };
+        Ok(Some(Typed { kind, ty: ty(), span: span.clone() }))
     }
 
     /// A named number, as its type's low bytes.

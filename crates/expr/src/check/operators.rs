@@ -20,6 +20,11 @@ impl Checker<'_> {
         only: &Expr,
         span: &Range<usize>,
     ) -> Result<Typed, Error> {
+        if op == UnaryOp::AddressOf
+            && let Some(object) = self.untyped(only, builtin::unknown_data)?
+        {
+            return self.address_of(object, span);
+        }
         let operand = self.expr(only)?;
         match op {
             UnaryOp::Dereference => return self.dereference(operand, span),

@@ -165,6 +165,8 @@ impl World {
             "handler".into(),
             Binding::Function { ty: function.clone(), address, name: "handler".into() },
         );
+        let untyped = Binding::Untyped { address: VirtAddr::new(0x1034), name: "untyped".into() };
+        self.symbols.insert("untyped".into(), untyped);
         self.global("fp", &pointer(&function), 0x1058, &0x401000u64.to_le_bytes());
     }
 
