@@ -14,7 +14,7 @@ use trapline_core::{BreakpointId, Pid, Tid, VirtAddr};
 use super::Session;
 use super::resume::Chore;
 use super::run::Verdict;
-use crate::space::{Credit, SpaceId};
+use crate::space::{CodeSite, Credit, SpaceId};
 
 /// More hits than any program has.
 const ENDLESS: u64 = 1 << 62;
@@ -74,19 +74,13 @@ impl Session {
 
     /// The breakpoint whose hits are counted at a site in the program.
     pub(super) fn paying(&self, space: SpaceId, at: VirtAddr) -> Option<BreakpointId> {
-        let site = self.spaces.get(&space)?.code_sites.get(&at)?;
-        site.jump()?.credit.as_ref()?;
-        match *site.owners.first()? {
-            Owner::Location(location) => Some(location.breakpoint),
-            Owner::Internal(_) => None,
-        }
+        paid_at(self.spaces.get(&space)?.code_sites.get(&at)?)
     }
 
     /// The breakpoints whose hits are counted in a space.
     pub(super) fn paying_in(&self, id: SpaceId) -> Vec<BreakpointId> {
         let Some(space) = self.spaces.get(&id) else { return Vec::new() };
-        let mut ids: Vec<BreakpointId> =
-            space.code_sites.keys().filter_map(|&at| self.paying(id, at)).collect();
+        let mut ids: Vec<BreakpointId> = space.code_sites.values().filter_map(paid_at).collect();
         ids.dedup();
         ids
     }
@@ -202,6 +196,15 @@ impl Session {
                 self.put_credit(pid, row, word, 0);
             }
         }
+    }
+}
+
+/// The breakpoint whose hits are counted at a site.
+fn paid_at(site: &CodeSite) -> Option<BreakpointId> {
+    site.jump()?.credit.as_ref()?;
+    match *site.owners.first()? {
+        Owner::Location(location) => Some(location.breakpoint),
+        Owner::Internal(_) => None,
     }
 }
 
