@@ -313,6 +313,15 @@ pub trait Target {
         None
     }
 
+    /// Has the signal that a thread stopped for say that the instruction at `to`
+    /// raised it, if it says so of `from`: a copy of that instruction.
+    ///
+    /// # Errors
+    /// The thread died, or the system refused.
+    fn set_signal_origin(&mut self, _: &Stopped, _from: VirtAddr, _to: VirtAddr) -> Result<()> {
+        Ok(())
+    }
+
     /// Whether the program has a handler for a signal.
     fn handles(&self, _: Pid, _: Tid, _signal: Signal) -> bool {
         false

@@ -202,6 +202,11 @@ impl Arena {
         self.trampolines.around(raw)
     }
 
+    /// The program's place that a jump on the way to a trampoline stands for.
+    pub(crate) fn hop_to(&self, raw: VirtAddr) -> Option<VirtAddr> {
+        self.trampolines.hop_to(raw)
+    }
+
     /// What a raw pc means, when it is in code that decides.
     pub(crate) fn decision(&self, raw: VirtAddr) -> Option<InDecision> {
         self.trampolines.decision(raw)

@@ -63,6 +63,7 @@ impl Target for Faulty {
         fn set_debug_registers(&mut self, thread: &Stopped, to: &DebugRegisters) -> Result<()>;
         fn starts_over_at(&mut self, thread: &Stopped, signal: Option<Signal>) -> Option<VirtAddr>;
         fn move_to_copy(&mut self, thread: &Stopped, registers: &Registers) -> Result<()>;
+        fn set_signal_origin(&mut self, thread: &Stopped, from: VirtAddr, to: VirtAddr) -> Result<()>;
         fn take_debug_status(&mut self, thread: &Stopped) -> Result<DebugStatus>;
         fn defer_signal(&mut self, thread: &Stopped) -> Result<()>;
         fn write_memory(&mut self, pid: Pid, addr: VirtAddr, bytes: &[u8]) -> Result<()>;

@@ -109,10 +109,7 @@ fn a_program_that_reads_its_code_sees_our_bytes_and_the_user_its_own() {
 /// The addresses of a function's instructions.
 #[track_caller]
 fn code_of(driver: &Driver, function: &str) -> Vec<u64> {
-    let what = Some(CodeRange::FunctionAt(function.to_owned()));
-    let Reply::Disassembly(code) = driver.ask(Command::Disassemble { what, intel: true }) else {
-        panic!("no code")
-    };
+    let code = driver.code(CodeRange::FunctionAt(function.to_owned()));
     code.iter().map(|instruction| instruction.address.get()).collect()
 }
 

@@ -10,7 +10,7 @@ mod support;
 use support::bystander::Bystander;
 use support::{Driver, eventually, hit, loops, number_in, running, send};
 use trapline::breakpoint::Mechanism;
-use trapline::command::{CodeRange, Reply, Setting};
+use trapline::command::{CodeRange, Setting};
 use trapline::{Command, Event, ExitStatus, Pid, Signal};
 use trapline_testkit::run::MARKER;
 use trapline_testkit::{Build, Debuggee, Linkage, leaks};
@@ -224,10 +224,7 @@ fn detach_at_any_moment_of_displaced_system_calls() {
 
 /// Addresses of the instructions of `visit`, as `break` takes them.
 fn instructions_of_visit(driver: &Driver) -> Vec<String> {
-    let what = Some(CodeRange::FunctionAt("visit".to_owned()));
-    let Reply::Disassembly(code) = driver.ask(Command::Disassemble { what, intel: true }) else {
-        panic!("no code")
-    };
+    let code = driver.code(CodeRange::FunctionAt("visit".to_owned()));
     code.iter().map(|instruction| format!("*{}", instruction.address)).collect()
 }
 

@@ -6,7 +6,7 @@
 mod support;
 
 use support::{Driver, hit};
-use trapline::command::{Reply, Selection, Setting};
+use trapline::command::{Selection, Setting};
 use trapline::event::{Event, StopReason};
 use trapline::{Access, BreakpointId, Command, LaunchSpec, LocationId, spec};
 use trapline_testkit::{Build, Debuggee, Linkage};
@@ -132,7 +132,7 @@ fn a_watch_on_a_frame_ends_with_its_process_and_says_so() {
         contains(&told(&mut driver, watch), &["the frame it watched a variable of has ended"]);
         assert!(driver.warnings.iter().any(|text| text.contains(what)), "{:?}", driver.warnings);
     }
-    let Reply::Breakpoints(left) = driver.ask(Command::Breakpoints) else { panic!() };
+    let left = driver.breakpoints();
     assert_eq!(left.iter().map(|info| info.id).collect::<Vec<_>>(), [place, global]);
     driver.delete(place);
     assert_eq!(values(&driver.go_to_stop()), [some("0", "1")]);

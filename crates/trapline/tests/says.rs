@@ -7,7 +7,7 @@ mod support;
 
 use support::{Driver, hit};
 use trapline::breakpoint::Mechanism;
-use trapline::command::{Change, Reply, Selection};
+use trapline::command::{Change, Selection};
 use trapline::event::StopReason;
 use trapline::{Command, LocationId, spec};
 use trapline_testkit::{Build, Debuggee, Linkage};
@@ -330,7 +330,7 @@ fn words_that_cannot_be_read_are_refused_with_the_reason() {
     check("-log '{nosuch}' visit", "nosuch");
     check("-hits '< 3' visit", "`< 3` is not a hit count");
     check("-filter 'pass == 1' visit", "a filter may not look at the program");
-    let Reply::Breakpoints(none) = driver.ask(Command::Breakpoints) else { panic!() };
+    let none = driver.breakpoints();
     assert_eq!(none, []);
     driver.quit();
 }

@@ -206,7 +206,7 @@ fn a_local_is_watched_until_its_frame_ends() {
         let told = told(&mut driver);
         let kinds: Vec<&str> = told.iter().map(|word| word.rsplit('>').next().unwrap()).collect();
         assert_eq!(kinds, expected, "{args:?}: {told:?}");
-        let Reply::Breakpoints(left) = driver.ask(Command::Breakpoints) else { panic!() };
+        let left = driver.breakpoints();
         assert!(left.is_empty(), "{left:?}");
         driver.output_is_as_undebugged();
         driver.quit();

@@ -102,8 +102,12 @@ impl Trampolines {
         inside.then(|| made_from(&placed.ingredients, start, Detail::Meaning).ok())?
     }
 
+    pub(super) fn hop_to(&self, raw: VirtAddr) -> Option<VirtAddr> {
+        self.hops.get(&raw).copied()
+    }
+
     pub(super) fn decision(&self, raw: VirtAddr) -> Option<InDecision> {
-        if let Some(&site) = self.hops.get(&raw) {
+        if let Some(site) = self.hop_to(raw) {
             let standing = Standing {
                 decided: trapline_patch::trampoline::Decided::Nothing,
                 kept: Kept::default(),

@@ -251,12 +251,18 @@ impl Session {
     }
 
     /// A signal is about to be delivered.
-    pub(super) fn judge_signal(&mut self, pid: Pid, tid: Tid, info: SignalInfo) -> Verdict {
+    pub(super) fn judge_signal(&mut self, pid: Pid, tid: Tid, mut info: SignalInfo) -> Verdict {
         if let Some(verdict) = self.judge_own_fault(pid, tid, &info) {
             return verdict;
         }
-        if self.wait_outside_slot(pid, tid, info) {
+        if self.wait_outside_slot(pid, tid, &mut info) {
             return Verdict::GoOn;
+        }
+        if info.is_raised()
+            && let Some(thread) = self.thread_mut(pid, tid)
+        {
+            // Executed once more, the instruction is passed once more.
+            thread.begun = None;
         }
         let debuggee = self.processes.get(&pid).is_some_and(Process::is_debuggee);
         let policy = self.signals.get(info.signal);

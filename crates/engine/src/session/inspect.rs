@@ -149,7 +149,9 @@ impl Session {
         let selected = self.selected()?;
         let current = self.selected_frame().map(|(_, frame)| frame.pc);
         let (start, len, count) = self.code_range(what, current)?;
-        let mut bytes = vec![0; len];
+        let end = start.wrapping_add(len as u64);
+        // The last may begin in the range and end behind it.
+        let mut bytes = vec![0; len + MAX_INSTRUCTION - 1];
         let read =
             self.memory(selected.pid).map_or(0, |memory| memory.read_some(start, &mut bytes));
         if read == 0 {
@@ -162,7 +164,8 @@ impl Session {
         let syntax = if intel { Syntax::Intel } else { Syntax::Att };
         let lines = disassembly::print(&bytes, start, syntax, &symbolize);
         let space_id = self.processes.get(&selected.pid).map(|process| process.space);
-        let rows = lines.into_iter().take(count).map(|line| InstructionInfo {
+        let lines = lines.into_iter().take_while(|line| line.addr < end).take(count);
+        let rows = lines.map(|line| InstructionInfo {
             address: line.addr,
             symbol: function_and_offset(modules, line.addr)
                 .map(|(name, offset)| format!("{name}+{offset}")),
@@ -176,7 +179,7 @@ impl Session {
         Ok(Reply::Disassembly(rows.collect()))
     }
 
-    /// Start, bytes to read, and most instructions to show.
+    /// Start, in how many bytes instructions begin, and most instructions to show.
     fn code_range(
         &mut self,
         what: Option<CodeRange>,

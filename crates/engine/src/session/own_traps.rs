@@ -140,7 +140,7 @@ impl Session {
     /// Treats a trap of the program's own as the signal that it is.
     fn own_trap(&mut self, pid: Pid, tid: Tid, trap: OwnTrap, may_stop: bool) -> Verdict {
         // Its handler is to see a place of the program's.
-        self.leave_slot(pid, tid);
+        self.leave_slot_with_signal(pid, tid);
         let debuggee = self.processes.get(&pid).is_some_and(Process::is_debuggee);
         let policy = self.signals.get(Signal::TRAP);
         let pass = policy.pass || !debuggee;

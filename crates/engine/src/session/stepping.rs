@@ -159,10 +159,10 @@ impl Session {
 
     /// One instruction was stepped by us.
     pub(super) fn judge_step(&mut self, pid: Pid, tid: Tid) -> Verdict {
-        self.clear_residue(pid, tid);
         if self.in_unfinished_slot(pid, tid) {
             return Verdict::GoOn;
         }
+        self.clear_residue(pid, tid);
         let Some(thread) = self.thread_mut(pid, tid) else { return Verdict::Stay };
         thread.leaves_slot = false;
         let Some(step) = &mut thread.step else { return Verdict::GoOn };
@@ -257,7 +257,8 @@ impl Session {
     }
 
     /// Whether a thread that executes single instructions has more to execute of
-    /// a displaced one. In a window the copy of the next follows.
+    /// a displaced one: it is on the way to its copy, or in it. In a window the
+    /// copy of the next follows.
     pub(super) fn in_unfinished_slot(&mut self, pid: Pid, tid: Tid) -> bool {
         let Some(slot) = self.unfinished_slot(pid, tid) else { return false };
         match self.thread(pid, tid).and_then(|thread| thread.steps_slot_of) {
@@ -276,9 +277,12 @@ impl Session {
 
     /// The displaced instruction whose copy a thread has before it or is in.
     pub(super) fn unfinished_slot(&mut self, pid: Pid, tid: Tid) -> Option<VirtAddr> {
-        let registers = self.raw_registers(pid, tid)?;
-        let at = self.space_of(pid)?.arena.locate(VirtAddr::new(registers.rip))?;
-        at.is_before().then_some(at.slot.at)
+        let raw = VirtAddr::new(self.raw_registers(pid, tid)?.rip);
+        let arena = &self.space_of(pid)?.arena;
+        match arena.locate(raw) {
+            Some(at) => at.is_before().then_some(at.slot.at),
+            None => arena.hop_to(raw),
+        }
     }
 
     /// Steps a thread over a trap that has no slot: the trap is out of the code
@@ -287,24 +291,27 @@ impl Session {
         let Some(space) = self.space_of(pid) else { return };
         let Some(armed) = space.overlay.get(at) else { return };
         let (original, ours) = (armed.original.to_vec(), armed.ours.to_vec());
-        match self.thread_mut(pid, tid) {
+        let signal = match self.thread_mut(pid, tid) {
             Some(thread) if thread.stopped().is_some() => {
                 thread.counted_at = None;
                 thread.begun = Some(at);
+                thread.signal.take()
             }
             _ => return,
-        }
+        };
         if let Err(error) = self.target.write_memory(pid, at, &original) {
             self.warn(format!("the trap at {at} could not be lifted: {error}"));
             return;
         }
         self.pass_debug_registers(pid, tid);
         self.expect_residue(pid, tid);
-        self.resume_raw(pid, tid, Resume::STEP);
+        // What has no handler ends the program, or is nothing to the step.
+        self.resume_raw(pid, tid, Resume { step: true, signal });
         let came_back = self.wait_patiently(pid, tid);
         let there = self.raw_registers(pid, tid).is_some_and(|now| now.rip == at.get());
         if (there || !came_back)
             && let Some(thread) = self.thread_mut(pid, tid)
+            && thread.begun == Some(at)
         {
             // A signal came first, it is a string instruction with more to do,
             // or it has not got round to it: the pass has been counted and is

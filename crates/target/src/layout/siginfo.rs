@@ -69,6 +69,20 @@ impl RawSigInfo {
         }
     }
 
+    /// The same from the instruction at `to`, if an instruction at `from` has
+    /// raised it. `SIGSEGV` and `SIGBUS` name data instead. sigaction(2):
+    /// `si_addr`, `si_call_addr`.
+    pub fn with_origin(mut self, from: u64, to: u64) -> Option<Self> {
+        let names_code =
+            matches!(self.signal(), Signal::ILL | Signal::FPE | Signal::TRAP | Signal::SYS);
+        let raised = self.code() > 0 && self.code() != SI_KERNEL;
+        if !names_code || !raised || self.address() != from {
+            return None;
+        }
+        self.0[16..24].copy_from_slice(&to.to_le_bytes());
+        Some(self)
+    }
+
     fn int(&self, offset: usize) -> i32 {
         let mut bytes = [0; 4];
         bytes.copy_from_slice(&self.0[offset..offset + 4]);
@@ -110,6 +124,22 @@ mod tests {
         check(14, SI_KERNEL, None, None);
         check(34, -2, None, None);
         check(34, SI_QUEUE, None, Some(0x1234));
+    }
+
+    #[test]
+    fn only_a_signal_that_names_code_changes_its_origin() {
+        let check = |signal, code, from, changed: bool| {
+            let expected = changed.then(|| raw(signal, code, 0x5678));
+            assert_eq!(raw(signal, code, 0x1234).with_origin(from, 0x5678), expected);
+        };
+        for signal in [4, 5, 8, 31] {
+            check(signal, 1, 0x1234, true);
+            check(signal, 1, 0x1235, false);
+            check(signal, SI_TKILL, 0x1234, false);
+            check(signal, SI_KERNEL, 0x1234, false);
+        }
+        check(11, 1, 0x1234, false);
+        check(7, 1, 0x1234, false);
     }
 
     #[test]

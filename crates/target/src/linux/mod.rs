@@ -208,6 +208,10 @@ impl Target for LinuxTarget {
         self.defer(thread)
     }
 
+    fn set_signal_origin(&mut self, thread: &Stopped, from: VirtAddr, to: VirtAddr) -> Result<()> {
+        self.set_origin(thread, from, to)
+    }
+
     fn read_memory(&self, pid: Pid, addr: VirtAddr, buf: &mut [u8]) -> usize {
         self.read(pid, addr, buf)
     }

@@ -135,6 +135,27 @@ impl LinuxTarget {
         self.hold_back_signals(proof).map_err(|errno| failed("defer a signal", errno))
     }
 
+    pub(super) fn set_origin(
+        &mut self,
+        proof: &Stopped,
+        from: VirtAddr,
+        to: VirtAddr,
+    ) -> Result<()> {
+        let tid = proof.tid().get();
+        let thread = self.require(proof)?;
+        let refused = |errno| failed("change a signal", errno);
+        let info = match thread.signal {
+            Some(info) => info,
+            None => sys::siginfo(tid).map_err(refused)?,
+        };
+        let Some(info) = info.with_origin(from.get(), to.get()) else { return Ok(()) };
+        thread.signal = thread.signal.and(Some(info));
+        if thread.at == KernelStop::Delivery {
+            sys::set_siginfo(tid, &info).map_err(refused)?;
+        }
+        Ok(())
+    }
+
     /// Keeps further signals in the kernel's queue, in order, until the thread
     /// stops again. Not when it is about to make a system call, which may ask
     /// for the mask or wait for a signal.

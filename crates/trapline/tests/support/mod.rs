@@ -17,7 +17,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use trapline::breakpoint::{BreakpointSpec, Mechanism, Subject, Tally};
-use trapline::command::{BreakpointInfo, Reply, Selection, Setting, ThreadInfo};
+use trapline::command::{
+    BreakpointInfo, CodeRange, InstructionInfo, Reply, Selection, Setting, ThreadInfo,
+};
 use trapline::event::{LogRecord, StopReason, StopReport};
 use trapline::{
     Access, BreakpointId, Command, Event, Events, ExitStatus, LaunchSpec, Pid, SessionHandle, spec,
@@ -245,13 +247,20 @@ impl Driver {
         self.ask(Command::Delete(Selection::Breakpoints(vec![id])));
     }
 
-    /// A breakpoint as it stands.
+    /// All breakpoints as they stand.
     #[track_caller]
-    pub fn breakpoint(&self, id: BreakpointId) -> BreakpointInfo {
+    pub fn breakpoints(&self) -> Vec<BreakpointInfo> {
         let Reply::Breakpoints(all) = self.ask(Command::Breakpoints) else {
             panic!("not breakpoints")
         };
-        all.into_iter().find(|info| info.id == id).unwrap_or_else(|| panic!("no breakpoint {id}"))
+        all
+    }
+
+    /// A breakpoint as it stands.
+    #[track_caller]
+    pub fn breakpoint(&self, id: BreakpointId) -> BreakpointInfo {
+        let found = self.breakpoints().into_iter().find(|info| info.id == id);
+        found.unwrap_or_else(|| panic!("no breakpoint {id}"))
     }
 
     /// What happened at a breakpoint.
@@ -278,6 +287,15 @@ impl Driver {
     pub fn threads(&self) -> Vec<ThreadInfo> {
         let Reply::Threads(threads) = self.ask(Command::Threads) else { panic!("not threads") };
         threads
+    }
+
+    /// The instructions of some code.
+    #[track_caller]
+    pub fn code(&self, what: CodeRange) -> Vec<InstructionInfo> {
+        match self.ask(Command::Disassemble { what: Some(what), intel: true }) {
+            Reply::Disassembly(code) => code,
+            other => panic!("no code: {other:?}"),
+        }
     }
 
     /// The value of an expression in the selected frame, as printed.
