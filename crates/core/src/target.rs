@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use crate::addr::{AddrRange, VirtAddr};
 use crate::ids::{Pid, Tid};
-use crate::stop::{ExitStatus, Signal, StopCause};
+use crate::stop::{ExitStatus, Signal, SignalInfo, StopCause};
 use crate::x64::debug::{DebugRegisters, DebugStatus};
 use crate::x64::{Registers, VectorState};
 
@@ -314,12 +314,18 @@ pub trait Target {
     }
 
     /// Has the signal that a thread stopped for say that the instruction at `to`
-    /// raised it, if it says so of `from`: a copy of that instruction.
+    /// raised it, if it says so of `from`: a copy of that instruction. Answers
+    /// with what it says then; `None` when it did not say so.
     ///
     /// # Errors
     /// The thread died, or the system refused.
-    fn set_signal_origin(&mut self, _: &Stopped, _from: VirtAddr, _to: VirtAddr) -> Result<()> {
-        Ok(())
+    fn set_signal_origin(
+        &mut self,
+        _: &Stopped,
+        _from: VirtAddr,
+        _to: VirtAddr,
+    ) -> Result<Option<SignalInfo>> {
+        Ok(None)
     }
 
     /// Whether the program has a handler for a signal.

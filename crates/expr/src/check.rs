@@ -179,7 +179,7 @@ impl Checker<'_> {
             ExprKind::Str(bytes) => Ok(literal::string(bytes, span)),
             ExprKind::Bool(value) => self.bool_literal(*value, span),
             ExprKind::Null => self.null(span),
-            ExprKind::Path(path) => self.path(path, span),
+            ExprKind::Path(path) => self.path(path, span, None),
             ExprKind::Dollar(name) => self.dollar(name, span),
             ExprKind::Call { name, arguments } => self.call(name, arguments, span),
             ExprKind::Unary(op, only) => self.unary(*op, only, span),

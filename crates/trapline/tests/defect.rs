@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use support::{PATIENCE, eventually, is_untouched, loops, running};
 use trapline::{Command, Event, SessionHandle};
-use trapline_core::stop::Signal;
+use trapline_core::stop::{Signal, SignalInfo};
 use trapline_core::target::*;
 use trapline_core::x64::debug::{DebugRegisters, DebugStatus};
 use trapline_core::x64::{Registers, VectorState};
@@ -63,7 +63,12 @@ impl Target for Faulty {
         fn set_debug_registers(&mut self, thread: &Stopped, to: &DebugRegisters) -> Result<()>;
         fn starts_over_at(&mut self, thread: &Stopped, signal: Option<Signal>) -> Option<VirtAddr>;
         fn move_to_copy(&mut self, thread: &Stopped, registers: &Registers) -> Result<()>;
-        fn set_signal_origin(&mut self, thread: &Stopped, from: VirtAddr, to: VirtAddr) -> Result<()>;
+        fn set_signal_origin(
+            &mut self,
+            thread: &Stopped,
+            from: VirtAddr,
+            to: VirtAddr
+        ) -> Result<Option<SignalInfo>>;
         fn take_debug_status(&mut self, thread: &Stopped) -> Result<DebugStatus>;
         fn defer_signal(&mut self, thread: &Stopped) -> Result<()>;
         fn write_memory(&mut self, pid: Pid, addr: VirtAddr, bytes: &[u8]) -> Result<()>;

@@ -5,7 +5,6 @@
 mod support;
 
 use support::{Driver, loops};
-use trapline::Command;
 use trapline_testkit::{Build, Debuggee, Linkage};
 
 /// A count that no run reaches: hits are counted and nothing stops.
@@ -14,19 +13,13 @@ const NEVER: &str = "-hits '== 1000000000'";
 const SITES: [(&str, &str); 3] =
     [("*&counted", "passes"), ("*&counted_next", "next"), ("*&counted_long", "long")];
 
-/// Lets every signal pass without a stop.
-fn pass_all(driver: &Driver) {
-    let (off, on) = (Some(false), Some(true));
-    driver.ask(Command::Handle { signals: vec![], stop: off, print: off, pass: on });
-}
-
 /// Sets one breakpoint at each site and runs the program through a storm of
 /// signals; every count is the program's own.
 #[track_caller]
 fn check_storm(linkage: Linkage, args: &[&str], breakpoint: &str, condition: &str) -> Driver {
     let debuggee = Build::new("alarmed_everywhere").linkage(linkage).build();
     let mut driver = Driver::launching(&debuggee, args);
-    pass_all(&driver);
+    driver.let_pass(&[]);
     let set = |site: &str| driver.break_at(&format!("-jump {breakpoint} {site} {condition}"));
     let all = SITES.map(|(site, key)| (set(site), key));
     driver.run();
@@ -95,7 +88,7 @@ fn an_exception_is_thrown_out_of_the_handler() {
         {
             let debuggee = Build::new("throws_from_handler").linkage(linkage).build();
             let mut driver = Driver::launching(&debuggee, &[&(3 * loops(100)).to_string()]);
-            pass_all(&driver);
+            driver.let_pass(&[]);
             let set = |site| driver.break_at(&format!("-jump {breakpoint} *&{site} {condition}"));
             let all = [("thrown_from", "passes"), ("thrown_next", "next")]
                 .map(|(site, key)| (set(site), key));
@@ -117,7 +110,7 @@ fn detach_in_a_storm_with_threads_inside() {
     let mut looked = 0;
     for turn in 0..loops(100) {
         let mut driver = Driver::launching(&debuggee, &["2", "3000"]);
-        pass_all(&driver);
+        driver.let_pass(&[]);
         for (site, _) in SITES {
             driver.break_at(&format!("-jump {site} if counters->passes == {}", 100 * turn + 1));
         }

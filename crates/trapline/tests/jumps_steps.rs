@@ -62,13 +62,7 @@ fn a_program_that_steps_itself_goes_through_a_jump_that_begins_before_its_site()
     for linkage in Linkage::RUNNABLE {
         let debuggee = Build::new("led_into").linkage(linkage).build();
         let mut driver = Driver::launching(&debuggee, &["90", "itself"]);
-        let (off, on) = (Some(false), Some(true));
-        driver.ask(Command::Handle {
-            signals: vec![Signal::TRAP],
-            stop: off,
-            print: off,
-            pass: on,
-        });
+        driver.let_pass(&[Signal::TRAP]);
         driver.set(Setting::JumpTactics(Tactics::NONE.with(Tactic::Window)));
         let sites = LED_INTO.map(|place| driver.break_at(&format!("{place} {FALSE}")));
         driver.run();

@@ -12,17 +12,11 @@ use trapline_testkit::{Build, Debuggee, Linkage, leaks};
 /// A count that no run reaches: hits are counted and nothing stops.
 const NEVER: &str = "-hits '== 1000000000'";
 
-/// Lets every signal pass without a stop.
-fn pass_all(driver: &Driver) {
-    let (off, on) = (Some(false), Some(true));
-    driver.ask(Command::Handle { signals: vec![], stop: off, print: off, pass: on });
-}
-
 #[test]
 fn real_time_signals_keep_their_number_and_order() {
     let debuggee = Debuggee::build("signals");
     let mut driver = Driver::launching(&debuggee, &[&loops(100).to_string()]);
-    pass_all(&driver);
+    driver.let_pass(&[]);
     let usr1 = driver.break_at(&format!("{NEVER} on_usr1"));
     let real_time = driver.break_at(&format!("{NEVER} on_rt"));
     let hardware = driver.break_at(&format!("-hw {NEVER} on_nudge"));
@@ -44,7 +38,7 @@ fn a_storm_of_signals_in_and_around_displaced_instructions() {
     for linkage in Linkage::RUNNABLE {
         let debuggee = Build::new("signal_storm").linkage(linkage).build();
         let mut driver = Driver::launching(&debuggee, &[&(20 * loops(100)).to_string()]);
-        pass_all(&driver);
+        driver.let_pass(&[]);
         let trap = driver.break_at(&format!("-trap {NEVER} visit"));
         let body = driver.break_at(&format!("-trap {NEVER} {}", debuggee.mark("also").spec()));
         let hardware = driver.break_at(&format!("-hw {NEVER} {}", debuggee.mark("body").spec()));
@@ -67,7 +61,7 @@ fn detach_in_a_storm_of_signals() {
     let mut looked = 0;
     for turn in 0..loops(100) {
         let mut driver = Driver::launching(&debuggee, &["20000"]);
-        pass_all(&driver);
+        driver.let_pass(&[]);
         driver.break_at("-log 'pass' visit");
         driver.run();
         driver.go();
@@ -92,7 +86,7 @@ fn detach_in_a_storm_of_signals() {
 fn a_handler_finds_the_place_of_the_program_and_a_long_fill_does_not_wait() {
     let debuggee = Debuggee::build("interrupted_places");
     let mut driver = Driver::launching(&debuggee, &["200", "512"]);
-    pass_all(&driver);
+    driver.let_pass(&[]);
     let turn = driver.break_at(&format!("-trap {NEVER} {}", debuggee.mark("turn").spec()));
     let fill = driver.break_at(&format!("-trap {NEVER} filled"));
     driver.run();
@@ -107,7 +101,7 @@ fn a_handler_finds_the_place_of_the_program_and_a_long_fill_does_not_wait() {
 fn a_handler_that_comes_before_a_counted_instruction_finds_it_there_and_counts_it_once() {
     let debuggee = Debuggee::build("interrupted_places");
     let mut driver = Driver::launching(&debuggee, &["40", "1"]);
-    pass_all(&driver);
+    driver.let_pass(&[]);
     let turn = driver.break_at(&format!("-trap {}", debuggee.mark("turn").spec()));
     let handler = driver.break_at("-trap on_alarm");
     driver.run();

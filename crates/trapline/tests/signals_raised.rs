@@ -6,7 +6,7 @@ mod support;
 
 use support::{Driver, hit};
 use trapline::event::StopReason;
-use trapline::{Command, ExitStatus, Signal};
+use trapline::{ExitStatus, Signal};
 use trapline_testkit::Debuggee;
 
 /// A count that no run reaches: hits are counted and nothing stops.
@@ -44,11 +44,6 @@ impl Kind {
         driver.run();
         driver
     }
-
-    fn handle(&self, driver: &Driver, stop: bool) {
-        let (stop, pass) = (Some(stop), Some(true));
-        driver.ask(Command::Handle { signals: vec![self.signal], stop, print: stop, pass });
-    }
 }
 
 /// Every kind, under every mechanism, with breakpoints at these places.
@@ -65,7 +60,7 @@ fn check_all(places: &[&[&str]], check: impl Fn(&Kind, &str, &[&str])) {
 fn a_handler_is_told_the_programs_own_place() {
     check_all(&PLACES, |kind, mechanism, places| {
         let mut driver = kind.launch(mechanism, places, &["20"]);
-        kind.handle(&driver, false);
+        driver.let_pass(&[kind.signal]);
         driver.go_to_end();
         for info in driver.breakpoints() {
             assert_eq!(info.tally.passes, 20, "{} {mechanism} {places:?}", kind.name);
@@ -83,7 +78,6 @@ fn the_user_is_told_the_programs_own_place() {
             return;
         }
         let mut driver = kind.launch(mechanism, places, &["1"]);
-        kind.handle(&driver, true);
         let stop = driver.go_to_stop();
         let [StopReason::Signal(info)] = &stop.reasons[..] else { panic!("{:?}", stop.reasons) };
         let what = format!("{} {mechanism} {places:?}", kind.name);
@@ -104,7 +98,7 @@ fn the_user_is_told_the_programs_own_place() {
 fn without_a_handler_it_is_the_end() {
     check_all(&PLACES[2..], |kind, mechanism, places| {
         let mut driver = kind.launch(mechanism, places, &["1", "fatal"]);
-        kind.handle(&driver, false);
+        driver.let_pass(&[kind.signal]);
         let status = driver.go_to_end_through(|_, stop| panic!("{:?}", stop.reasons));
         let what = format!("{} {mechanism} {places:?}", kind.name);
         let ExitStatus::Signalled { signal, .. } = status else { panic!("{what}: {status}") };

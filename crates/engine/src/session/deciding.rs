@@ -159,9 +159,11 @@ impl Session {
     /// judged here and now. `None` when an instruction of its own has ended.
     pub(super) fn judge_trapped_inside(&mut self, pid: Pid, tid: Tid) -> Option<Verdict> {
         let (at, raw) = self.in_decision(pid, tid)?;
+        let space = self.space_of(pid)?;
+        let hop = space.arena.hop_to(VirtAddr::new(raw.rip));
         // A jump that begins before its site leads to a copy first.
-        let decides = self.space_of(pid)?.code_sites.contains_key(&at.site);
-        if !decides || self.has_left_a_copy(pid, VirtAddr::new(raw.rip)) {
+        let to_a_copy = hop.is_some_and(|place| !space.code_sites.contains_key(&place));
+        if to_a_copy || self.has_left_a_copy(pid, VirtAddr::new(raw.rip)) {
             return None;
         }
         let mut registers = raw;

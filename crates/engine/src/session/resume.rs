@@ -125,7 +125,7 @@ impl Session {
         let current = self.is_displaced_still(pid, at);
         let Some(space) = self.space_of(pid) else { return true };
         match space.code_sites.get(&at).map(|site| &site.detour) {
-            Some(Detour::Slot(_) | Detour::Lift(_)) if current && self.enters_handler(pid, tid) => {
+            Some(_) if self.enters_handler(pid, tid) => {
                 registers.rflags |= flags::RF;
                 if let Some(thread) = self.thread_mut(pid, tid) {
                     thread.returns_to = Some((at, registers.rsp()));
@@ -209,12 +209,7 @@ impl Session {
         let stays = at.is_after_system_call() || (at.is_before() && at.is_repeated());
         let before = at.is_before();
         if info.is_raised() {
-            let place = self.leave_slot_with_signal(pid, tid);
-            if let (Some(address), Some(place)) = (&mut info.address, place)
-                && *address == raw.rip
-            {
-                *address = place.get();
-            }
+            *info = self.leave_slot_with_signal(pid, tid).unwrap_or(*info);
             return false;
         }
         if stays {
@@ -232,17 +227,17 @@ impl Session {
 
     /// Moves a thread whose instruction has raised a signal from the copy of the
     /// instruction to the instruction itself, which the signal is to name as
-    /// well. Answers with the place in the program.
-    pub(super) fn leave_slot_with_signal(&mut self, pid: Pid, tid: Tid) -> Option<VirtAddr> {
+    /// well. Answers with what it says then, if it named the copy.
+    pub(super) fn leave_slot_with_signal(&mut self, pid: Pid, tid: Tid) -> Option<SignalInfo> {
         let from = VirtAddr::new(self.raw_registers(pid, tid)?.rip);
         self.leave_slot(pid, tid);
         let to = VirtAddr::new(self.raw_registers(pid, tid)?.rip);
-        if from != to {
-            let stopped = self.processes.get(&pid)?.threads.get(&tid)?.stopped()?;
-            // A thread that died tells its handlers nothing.
-            let _gone = self.target.set_signal_origin(stopped, from, to);
+        if from == to {
+            return None;
         }
-        Some(to)
+        let stopped = self.processes.get(&pid)?.threads.get(&tid)?.stopped()?;
+        // A thread that died tells its handlers nothing.
+        self.target.set_signal_origin(stopped, from, to).ok()?
     }
 
     /// Has the target bring the signal again once the thread has left its slot.

@@ -107,16 +107,10 @@ impl Checker<'_> {
         let ty = self.type_named(name, span)?;
         let stripped = self.strip(&ty, span)?;
         if let TypeName::Reference(_) = name {
-            let typed = match self.untyped(value, builtin::unknown_data)? {
-                Some(object) => object,
-                None => self.expr(value)?,
-            };
+            let typed = self.operand(value, &builtin::unknown_data())?;
             return self.reinterpret(typed, &stripped, span);
         }
-        if let Some(object) = self.untyped(value, || ty.clone())? {
-            return Ok(object);
-        }
-        let typed = self.expr(value)?;
+        let typed = self.operand(value, &ty)?;
         if matches!(stripped.kind, TypeKind::Record(_) | TypeKind::Array { .. }) {
             return self.same_object(typed, ty, span);
         }

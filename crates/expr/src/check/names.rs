@@ -23,8 +23,14 @@ impl Checker<'_> {
         self.scope.variable(path).map_err(|why| Error::new(span.clone(), why))
     }
 
-    pub(super) fn path(&mut self, path: &Path, span: &Range<usize>) -> Result<Typed, Error> {
-        match self.resolved(path, span)? {
+    /// The value of a name; data without a type is seen as `untyped`, if given.
+    pub(super) fn path(
+        &mut self,
+        path: &Path,
+        span: &Range<usize>,
+        untyped: Option<&Arc<Type>>,
+    ) -> Result<Typed, Error> {
+        match self.resolved(path, span, untyped)? {
             Some(found) => Ok(found),
             None => Err(self.unknown(path, span)),
         }
@@ -36,6 +42,7 @@ impl Checker<'_> {
         &mut self,
         path: &Path,
         span: &Range<usize>,
+        untyped: Option<&Arc<Type>>,
     ) -> Result<Option<Typed>, Error> {
         if self.hidden_by_member(path, span)?
             && let Some(member) = self.member_of_this(path, span)?
@@ -43,7 +50,7 @@ impl Checker<'_> {
             return Ok(Some(member));
         }
         match self.binding(path, span)? {
-            Some(binding) => self.bound(binding, span).map(Some),
+            Some(binding) => self.bound(binding, span, untyped).map(Some),
             None => self.member_of_this(path, span),
         }
     }
@@ -84,36 +91,38 @@ impl Checker<'_> {
         self.find_member(&object, name, span)
     }
 
-    pub(super) fn bound(&mut self, binding: Binding, span: &Range<usize>) -> Result<Typed, Error> {
+    fn bound(
+        &mut self,
+        binding: Binding,
+        span: &Range<usize>,
+        untyped: Option<&Arc<Type>>,
+    ) -> Result<Typed, Error> {
         match binding {
             Binding::Variable { ty, place } => self.variable(ty, place, span),
             Binding::Constant { ty, value } => self.named_constant(ty, value, span),
             Binding::Function { ty, address, .. } => {
                 Ok(Typed { kind: Kind::Function(address), ty, span: span.clone() })
             }
-            Binding::Untyped { name, .. } => {
-                let message = format!("'{name}' has unknown type; cast it to its declared type");
-                Err(Error::new(span.clone(), message))
+            Binding::Untyped { address, name } => {
+                let ty = untyped.cloned().ok_or_else(|| {
+                    let message =
+                        format!("'{name}' has unknown type; cast it to its declared type");
+                    Error::new(span.clone(), message)
+                })?;
+                let address = self.constant(address.get(), IntKind::U64, span)?;
+                let kind = Kind::Memory { address, bits: None };
+                Ok(Typed { kind, ty, span: span.clone() })
             }
         }
     }
 
-    /// The object that a name means for which there is no type, seen as `ty`.
-    pub(super) fn untyped(
-        &mut self,
-        expr: &Expr,
-        ty: impl FnOnce() -> Arc<Type>,
-    ) -> Result<Option<Typed>, Error> {
-        let (ExprKind::Path(path), span) = (&expr.kind, &expr.span) else { return Ok(None) };
-        if self.hidden_by_member(path, span)? {
-            return Ok(None);
+    /// A subexpression whose type need not be known: data without one is seen
+    /// as `ty`.
+    pub(super) fn operand(&mut self, expr: &Expr, ty: &Arc<Type>) -> Result<Typed, Error> {
+        match &expr.kind {
+            ExprKind::Path(path) => self.path(path, &expr.span, Some(ty)),
+            _ => self.expr(expr),
         }
-        let Some(Binding::Untyped { address, .. }) = self.binding(path, span)? else {
-            return Ok(None);
-        };
-        let address = self.constant(address.get(), IntKind::U64, span)?;
-        let kind = Kind::Memory { address, bits: None };
-        Ok(Some(Typed { kind, ty: ty(), span: span.clone() }))
     }
 
     /// A named number, as its type's low bytes.

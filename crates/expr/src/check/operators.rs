@@ -20,21 +20,19 @@ impl Checker<'_> {
         only: &Expr,
         span: &Range<usize>,
     ) -> Result<Typed, Error> {
-        if op == UnaryOp::AddressOf
-            && let Some(object) = self.untyped(only, builtin::unknown_data)?
-        {
+        if op == UnaryOp::AddressOf {
+            let object = self.operand(only, &builtin::unknown_data())?;
             return self.address_of(object, span);
         }
         let operand = self.expr(only)?;
         match op {
             UnaryOp::Dereference => return self.dereference(operand, span),
-            UnaryOp::AddressOf => return self.address_of(operand, span),
             UnaryOp::Not => {
                 let truth = self.truth(operand)?;
                 let node = self.push(Op::IsZero(truth), Sort::BOOL, span)?;
                 return Ok(self.boolean(node, span));
             }
-            UnaryOp::Plus | UnaryOp::Negate | UnaryOp::BitNot => {}
+            UnaryOp::AddressOf | UnaryOp::Plus | UnaryOp::Negate | UnaryOp::BitNot => {}
         }
         let value = self.rvalue(operand)?;
         let sort = match &value.scalar {
@@ -259,7 +257,7 @@ impl Checker<'_> {
     /// A subexpression, unless it is a name that is bound to nothing.
     fn unless_unbound(&mut self, expr: &Expr) -> Result<Option<Typed>, Error> {
         let ExprKind::Path(path) = &expr.kind else { return self.expr(expr).map(Some) };
-        self.resolved(path, &expr.span)
+        self.resolved(path, &expr.span, None)
     }
 
     fn enumerator_or(&mut self, name: &Expr, other: &Typed) -> Result<Typed, Error> {

@@ -57,14 +57,12 @@ impl RawSigInfo {
         let (signal, code) = (self.signal(), self.code());
         let sent = matches!(code, SI_USER | SI_QUEUE | SI_TKILL | SI_MESGQ);
         let of_a_child = signal == Signal::CHLD && code > 0;
-        let raised =
-            matches!(signal, Signal::ILL | Signal::BUS | Signal::FPE | Signal::SEGV | Signal::TRAP)
-                && code > 0
-                && code != SI_KERNEL;
+        let has_address =
+            matches!(signal, Signal::ILL | Signal::BUS | Signal::FPE | Signal::SEGV | Signal::TRAP);
         SignalInfo {
             signal,
             code,
-            address: raised.then(|| self.address()),
+            address: (has_address && self.is_raised()).then(|| self.address()),
             sender: (sent || of_a_child).then(|| Pid::new(self.pid_field())),
         }
     }
@@ -75,12 +73,16 @@ impl RawSigInfo {
     pub fn with_origin(mut self, from: u64, to: u64) -> Option<Self> {
         let names_code =
             matches!(self.signal(), Signal::ILL | Signal::FPE | Signal::TRAP | Signal::SYS);
-        let raised = self.code() > 0 && self.code() != SI_KERNEL;
-        if !names_code || !raised || self.address() != from {
+        if !names_code || !self.is_raised() || self.address() != from {
             return None;
         }
         self.0[16..24].copy_from_slice(&to.to_le_bytes());
         Some(self)
+    }
+
+    /// Whether an instruction raised it and it says which, or on what data.
+    fn is_raised(&self) -> bool {
+        self.code() > 0 && self.code() != SI_KERNEL
     }
 
     fn int(&self, offset: usize) -> i32 {

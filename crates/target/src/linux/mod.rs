@@ -31,7 +31,7 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use trapline_core::stop::Signal;
+use trapline_core::stop::{Signal, SignalInfo};
 use trapline_core::target::{
     Capabilities, LaunchSpec, ProcessInfo, Protection, Region, Result, Resume, Stopped, Target,
     TargetError, TargetEvent, Wait, Waker,
@@ -208,7 +208,12 @@ impl Target for LinuxTarget {
         self.defer(thread)
     }
 
-    fn set_signal_origin(&mut self, thread: &Stopped, from: VirtAddr, to: VirtAddr) -> Result<()> {
+    fn set_signal_origin(
+        &mut self,
+        thread: &Stopped,
+        from: VirtAddr,
+        to: VirtAddr,
+    ) -> Result<Option<SignalInfo>> {
         self.set_origin(thread, from, to)
     }
 

@@ -6,7 +6,7 @@
 //! arrives. A deferred signal is reported again, without running the thread,
 //! when that is next resumed to run and with no other signal.
 
-use trapline_core::stop::{Signal, StopCause};
+use trapline_core::stop::{Signal, SignalInfo, StopCause};
 use trapline_core::target::{Result, Resume, Stopped, TargetError, TargetEvent};
 use trapline_core::{Pid, Tid, VirtAddr};
 
@@ -140,7 +140,7 @@ impl LinuxTarget {
         proof: &Stopped,
         from: VirtAddr,
         to: VirtAddr,
-    ) -> Result<()> {
+    ) -> Result<Option<SignalInfo>> {
         let tid = proof.tid().get();
         let thread = self.require(proof)?;
         let refused = |errno| failed("change a signal", errno);
@@ -148,12 +148,12 @@ impl LinuxTarget {
             Some(info) => info,
             None => sys::siginfo(tid).map_err(refused)?,
         };
-        let Some(info) = info.with_origin(from.get(), to.get()) else { return Ok(()) };
+        let Some(info) = info.with_origin(from.get(), to.get()) else { return Ok(None) };
         thread.signal = thread.signal.and(Some(info));
         if thread.at == KernelStop::Delivery {
             sys::set_siginfo(tid, &info).map_err(refused)?;
         }
-        Ok(())
+        Ok(Some(info.decode()))
     }
 
     /// Keeps further signals in the kernel's queue, in order, until the thread

@@ -22,7 +22,8 @@ use trapline::command::{
 };
 use trapline::event::{LogRecord, StopReason, StopReport};
 use trapline::{
-    Access, BreakpointId, Command, Event, Events, ExitStatus, LaunchSpec, Pid, SessionHandle, spec,
+    Access, BreakpointId, Command, Event, Events, ExitStatus, LaunchSpec, Pid, SessionHandle,
+    Signal, spec,
 };
 use trapline_testkit::run::MARKER;
 use trapline_testkit::{Debuggee, leaks, run};
@@ -245,6 +246,13 @@ impl Driver {
     #[track_caller]
     pub fn delete(&self, id: BreakpointId) {
         self.ask(Command::Delete(Selection::Breakpoints(vec![id])));
+    }
+
+    /// Lets signals pass without a stop or a word; none are all.
+    #[track_caller]
+    pub fn let_pass(&self, signals: &[Signal]) {
+        let (off, on) = (Some(false), Some(true));
+        self.ask(Command::Handle { signals: signals.to_vec(), stop: off, print: off, pass: on });
     }
 
     /// All breakpoints as they stand.
