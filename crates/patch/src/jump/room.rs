@@ -5,7 +5,6 @@
 //! *hop*, a few bytes that jump on to the trampoline. Hops share pages, and
 //! pages that are there are filled before new ones are taken.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use trapline_core::{AddrRange, VirtAddr};
@@ -128,13 +127,12 @@ impl<'a> Room<'a> {
     /// its offsets allow: in pages of ours if there is one, else as low as
     /// possible, so that the jumps planned after it, which lie below, reach its
     /// page too. Where there is a choice, the processor tells the hop from the
-    /// jump.
+    /// code around the jump, or at least from the jump.
     pub(super) fn find(&self, offsets: &Offsets, next: VirtAddr) -> Option<AddrRange> {
-        let mut all = Candidates { offsets, next, takes_alike: false, alike: Cell::new(false) };
-        let found = self.find_among(&all).or_else(|| {
-            all.takes_alike = true;
-            if all.alike.get() { self.find_among(&all) } else { None }
-        })?;
+        let wishes = TOLD_FROM.into_iter().map(Some).chain([None]);
+        let mut found = wishes
+            .filter_map(|told_from| self.find_among(&Candidates { offsets, next, told_from }));
+        let found = found.next()?;
         Some(AddrRange::sized(found, self.hop_len(found)))
     }
 
@@ -240,8 +238,10 @@ impl<'a> Room<'a> {
             let hop = AddrRange::sized(candidate, self.hop_len(candidate));
             from = match self.in_the_way(hop) {
                 Some(taken) => taken.end,
-                None if all.rejects(hop) => VirtAddr::new((candidate.get() | (LINE - 1)) + 1),
-                None => return Some(candidate),
+                None => match all.alike_up_to(hop) {
+                    Some(end) => end,
+                    None => return Some(candidate),
+                },
             };
         }
         None
@@ -275,31 +275,38 @@ const EVERYWHERE: AddrRange = AddrRange::between(VirtAddr::new(0), VirtAddr::new
 /// Code that a processor predicts branches of together.
 const LINE: u64 = 64;
 
-/// Branches whose addresses have the same low bits are predicted as if they
-/// were one, so that both cost a misprediction at every pass. Measured on Intel:
-/// it takes fewer bits than these to tell them apart.
-const TOLD_APART_BY: u64 = (1 << 22) - 1;
+/// A processor predicts branches before it has decoded them, by these bits of
+/// their addresses: where they are those of a hop it takes any code for the
+/// hop, jump and plain instructions alike, until it has decoded it. That costs
+/// both a misprediction at every pass. Measured on Intel, with differences in
+/// one bit: in 12 to 23 each tells two addresses apart, above none does.
+const TOLD_APART_BY: u64 = (1 << 24) - 1;
+
+/// How much code on either side of a jump no hop of it should be taken for, the
+/// best first: what is likely to run at every pass too, about a function, and
+/// at least the jump itself.
+const TOLD_FROM: [u64; 3] = [1 << 20, 1 << 12, 0];
 
 /// The places a jump can lead to, were all memory free.
 struct Candidates<'a> {
     offsets: &'a Offsets,
     /// The end of the jump.
     next: VirtAddr,
-    /// Whether hops will do that the processor cannot tell from the jump.
-    takes_alike: bool,
-    /// Whether there was one of those.
-    alike: Cell<bool>,
+    /// How much code around the jump its hop must be told from.
+    told_from: Option<u64>,
 }
 
 impl Candidates<'_> {
-    /// Whether a hop will not do for being too much like the jump.
-    fn rejects(&self, hop: AddrRange) -> bool {
-        let line = |at: VirtAddr| (at.get() & TOLD_APART_BY) / LINE;
-        let lines = |from, to: VirtAddr| [line(from), line(to.wrapping_sub(1))];
-        let jump = lines(VirtAddr::new(self.next.get().saturating_sub(JUMP_LEN)), self.next);
-        let alike = lines(hop.start, hop.end).iter().any(|line| jump.contains(line));
-        self.alike.set(self.alike.get() || alike);
-        alike && !self.takes_alike
+    /// For a hop that would be taken for code which it must be told from: where
+    /// the first one could be that is not.
+    fn alike_up_to(&self, hop: AddrRange) -> Option<VirtAddr> {
+        let around = self.told_from?;
+        let jump = self.next.get().saturating_sub(JUMP_LEN);
+        let first = jump.saturating_sub(around) & !(LINE - 1);
+        let end = self.next.get().saturating_add(around).next_multiple_of(LINE);
+        let behind = hop.end.get().wrapping_sub(1).wrapping_sub(first) & TOLD_APART_BY;
+        let alike = end - first + hop.len() - 1;
+        (behind < alike).then(|| hop.start.wrapping_add(alike - behind))
     }
 
     /// The lowest one that is not below an address.
@@ -397,14 +404,23 @@ mod tests {
     }
 
     #[test]
-    fn a_hop_can_be_told_from_its_jump_where_there_is_a_choice() {
+    fn a_hop_can_be_told_from_other_code_where_there_is_a_choice() {
         let (space, pages) = (space(), HopPages::default());
         let room = Room::new(&space, &pages, CODE);
-        let next = VirtAddr::new(0x40_1085);
-        let some = given([None, Some(0), Some(0), Some(0x48)]);
-        assert_eq!(room.find(&some, next), Some(range(0x4840_10c0, 0x4840_10c5)));
-        let none = given([Some(0), Some(0), Some(0), Some(0x48)]);
-        assert_eq!(room.find(&none, next), Some(range(0x4840_1085, 0x4840_108a)));
+        let check = |offsets, next, hop| {
+            let found = room.find(&offsets, VirtAddr::new(next));
+            assert_eq!(found, Some(AddrRange::sized(VirtAddr::new(hop), 5)), "{next:#x}");
+        };
+        // From a MiB of code around the jump.
+        check(given([None, None, None, Some(0x48)]), 0x40_1085, 0x4850_10c0);
+        // From its function.
+        check(given([None, None, Some(0), Some(0x48)]), 0x40_1085, 0x4840_20c0);
+        check(given([None, None, Some(0xff), Some(0x48)]), 0x40_1085, 0x493f_1085);
+        // From the jump itself.
+        check(given([None, Some(0), Some(0), Some(0x48)]), 0x40_1085, 0x4840_10c0);
+        check(given([None, Some(0), Some(0), Some(0x48)]), 0x40_1082, 0x4840_10c0);
+        // From nothing.
+        check(given([Some(0), Some(0), Some(0), Some(0x48)]), 0x40_1085, 0x4840_1085);
     }
 
     #[test]
