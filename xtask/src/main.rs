@@ -49,6 +49,10 @@ fn main() -> ExitCode {
 
 fn dispatch(words: &[&str]) -> Outcome {
     match words {
+        [] | ["help"] | [.., "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
         ["test"] => test::run(test::Extent::Full),
         ["test", "--quick"] => test::run(test::Extent::Quick),
         ["tidy"] => tidy::run(),
@@ -57,10 +61,6 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["soundness"] => scenarios::run_soundness(),
         ["fuzz", name, seconds] => fuzz::run(name, seconds),
         ["bench", rest @ ..] => bench::run(rest),
-        [] | ["help" | "--help" | "-h"] => {
-            print!("{USAGE}");
-            Ok(())
-        }
         _ => Err(format!("not a command: {}\n\n{USAGE}", words.join(" "))),
     }
 }

@@ -50,6 +50,7 @@ const SIGNAL_NAMES: [&str; 32] = [
 impl Signal {
     pub const HUP: Self = Self(1);
     pub const INT: Self = Self(2);
+    pub const QUIT: Self = Self(3);
     pub const ILL: Self = Self(4);
     pub const TRAP: Self = Self(5);
     pub const ABRT: Self = Self(6);
@@ -63,12 +64,28 @@ impl Signal {
     pub const CONT: Self = Self(18);
     pub const STOP: Self = Self(19);
     pub const TSTP: Self = Self(20);
+    pub const XCPU: Self = Self(24);
+    pub const XFSZ: Self = Self(25);
     pub const SYS: Self = Self(31);
     /// The highest signal number.
     pub const MAX: Self = Self(64);
     /// Those that an instruction raises itself. signal(7).
     pub const RAISED: [Self; 6] =
         [Self::ILL, Self::TRAP, Self::BUS, Self::FPE, Self::SEGV, Self::SYS];
+    /// Those that end a process which does nothing about them with a core file.
+    /// signal(7).
+    pub const DUMPING: [Self; 10] = [
+        Self::QUIT,
+        Self::ILL,
+        Self::TRAP,
+        Self::ABRT,
+        Self::BUS,
+        Self::FPE,
+        Self::SEGV,
+        Self::XCPU,
+        Self::XFSZ,
+        Self::SYS,
+    ];
 }
 
 impl Signal {

@@ -306,6 +306,15 @@ pub trait Target {
         self.set_registers(thread, registers)
     }
 
+    /// Gives the system the registers that were set, which may wait for that
+    /// until the thread is resumed: others are about to read them.
+    ///
+    /// # Errors
+    /// As [`Target::set_registers`].
+    fn settle_registers(&mut self, _: &Stopped) -> Result<()> {
+        Ok(())
+    }
+
     /// Where the system call that a stop interrupted starts over once the
     /// thread is resumed with `signal`; `None` when none was interrupted, or
     /// when a handler of the program's decides.
@@ -330,6 +339,12 @@ pub trait Target {
 
     /// Whether the program has a handler for a signal.
     fn handles(&self, _: Pid, _: Tid, _signal: Signal) -> bool {
+        false
+    }
+
+    /// Whether a signal, delivered to a thread now, ends its process and may
+    /// have the system write a core file of it.
+    fn dumps_core(&self, _: Pid, _: Tid, _signal: Signal) -> bool {
         false
     }
 

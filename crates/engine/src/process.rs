@@ -22,6 +22,9 @@ pub(crate) struct Process {
     pub(crate) role: Role,
     pub(crate) threads: BTreeMap<Tid, Thread>,
     pub(crate) name: String,
+    /// The thread whose signal is ending it. No other runs any more, and nothing
+    /// of ours is in its memory.
+    pub(crate) dying: Option<Tid>,
 }
 
 /// How a process came to the session; decides what happens at its end.

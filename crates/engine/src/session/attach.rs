@@ -103,8 +103,10 @@ impl Session {
         let info = self.target.process_info(pid).ok();
         let executable = info.map(|info| info.executable_name).unwrap_or_default();
         let name = file_name(&executable);
-        self.processes
-            .insert(pid, Process { pid, space, origin, role: Role::Debuggee, threads, name });
+        self.processes.insert(
+            pid,
+            Process { pid, space, origin, role: Role::Debuggee, threads, name, dying: None },
+        );
         self.emit(Event::ProcessStarted { pid, executable, parent: None });
     }
 

@@ -38,7 +38,8 @@ impl Session {
         let mut threads = std::collections::BTreeMap::new();
         let leader = self.new_thread(child.leader());
         threads.insert(child.leader(), leader);
-        self.processes.insert(child, Process { pid: child, space, origin, role, threads, name });
+        self.processes
+            .insert(child, Process { pid: child, space, origin, role, threads, name, dying: None });
         if space != parent_space {
             self.count_from_here(space, child);
         }

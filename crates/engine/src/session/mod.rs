@@ -14,6 +14,7 @@ mod credit;
 mod data;
 mod deciding;
 mod dispatch;
+mod dying;
 mod frameless;
 pub(crate) mod frames;
 mod hits;

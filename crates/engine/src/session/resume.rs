@@ -24,11 +24,14 @@ pub(super) enum Chore {
     CountPaid { pid: Pid, tid: Tid, at: VirtAddr },
     /// Look which libraries a process has now.
     Libraries { pid: Pid },
+    /// Look which processes are about to die, as whenever everything goes on.
+    Deaths,
 }
 
 impl Session {
     /// Lets everything run that the user wants to run.
     pub(super) fn let_run(&mut self) {
+        self.leave_the_dying();
         self.sync_sites();
         self.release_leftovers();
         let threads = self.all_threads();
@@ -62,6 +65,9 @@ impl Session {
     pub(super) fn resume_thread(&mut self, pid: Pid, tid: Tid) {
         let Some(thread) = self.thread_mut(pid, tid) else { return };
         if thread.waits_for.is_some() || thread.is_running() || !thread.pending.is_empty() {
+            return;
+        }
+        if self.stays_for_a_death(pid, tid) {
             return;
         }
         if !self.begins_again(pid, tid)
@@ -318,6 +324,7 @@ impl Session {
                 Chore::DisplaceAnew { pid, at } => self.displace_anew_at(pid, at),
                 Chore::CountPaid { pid, tid, at } => self.count_held(pid, tid, at),
                 Chore::Libraries { pid } => self.update_libraries(pid),
+                Chore::Deaths => {}
             }
         }
     }

@@ -15,6 +15,12 @@ pub struct Status {
     pub seccomp: u8,
     /// The signals that it has handlers for, the first in the lowest bit.
     pub caught: u64,
+    /// Those that it ignores.
+    pub ignored: u64,
+    /// Those that it blocks.
+    pub blocked: u64,
+    /// Whether its process is the first of a PID namespace.
+    pub is_first: bool,
     /// Whether it has memory of its own; kernel threads and the dead have not.
     pub has_memory: bool,
 }
@@ -32,12 +38,19 @@ pub fn parse(text: &[u8]) -> Status {
             "TracerPid" => status.tracer = value.parse().unwrap_or_default(),
             "State" => status.state = value.bytes().next().unwrap_or_default(),
             "Seccomp" => status.seccomp = value.parse().unwrap_or_default(),
-            "SigCgt" => status.caught = u64::from_str_radix(value, 16).unwrap_or_default(),
+            "SigCgt" => status.caught = signal_set(value),
+            "SigIgn" => status.ignored = signal_set(value),
+            "SigBlk" => status.blocked = signal_set(value),
+            "NStgid" => status.is_first = value.split_whitespace().next_back() == Some("1"),
             "VmSize" => status.has_memory = true,
             _ => {}
         }
     }
     status
+}
+
+fn signal_set(value: &str) -> u64 {
+    u64::from_str_radix(value, 16).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -46,7 +59,7 @@ mod tests {
 
     #[test]
     fn fields_are_found_by_name() {
-        let text = b"Name:\tTgid: 9\nState:\tT (stopped)\nTgid:\t12\nPPid:\t5\nTracerPid:\t34\nVmSize:\t 10 kB\nSeccomp:\t2\nSigCgt:\t0a\n";
+        let text = b"Name:\tTgid: 9\nState:\tT (stopped)\nTgid:\t12\nPPid:\t5\nTracerPid:\t34\nVmSize:\t 10 kB\nSeccomp:\t2\nSigBlk:\t01\nSigIgn:\t8000000000000004\nSigCgt:\t0a\nNStgid:\t12\t1\n";
         let expected = Status {
             tgid: 12,
             parent: 5,
@@ -54,6 +67,9 @@ mod tests {
             state: b'T',
             seccomp: 2,
             caught: 0b1010,
+            ignored: 1 << 63 | 0b100,
+            blocked: 1,
+            is_first: true,
             has_memory: true,
         };
         assert_eq!(parse(text), expected);

@@ -174,6 +174,12 @@ impl Target for LinuxTarget {
         self.keep_registers(thread, registers)
     }
 
+    fn settle_registers(&mut self, thread: &Stopped) -> Result<()> {
+        let tid = thread.tid();
+        registers::flush(tid, self.require(thread)?)
+            .map_err(|errno| failed("set the registers", errno))
+    }
+
     fn starts_over_at(&mut self, thread: &Stopped, signal: Option<Signal>) -> Option<VirtAddr> {
         let handled = |signal| processes::handles(thread.pid(), thread.tid(), signal);
         if signal.is_some_and(handled) {
@@ -184,6 +190,10 @@ impl Target for LinuxTarget {
 
     fn handles(&self, pid: Pid, tid: Tid, signal: Signal) -> bool {
         processes::handles(pid, tid, signal)
+    }
+
+    fn dumps_core(&self, pid: Pid, tid: Tid, signal: Signal) -> bool {
+        processes::dumps_core(pid, tid, signal)
     }
 
     fn vector_state(&mut self, thread: &Stopped) -> Result<VectorState> {

@@ -103,8 +103,23 @@ pub(super) fn thread_status(pid: Pid, tid: Tid) -> Option<Status> {
 
 /// Whether a handler of the program's runs for a signal.
 pub(super) fn handles(pid: Pid, tid: Tid, signal: Signal) -> bool {
-    let bit = u32::try_from(signal.0 - 1).ok().and_then(|bit| 1_u64.checked_shl(bit));
-    thread_status(pid, tid).is_some_and(|status| status.caught & bit.unwrap_or(0) != 0)
+    thread_status(pid, tid).is_some_and(|status| status.caught & set_of(signal) != 0)
+}
+
+/// Whether a signal ends its process with a core file: nobody handles, ignores
+/// or blocks it. To the first process of a PID namespace nothing happens.
+/// signal(7), pid_namespaces(7).
+pub(super) fn dumps_core(pid: Pid, tid: Tid, signal: Signal) -> bool {
+    Signal::DUMPING.contains(&signal)
+        && thread_status(pid, tid).is_some_and(|status| {
+            let kept_from_it = status.caught | status.ignored | status.blocked;
+            kept_from_it & set_of(signal) == 0 && !status.is_first
+        })
+}
+
+/// The set of one signal, as the kernel writes it.
+fn set_of(signal: Signal) -> u64 {
+    u32::try_from(signal.0 - 1).ok().and_then(|bit| 1_u64.checked_shl(bit)).unwrap_or(0)
 }
 
 /// The name of a thread.
