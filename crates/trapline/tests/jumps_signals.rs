@@ -118,7 +118,7 @@ fn detach_in_a_storm_with_threads_inside() {
         driver.go_to_stop();
         driver.go();
         looked += driver.detach();
-        support::eventually("its last line", || driver.output().contains("long=").then_some(()));
+        driver.ends_by_itself("long");
         let found = ["elsewhere", "spoilt", "uneven"].map(|key| driver.said(key));
         assert_eq!(found, [0; 3], "{}", driver.output());
         driver.quit();

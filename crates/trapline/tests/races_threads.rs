@@ -12,7 +12,6 @@ use support::{Driver, eventually, hit, loops, number_in, running, send};
 use trapline::breakpoint::Mechanism;
 use trapline::command::{CodeRange, Setting};
 use trapline::{Command, Event, ExitStatus, Pid, Signal};
-use trapline_testkit::run::MARKER;
 use trapline_testkit::{Build, Debuggee, Linkage, leaks};
 
 /// A count that no run reaches: hits are counted and nothing stops.
@@ -214,9 +213,8 @@ fn detach_at_any_moment_of_displaced_system_calls() {
             driver.wait_for(|event| matches!(event, Event::Log(_)).then_some(()));
         }
         looked += driver.detach();
-        eventually("its last line", || driver.output().contains("errors=").then_some(()));
+        driver.ends_by_itself("errors");
         assert_eq!(driver.output(), "reads=80 wakes=80 errors=0\n");
-        eventually("its end", || leaks::carriers(MARKER, driver.marker()).is_empty().then_some(()));
         driver.quit();
     }
     assert!(looked > 0, "it always ended too early to be looked at");

@@ -455,6 +455,14 @@ impl Driver {
         self.all_are_untouched(|_| true)
     }
 
+    /// Waits until what was let go has printed a line with `key` and has ended.
+    #[track_caller]
+    pub fn ends_by_itself(&self, key: &str) {
+        let key = format!("{key}=");
+        eventually("its last line", || self.output().contains(&key).then_some(()));
+        eventually("its end", || leaks::carriers(MARKER, &self.marker).is_empty().then_some(()));
+    }
+
     /// Checks what lives on after a detach or an end: the processes found at
     /// first for which `lives_on`, and the children of those launched.
     #[track_caller]
