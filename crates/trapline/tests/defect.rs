@@ -89,7 +89,7 @@ impl Target for Faulty {
 fn check(provoke: impl Fn(&SessionHandle, &Debuggee)) {
     block_signals();
     let debuggee = Debuggee::build("idle_threads");
-    let program = running(&debuggee, &["4", "busy"]);
+    let program = running(&debuggee, &["4", "busy", "600"]);
     let pid = program.pid();
     let before = leaks::mappings(pid);
     for _ in 0..loops(100) {
