@@ -1,6 +1,7 @@
 // Threads run through one function while another ends the process by a signal
 // that nobody handles, so that the system writes a core file.
-// Usage: dumps_core KIND   KIND: fault | abort | sent
+// Usage: dumps_core KIND   KIND: fault | abort | sent | awaited
+// `awaited` is a signal that is blocked but while `sigsuspend` waits for it.
 // Prints: turns=N, of all threads together, some time before the end.
 
 #include <pthread.h>
@@ -45,6 +46,9 @@ static void *end(void *kind) {
         abort();
     else
         kill(getpid(), SIGQUIT);
+    sigset_t none;
+    sigemptyset(&none);
+    sigsuspend(&none);
     for (;;)
         pause();
 }
@@ -54,6 +58,11 @@ int main(int argc, char **argv) { // @mark main
     struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
     if (argc < 2 || setrlimit(RLIMIT_CORE, &all))
         return 2;
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    if (!strcmp(argv[1], "awaited"))
+        sigaddset(&blocked, SIGQUIT);
+    sigprocmask(SIG_BLOCK, &blocked, NULL);
     pthread_t handles[THREADS], ending;
     for (long thread = 0; thread < THREADS; thread++)
         if (pthread_create(&handles[thread], NULL, run, (void *)thread))

@@ -51,16 +51,22 @@ fn code(program: &Path, core: Option<&Path>, folder: &Path) -> Vec<u8> {
     fs::read(file).unwrap()
 }
 
-#[track_caller]
-fn check(kind: &str, signal: Signal, set: &[&str]) {
-    let debuggee = Debuggee::build("dumps_core");
-    let mut driver = Driver::new();
+/// A session that dumps core into its own folder.
+fn launching(debuggee: &Debuggee, kind: &str) -> Driver {
+    let driver = Driver::new();
     driver.as_written();
     driver.ask(Command::Program(LaunchSpec {
         args: vec![kind.into()],
         directory: Some(driver.folder().to_owned()),
-        ..driver.launch_spec(&debuggee)
+        ..driver.launch_spec(debuggee)
     }));
+    driver
+}
+
+#[track_caller]
+fn check(kind: &str, signal: Signal, set: &[&str]) {
+    let debuggee = Debuggee::build("dumps_core");
+    let mut driver = launching(&debuggee, kind);
     let middle = debuggee.mark("middle").spec();
     let ids: Vec<_> =
         set.iter().map(|spec| driver.break_at(&spec.replace("MIDDLE", &middle))).collect();
@@ -116,4 +122,22 @@ fn after_an_abort_it_is_the_programs_own() {
 #[test]
 fn after_a_signal_that_was_sent_it_is_the_programs_own() {
     check_all("sent", Signal::QUIT);
+}
+
+#[test]
+fn after_a_signal_that_a_call_waited_for_it_is_the_programs_own() {
+    check_all("awaited", Signal::QUIT);
+}
+
+#[test]
+fn a_program_that_is_held_while_it_dumps_can_be_killed() {
+    let debuggee = Debuggee::build("dumps_core");
+    for _ in 0..loops(20) {
+        let mut driver = launching(&debuggee, "abort");
+        driver.run();
+        driver.go_to_stop();
+        driver.go();
+        driver.ask(Command::Interrupt);
+        driver.quit();
+    }
 }

@@ -206,6 +206,16 @@ impl Session {
         });
     }
 
+    /// Lets the threads of a process go on that are held in the stop of their
+    /// exit. Once the whole process exits, no signal gets them out of it.
+    fn let_exit(&mut self, pid: Pid) {
+        let Some(process) = self.processes.get(&pid) else { return };
+        let exiting = process.threads.values().filter(|thread| thread.exiting);
+        for tid in exiting.map(|thread| thread.tid).collect::<Vec<_>>() {
+            self.resume_raw(pid, tid, Resume::RUN);
+        }
+    }
+
     /// Answers `kill`.
     pub(super) fn kill(&mut self) -> Result<Reply, CommandError> {
         if self.processes.is_empty() {
@@ -239,6 +249,7 @@ impl Session {
                 Ok(()) | Err(TargetError::Gone) => {}
                 Err(error) => self.warn(error.to_string()),
             }
+            self.let_exit(pid);
             self.take_until(|session| !session.processes.contains_key(&pid));
             // One whose end cannot come any more has ended.
             self.forget_process(pid);

@@ -23,7 +23,7 @@ impl Session {
                 Some(_) => self.leave_memory(pid),
                 None if was_dying => {
                     if let Some(space) = self.space_of_mut(pid) {
-                        space.stale = true;
+                        (space.stale, space.has_litter) = (true, true);
                     }
                 }
                 None => {}
@@ -71,7 +71,9 @@ impl Session {
     }
 
     /// Takes everything of ours out of a process that is alone in its memory,
-    /// and forgets nothing that would be put there again.
+    /// and forgets nothing that would be put there again. Our memory stays:
+    /// system calls of ours would have the thread forget which signals it takes
+    /// while it waits in `sigsuspend` or `ppoll`, the deadly one among them.
     fn leave_memory(&mut self, pid: Pid) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
         let id = process.space;
@@ -80,10 +82,10 @@ impl Session {
         }
         let Some(space) = self.spaces.get_mut(&id) else { return };
         let internal = std::mem::take(&mut space.internal);
-        self.clear_space(id);
+        self.take_out_of(id);
         if let Some(space) = self.spaces.get_mut(&id) {
             space.internal = internal;
-            space.stale = false;
+            (space.stale, space.has_litter) = (false, false);
         }
         let Some(process) = self.processes.get(&pid) else { return };
         for stopped in process.threads.values().filter_map(Thread::stopped) {

@@ -113,6 +113,9 @@ impl Session {
     /// Gives a stopped thread its row, if threads of its space need one.
     pub(super) fn seat(&mut self, pid: Pid, tid: Tid) {
         let Some(process) = self.processes.get(&pid) else { return };
+        if process.dying.is_some() {
+            return;
+        }
         let (id, counts) = (process.space, process.is_debuggee());
         let in_use = self.spaces.get(&id).is_some_and(|space| space.rows.are_in_use());
         let seated = self.thread(pid, tid).is_none_or(|thread| thread.seat != Seat::None);

@@ -241,6 +241,13 @@ impl Session {
     /// Takes everything of ours out of a space: traps, debug registers and
     /// arena. All its threads must be stopped.
     pub(super) fn clear_space(&mut self, id: SpaceId) {
+        self.take_out_of(id);
+        self.release_arena(id);
+    }
+
+    /// The same, but our memory stays, with nothing that leads there: no thread
+    /// has to run for it.
+    pub(super) fn take_out_of(&mut self, id: SpaceId) {
         let Some(pid) = self.representative(id) else { return };
         let Some(space) = self.spaces.get_mut(&id) else { return };
         let armed: Vec<VirtAddr> = space.overlay.armed().map(|armed| armed.addr).collect();
@@ -253,7 +260,6 @@ impl Session {
         self.arm_slots(id);
         self.leave_slots(id);
         self.unseat(id);
-        self.release_arena(id);
     }
 }
 

@@ -182,6 +182,11 @@ fn run_and_restore(
 ) -> CallResult<u64> {
     let mask = sys::signal_mask(tid.get())?;
     sys::set_signal_mask(tid.get(), ALL_BUT_TRAP)?;
+    // What a trap of the program's own says is in no books, but in its stop.
+    let told = match (thread.at, thread.signal) {
+        (KernelStop::Delivery, None) => Some(sys::siginfo(tid.get())?),
+        _ => None,
+    };
     let before = settled_registers(sleeper, tid, thread)?;
     let result = write_call(tid, &before, call).map_err(Failure::from).and_then(|()| {
         step_over(sleeper, tid, thread)?;
@@ -193,6 +198,9 @@ fn run_and_restore(
     thread.registers_changed = false;
     thread.at = KernelStop::Delivery;
     thread.signal_lost = true;
+    if let Some(told) = told.filter(|_| result.is_ok()) {
+        sys::set_siginfo(tid.get(), &told)?;
+    }
     result
 }
 
