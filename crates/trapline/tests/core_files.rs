@@ -8,7 +8,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use support::{Driver, loops};
-
 use trapline::{Command, ExitStatus, LaunchSpec, Signal};
 use trapline_testkit::Debuggee;
 

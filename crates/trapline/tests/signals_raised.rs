@@ -6,7 +6,7 @@ mod support;
 
 use support::{Driver, hit};
 use trapline::event::StopReason;
-use trapline::{ExitStatus, Signal};
+use trapline::{Command, ExitStatus, Signal};
 use trapline_testkit::Debuggee;
 
 /// A count that no run reaches: hits are counted and nothing stops.
@@ -92,6 +92,25 @@ fn the_user_is_told_the_programs_own_place() {
         driver.output_is_as_undebugged();
         driver.quit();
     });
+}
+
+/// A breakpoint needs memory, for which the program runs a system call of ours.
+#[test]
+fn a_breakpoint_set_at_a_trap_of_the_programs_own_leaves_what_the_trap_says() {
+    for mechanism in ["-jump", "-trap"] {
+        let debuggee = Debuggee::build("raises");
+        let mut driver = Driver::launching(&debuggee, &["int1", "3"]);
+        let (signals, on) = (vec![Signal::TRAP], Some(true));
+        driver.ask(Command::Handle { signals, stop: on, print: on, pass: on });
+        driver.run();
+        for place in ["run_ud2", "run_divide", "run_sys"] {
+            driver.go_to_stop();
+            driver.break_at(&format!("{mechanism} {place} if $rsp == 1"));
+        }
+        driver.go_to_end();
+        driver.output_is_as_undebugged();
+        driver.quit();
+    }
 }
 
 #[test]

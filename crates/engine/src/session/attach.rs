@@ -192,28 +192,23 @@ impl Session {
         if self.can_ask(id) || !self.outlives_its_child(id) {
             return;
         }
-        let here = self.processes.values().filter(|process| process.space == id);
-        let dying: Vec<(Pid, Tid)> = here
-            .flat_map(|process| process.threads.values().map(|thread| (process.pid, thread)))
-            .filter(|(_, thread)| thread.exiting)
-            .map(|(pid, thread)| (pid, thread.tid))
-            .collect();
-        for &(pid, tid) in &dying {
-            self.resume_raw(pid, tid, Resume::RUN);
-        }
+        let exiting = self.let_exit(id);
         self.take_until(|session| {
-            dying.iter().all(|(pid, tid)| session.thread(*pid, *tid).is_none())
+            exiting.iter().all(|(pid, tid)| session.thread(*pid, *tid).is_none())
         });
     }
 
-    /// Lets the threads of a process go on that are held in the stop of their
-    /// exit. Once the whole process exits, no signal gets them out of it.
-    fn let_exit(&mut self, pid: Pid) {
-        let Some(process) = self.processes.get(&pid) else { return };
-        let exiting = process.threads.values().filter(|thread| thread.exiting);
-        for tid in exiting.map(|thread| thread.tid).collect::<Vec<_>>() {
+    /// Lets the threads of a space go on that are held in the stop of their
+    /// exit, and says which. Where the whole process exits, as after a core file
+    /// was written, not even SIGKILL gets them out of it (measured on Linux
+    /// 6.18).
+    fn let_exit(&mut self, id: SpaceId) -> Vec<(Pid, Tid)> {
+        let mut exiting = self.threads_of(id);
+        exiting.retain(|&(pid, tid)| self.thread(pid, tid).is_some_and(|thread| thread.exiting));
+        for &(pid, tid) in &exiting {
             self.resume_raw(pid, tid, Resume::RUN);
         }
+        exiting
     }
 
     /// Answers `kill`.
@@ -249,7 +244,9 @@ impl Session {
                 Ok(()) | Err(TargetError::Gone) => {}
                 Err(error) => self.warn(error.to_string()),
             }
-            self.let_exit(pid);
+            if let Some(id) = self.processes.get(&pid).map(|process| process.space) {
+                self.let_exit(id);
+            }
             self.take_until(|session| !session.processes.contains_key(&pid));
             // One whose end cannot come any more has ended.
             self.forget_process(pid);

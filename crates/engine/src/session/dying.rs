@@ -71,9 +71,11 @@ impl Session {
     }
 
     /// Takes everything of ours out of a process that is alone in its memory,
-    /// and forgets nothing that would be put there again. Our memory stays:
-    /// system calls of ours would have the thread forget which signals it takes
-    /// while it waits in `sigsuspend` or `ppoll`, the deadly one among them.
+    /// and forgets nothing that would be put there again. Our memory stays: a
+    /// system call of ours changes the signal mask, at which the kernel forgets
+    /// the one that a thread has only while it waits in `sigsuspend` or `ppoll`
+    /// (Linux, kernel/ptrace.c, `PTRACE_SETSIGMASK`). The deadly signal would be
+    /// blocked again.
     fn leave_memory(&mut self, pid: Pid) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
         let id = process.space;
