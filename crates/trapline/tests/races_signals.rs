@@ -5,6 +5,7 @@
 mod support;
 
 use support::{Driver, hit, loops};
+use trapline::event::StopReason;
 use trapline::{Command, Event, Signal};
 use trapline_testkit::{Build, Debuggee, Linkage};
 
@@ -77,6 +78,38 @@ fn detach_in_a_storm_of_signals() {
         driver.quit();
     }
     assert!(looked > 0, "it always ended too early to be looked at");
+}
+
+/// Each change takes a system call of ours in the waiting thread, at which the
+/// kernel forgets the mask of the call it waits in.
+#[test]
+fn a_signal_that_a_call_waited_for_is_told_once_whatever_is_set_at_its_stop() {
+    const ROUNDS: u32 = 6;
+    let debuggee = Debuggee::build("waits_for_signals");
+    for call in ["sigsuspend", "ppoll", "pselect", "epoll_pwait"] {
+        for mechanism in ["-jump", "-trap"] {
+            let mut driver = Driver::launching(&debuggee, &[call, &ROUNDS.to_string()]);
+            let spec = format!("{mechanism} turn if result == 7");
+            driver.run();
+            let (mut stops, mut set) = (0, None);
+            driver.go_to_end_through(|driver, stop| {
+                let &[StopReason::Signal(info)] = &stop.reasons[..] else { panic!("{stop:?}") };
+                assert_eq!(info.signal, Signal::USR1, "{call}");
+                stops += 1;
+                assert!(stops <= ROUNDS, "{call} {mechanism}");
+                set = match set {
+                    Some(id) => {
+                        driver.delete(id);
+                        None
+                    }
+                    None => Some(driver.break_at(&spec)),
+                };
+            });
+            assert_eq!(stops, ROUNDS, "{call} {mechanism}");
+            driver.output_is_as_undebugged();
+            driver.quit();
+        }
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use trapline_core::{Pid, Tid, VirtAddr};
 
 use super::resume::take_signals_again;
 use super::sys::{self, Errno};
-use super::threads::{KernelStop, State, Substitute, Thread};
+use super::threads::{KernelStop, State, Substitute, Thread, Way};
 use super::wait::{self, Status, Stop, Trap};
 use super::{LinuxTarget, failed, processes, registers};
 use crate::layout::clone::{self, CloneFlags};
@@ -295,11 +295,15 @@ impl LinuxTarget {
         std::mem::take(&mut thread.leaving_call) && wait::trap(info) == Trap::Int1OrStep
     }
 
-    /// Whether the signal is one that we sent in the place of another.
+    /// Whether the signal is one that comes in the place of another.
     fn take_substitute(&mut self, tid: Tid, info: &RawSigInfo) -> Option<Substitute> {
         let ours = info.code() == SI_TKILL && info.pid_field() == sys::own_pid();
+        let is_it = |substitute: &Substitute| match substitute.way {
+            Way::Sent => ours && substitute.signal == info.signal(),
+            Way::PutBack => substitute.info == Some(*info),
+        };
         let waiting = &mut self.books.threads.get_mut(&tid)?.substitutes;
-        let place = waiting.iter().position(|s| ours && s.signal == info.signal())?;
+        let place = waiting.iter().position(is_it)?;
         waiting.remove(place)
     }
 

@@ -13,7 +13,7 @@ use trapline_core::{Pid, Tid, VirtAddr};
 use super::attach::options;
 use super::inject::SYSCALL;
 use super::sys::{self, Errno, Sys};
-use super::threads::{KernelStop, State, Substitute, Thread};
+use super::threads::{KernelStop, State, Substitute, Thread, Way};
 use super::{LinuxTarget, failed, registers};
 use crate::layout::siginfo::{RawSigInfo, SI_TKILL};
 
@@ -240,16 +240,32 @@ fn hand_over_signal(tid: Tid, thread: &mut Thread, signal: Option<Signal>) -> Sy
         (KernelStop::Delivery, Some(info)) => {
             if thread.signal_lost {
                 sys::set_siginfo(tid.get(), &info)?;
+                expect_put_back(tid, thread, info)?;
             }
             Ok(Some(signal))
         }
         (KernelStop::Delivery, None) => Ok(Some(signal)),
         (KernelStop::Trap | KernelStop::Event, info) => {
-            thread.substitutes.push_back(Substitute { signal, info, report: false });
+            let substitute = Substitute { signal, way: Way::Sent, info, report: false };
+            thread.substitutes.push_back(substitute);
             sys::tgkill(thread.pid.get(), tid.get(), signal.0)?;
             Ok(None)
         }
     }
+}
+
+/// Expects a signal back that the thread blocks: the kernel puts it into its
+/// queue again (kernel/signal.c, `ptrace_signal`). A thread blocks what it has
+/// stopped for when it waited in a call with a mask of its own, `sigsuspend` or
+/// `ppoll`, and a system call of ours had the kernel forget that mask. The call
+/// starts over, and takes the signal again.
+fn expect_put_back(tid: Tid, thread: &mut Thread, info: RawSigInfo) -> Sys<()> {
+    let signal = info.signal();
+    if sys::signal_mask(tid.get())? & mask_of(&[signal]) != 0 {
+        let substitute = Substitute { signal, way: Way::PutBack, info: Some(info), report: false };
+        thread.substitutes.push_back(substitute);
+    }
+    Ok(())
 }
 
 /// Sends a signal that we shall not see arrive, with what it says where the
@@ -265,7 +281,8 @@ fn send_for_good(tid: Tid, thread: &Thread, info: &RawSigInfo) -> Sys<()> {
 /// Sends a deferred signal so that it is reported when it arrives.
 fn send_again(tid: Tid, thread: &mut Thread, info: &RawSigInfo) -> Sys<()> {
     let signal = info.signal();
-    thread.substitutes.push_back(Substitute { signal, info: Some(*info), report: true });
+    let substitute = Substitute { signal, way: Way::Sent, info: Some(*info), report: true };
+    thread.substitutes.push_back(substitute);
     sys::tgkill(thread.pid.get(), tid.get(), signal.0)
 }
 

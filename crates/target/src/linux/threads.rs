@@ -46,10 +46,21 @@ pub(super) enum KernelStop {
     Exit,
 }
 
-/// A signal that we sent a thread to take the place of an earlier one.
+/// How a [`Substitute`] comes to its thread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Way {
+    /// We sent it.
+    Sent,
+    /// The kernel put it back into its queue, since the thread blocks it. Says
+    /// what it said before.
+    PutBack,
+}
+
+/// A signal on its way to a thread that takes the place of an earlier one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Substitute {
     pub(super) signal: Signal,
+    pub(super) way: Way,
     /// What the signal is to say; `None` leaves what the kernel makes of it.
     pub(super) info: Option<RawSigInfo>,
     /// Whether it is to be reported rather than just delivered.
