@@ -50,6 +50,12 @@ pub enum Op {
     Address(ImageAddr),
     /// Push a general register of the frame plus a displacement.
     RegOffset(Reg, i64),
+    /// Push what a general register holds that the call which the frame has
+    /// under way leaves alone, whoever is called.
+    KeptRegister(Reg),
+    /// Push what a general register held when the frame's function was
+    /// entered.
+    EntryRegister(Reg),
     /// Push the address of a thread-local variable at this offset in its
     /// module's TLS block.
     Tls {
@@ -115,10 +121,25 @@ pub enum UnaryOp {
     Abs,
 }
 
+/// Why an [`Op::EntryRegister`] has no value.
+pub const NO_ENTRY_VALUE: &str = "the value at function entry is not known";
+
 /// What a [`Program`] needs to know of the frame it runs in.
 pub trait Frame: ReadMemory {
     /// The value of a general register in this frame; the error is a sentence.
     fn register(&self, reg: Reg) -> Result<u64, String>;
+
+    /// The value of a general register in this frame, when nobody whom it
+    /// called has touched that.
+    fn kept_register(&self, reg: Reg) -> Result<u64, String> {
+        self.register(reg)
+    }
+
+    /// The value that a general register had when the frame's function was
+    /// entered, as its caller's debug information tells.
+    fn entry_register(&self, _reg: Reg) -> Result<u64, String> {
+        Err(NO_ENTRY_VALUE.to_owned())
+    }
 
     /// The address of a thread-local variable for the frame's thread.
     fn tls_address(&self, module: ModuleId, offset: u64) -> Result<VirtAddr, String>;
@@ -197,6 +218,12 @@ fn step(op: Op, stack: &mut Vec<u64>, frame: &dyn Frame) -> Result<(), LocationE
         Op::RegOffset(reg, offset) => {
             let base = frame.register(reg).map_err(LocationError::Unknown)?;
             stack.push(base.wrapping_add_signed(offset));
+        }
+        Op::KeptRegister(reg) => {
+            stack.push(frame.kept_register(reg).map_err(LocationError::Unknown)?);
+        }
+        Op::EntryRegister(reg) => {
+            stack.push(frame.entry_register(reg).map_err(LocationError::Unknown)?);
         }
         Op::Tls { module, offset } => {
             let addr = frame.tls_address(module, offset).map_err(LocationError::Unknown)?;

@@ -203,7 +203,7 @@ pub enum StopReason {
 }
 
 /// A frame of a call stack.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct FrameInfo {
     /// 0 for the innermost.
     pub level: usize,
@@ -227,6 +227,8 @@ pub struct FrameInfo {
     pub guess: bool,
     /// Whether the kernel made it to deliver a signal.
     pub signal_frame: bool,
+    /// Whether it is a call that the compiler put inline.
+    pub inlined: bool,
     /// Whether the pc is in the middle of a line (shown with its address).
     pub mid_line: bool,
 }

@@ -7,7 +7,7 @@ use trapline_expr::template::{self, Macro, Segment};
 use trapline_expr::{Program, Purpose, check, evaluate};
 
 use crate::command::CommandError;
-use crate::session::{CodeScope, PassContext, frames, symbolic};
+use crate::session::{CodeScope, PassContext, activations, symbolic};
 use crate::space::Modules;
 
 /// Frames that `$CALLSTACK` shows.
@@ -107,7 +107,7 @@ fn expand(
             stack(context, tally, remembered, 2).into_iter().nth(1).unwrap_or_default()
         }
         Macro::CallStack => stack(context, tally, remembered, STACK_LIMIT).join(" < "),
-        Macro::Function => frames::function_and_offset(&context.space.modules, pc)
+        Macro::Function => activations::function_and_offset(&context.space.modules, pc)
             .map(|(name, _)| name)
             .unwrap_or_default(),
         Macro::FilePosition => file_position(&context.space.modules, pc),
@@ -132,11 +132,9 @@ fn stack(
     let registers: Registers = context.registers;
     let modules = &context.space.modules;
     let machine = context.machine(tally, remembered);
-    let walk = frames::walk(modules, &machine, frames::frame_registers(&registers), limit);
-    walk.frames
-        .iter()
-        .map(|frame| frames::function_name(modules, frame).unwrap_or_else(|| frame.pc.to_string()))
-        .collect()
+    let walk = activations::walk(modules, &machine, &registers, limit);
+    let name = |at| activations::function_name(modules, at).unwrap_or_else(|| at.pc.to_string());
+    walk.activations.iter().map(name).collect()
 }
 
 fn file_position(modules: &Modules, pc: VirtAddr) -> String {

@@ -380,7 +380,11 @@ pub(crate) fn found_at(image: &Image, address: ImageAddr, function: Option<&str>
         address,
         function: match function {
             Some(name) => Some(name.into()),
-            None => image.function_at(address).map(|function| function.name.into()),
+            None => {
+                let inlined = image.inline_chain_at(address).into_iter().next();
+                let name = inlined.map(|call| call.name);
+                name.or_else(|| Some(image.function_at(address)?.name)).map(Arc::from)
+            }
         },
         line: source.as_ref().map(|line| line.line),
         file: source.map(|line| line.file),

@@ -69,6 +69,9 @@ pub(crate) struct Thread {
     pub(crate) signal: Option<Signal>,
     /// What the user has still to be told of it.
     pub(crate) pending: Vec<StopReason>,
+    /// How many of the inlined calls that begin where it stopped the user has
+    /// not entered: they are no frames yet.
+    pub(crate) not_entered: usize,
     /// A step under way.
     pub(crate) step: Option<Step>,
     /// The step that goes on when a call that is stepped over has returned.
@@ -162,6 +165,7 @@ impl Thread {
             returns_to: None,
             signal: None,
             pending: Vec::new(),
+            not_entered: 0,
             step: None,
             step_after_return: None,
             trap_flag_residue: None,

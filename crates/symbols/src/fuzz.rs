@@ -5,7 +5,7 @@ use regex::Regex;
 use trapline_core::types::TypeLink;
 use trapline_core::{ImageAddr, ModuleId};
 
-use crate::Image;
+use crate::{Image, PcKind};
 
 /// Addresses and names that are tried per image.
 const PROBES: usize = 32;
@@ -72,7 +72,7 @@ fn at(image: &Image, address: ImageAddr) {
     image.inline_chain_at(address);
     image.source_at(address);
     image.plt_target(address);
-    for variable in image.variables_at(address).iter().take(PROBES) {
+    for variable in image.variables_at(address, PcKind::Exact).iter().take(PROBES) {
         if let TypeLink::Lazy(reference) = &variable.ty {
             let _damaged = image.type_at(reference.offset);
         }

@@ -38,7 +38,7 @@ impl ResolveType for Types<'_> {
 fn ask(image: &Image, pcs: &[ImageAddr]) -> usize {
     let mut answers = 0;
     for &pc in pcs {
-        for variable in image.variables_at(pc) {
+        for variable in image.variables_at(pc, PcKind::Exact) {
             answers += follow(&Types(image), &variable.ty, 4);
         }
         answers += usize::from(image.function_result_type(pc).is_some());

@@ -165,7 +165,7 @@ impl ResolveType for Types<'_> {
 impl Stop {
     fn variables(&self, image: &Image) -> Vec<Variable> {
         let pc = self.bias.to_image(VirtAddr::new(self.registers.get(Reg::Rip).expect("pc")));
-        image.variables_at(PcKind::ReturnAddress.lookup(pc))
+        image.variables_at(pc, PcKind::ReturnAddress)
     }
 
     fn bytes(&self, place: &Place, size: usize) -> Result<Vec<u8>, LocationError> {
@@ -315,7 +315,7 @@ fn scopes_come_innermost_first_with_their_code() {
         .collect();
     assert_eq!(arguments, ["small", "byte", "big", "pt", "wide", "text", "seventh", "eighth"]);
     assert!(variables.iter().all(|it| it.decl_line.is_some() && !it.artificial));
-    assert_eq!(image.variables_at(ImageAddr::new(1)), []);
+    assert_eq!(image.variables_at(ImageAddr::new(1), PcKind::Exact), []);
 }
 
 #[test]

@@ -244,7 +244,7 @@ impl Session {
         let unsearched = Among::These(unsearched);
         let among = if first { among } else { &unsearched };
         let default = if bound.needs_default() {
-            default_file(home.modules, self.selected_pc(home.pid))
+            default_file(home.modules, self.selected_place_in(home.pid))
         } else {
             None
         };
@@ -410,7 +410,7 @@ impl Session {
 
     /// Compiles anew what a breakpoint says, at all its locations.
     pub(super) fn recompile(&mut self, id: BreakpointId) -> Result<(), CommandError> {
-        let frame_pc = self.selected_lookup_pc();
+        let here = self.selected_place();
         let Some(breakpoint) = self.breakpoints.get(id) else { return Ok(()) };
         let spec = breakpoint.spec.clone();
         let preview = self.program_alone();
@@ -421,7 +421,7 @@ impl Session {
                 .and_then(|id| self.spaces.get(&id))
                 .map_or(&preview, |space| &space.modules);
             let scope = match location.watch {
-                Some(_) => CodeScope::at_pc_of(modules, frame_pc, &self.values),
+                Some(_) => CodeScope::at_place_of(modules, here, &self.values),
                 None => CodeScope::at(modules, location.addr, &self.values),
             };
             compiled.push(compile_say(&spec, &scope)?);

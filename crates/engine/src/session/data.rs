@@ -16,7 +16,7 @@ use trapline_core::{AddrRange, LocationId, Pid, Tid, VirtAddr};
 use trapline_patch::insn::{self, MemoryAccess};
 
 use super::Session;
-use super::frames::{frame_registers, function_start, walk};
+use super::activations::{function_start, walk};
 use super::hits::{Answer, consider};
 use crate::breakpoints::{Location, Watch, WatchScope};
 use crate::event::{Event, StopReason};
@@ -293,11 +293,14 @@ impl Session {
         let (Some(space), Some(memory)) = (self.space_of(pid), self.memory(pid)) else {
             return false;
         };
-        let walk = walk(&space.modules, &memory, frame_registers(registers), MAX_FRAMES);
+        let walk = walk(&space.modules, &memory, registers, MAX_FRAMES);
         let function = |pc| function_start(&space.modules, pc);
-        let found = walk.frames.iter().find(|frame| frame.cfa.is_some_and(|cfa| cfa >= scope.cfa));
-        found.is_some_and(|frame| {
-            frame.cfa != Some(scope.cfa) || function(frame.lookup()) != scope.function
+        let found = walk
+            .activations
+            .iter()
+            .find(|activation| activation.cfa.is_some_and(|cfa| cfa >= scope.cfa));
+        found.is_some_and(|activation| {
+            activation.cfa != Some(scope.cfa) || function(activation.lookup()) != scope.function
         })
     }
 

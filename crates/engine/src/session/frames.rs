@@ -1,249 +1,190 @@
-//! Call stacks: from a thread's registers to frames that name functions and
-//! lines.
+//! Frames as a user takes them: an activation, or a call that the compiler put
+//! inline into the code of one.
 
-use trapline_core::memory::ReadMemory;
-use trapline_core::x64::{Reg, Registers};
-use trapline_core::{Pid, Tid, VirtAddr};
-use trapline_symbols::{FrameRegisters, PcKind, UnwindError, Unwound, unwind_without_cfi};
+use std::path::PathBuf;
+use std::sync::Arc;
 
+use trapline_core::{BreakpointId, Pid, Tid, VirtAddr};
+use trapline_symbols::{InlinedCall, PcKind, SourceLine};
+
+use super::activations::{Activation, function_and_offset};
+use super::scope::CodePlace;
 use super::{Selected, Session};
 use crate::command::{CommandError, Reply};
-use crate::event::FrameInfo;
-use crate::space::Modules;
+use crate::event::{FrameInfo, StopReason};
+use crate::space::{Module, Modules};
 
-/// Frames of a stack before they are named.
-pub(crate) struct Walk {
-    pub(crate) frames: Vec<RawFrame>,
+/// A frame of a stack.
+#[derive(Clone)]
+pub(super) struct Frame {
+    pub(super) activation: Activation,
+    /// The inlined calls around the activation's place, outermost first.
+    calls: Arc<[InlinedCall]>,
+    /// How many of them the frame is within; 0 for the activation's own
+    /// function.
+    depth: usize,
+}
+
+/// Frames of a stack, innermost first.
+pub(super) struct Stack {
+    pub(super) frames: Vec<Frame>,
     /// Why there are no more, when that is not the stack's natural end.
-    pub(super) ended: Option<String>,
+    ended: Option<String>,
 }
 
-/// One frame.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RawFrame {
-    pub(super) registers: FrameRegisters,
-    pub(crate) pc: VirtAddr,
-    pub(super) kind: PcKind,
-    pub(super) cfa: Option<u64>,
-    pub(super) signal_frame: bool,
-    pub(super) guess: bool,
-}
+impl Frame {
+    /// The frames of an activation, innermost first, but for those of the
+    /// `not_entered` innermost calls.
+    fn unfold(
+        modules: &Modules,
+        activation: Activation,
+        not_entered: usize,
+    ) -> impl Iterator<Item = Self> {
+        let mut calls = inlined_calls(modules, activation.lookup());
+        calls.reverse();
+        let calls: Arc<[InlinedCall]> = calls.into();
+        let innermost = calls.len().saturating_sub(not_entered);
+        (0..=innermost).rev().map(move |depth| Self { activation, calls: calls.clone(), depth })
+    }
 
-impl RawFrame {
-    /// The address that decides which function and line the frame is in.
-    pub(super) fn lookup(&self) -> VirtAddr {
-        match self.kind {
-            PcKind::Exact => self.pc,
-            PcKind::ReturnAddress => self.pc.wrapping_sub(1),
+    /// The place whose scopes the frame sees.
+    pub(super) fn place(&self) -> CodePlace {
+        let Activation { pc, kind, .. } = self.activation;
+        CodePlace { pc, kind, depth: u32::try_from(self.depth).ok() }
+    }
+
+    /// The call that the frame is, when that is an inlined one.
+    fn call(&self) -> Option<&InlinedCall> {
+        self.calls.get(self.depth.checked_sub(1)?)
+    }
+
+    /// The inlined call that the frame has made.
+    fn callee(&self) -> Option<&InlinedCall> {
+        self.calls.get(self.depth)
+    }
+
+    /// Puts names to it.
+    fn describe(&self, modules: &Modules, level: usize) -> FrameInfo {
+        let activation = &self.activation;
+        let lookup = activation.lookup();
+        let module = modules.at(lookup);
+        let row = module.and_then(|m| m.image.source_at(m.to_image(lookup)));
+        let (function, offset) = self.function(modules);
+        let (file, line) = self.source(row.as_ref());
+        FrameInfo {
+            level,
+            pc: activation.pc,
+            cfa: activation.cfa,
+            function,
+            offset,
+            arguments: Vec::new(),
+            file,
+            line,
+            module: module.map(|module| module.path.clone()),
+            guess: activation.guess,
+            signal_frame: activation.signal_frame,
+            inlined: self.call().is_some(),
+            mid_line: self.callee().is_none() && !begins(module, row.as_ref(), activation.pc),
         }
     }
-}
 
-/// The innermost frame's registers.
-pub(crate) fn frame_registers(registers: &Registers) -> FrameRegisters {
-    let mut frame = FrameRegisters::default();
-    for reg in Reg::general().chain([Reg::Rip]) {
-        frame.set(reg, registers.get(reg));
-    }
-    frame
-}
-
-/// Walks a stack, at most `limit` frames of it.
-pub(crate) fn walk(
-    modules: &Modules,
-    memory: &dyn ReadMemory,
-    innermost: FrameRegisters,
-    limit: usize,
-) -> Walk {
-    let mut walk = Walk { frames: Vec::new(), ended: None };
-    let mut next = Some((innermost, PcKind::Exact, false));
-    while let Some((registers, kind, guess)) = next.take() {
-        let Some(pc) = registers.get(Reg::Rip).map(VirtAddr::new) else { break };
-        if pc.get() == 0 || walk.frames.len() >= limit {
-            break;
+    /// The function's name and how far into its code the pc is, which has no
+    /// meaning for an inlined call.
+    fn function(&self, modules: &Modules) -> (Option<String>, Option<u64>) {
+        if let Some(call) = self.call() {
+            return (Some(call.name.clone()), None);
         }
-        let mut frame = RawFrame { registers, pc, kind, cfa: None, signal_frame: false, guess };
-        match caller(modules, memory, &frame) {
-            Ok(Some(up)) => {
-                frame.cfa = Some(up.cfa);
-                frame.signal_frame = up.signal_frame;
-                if moves_up(&walk, up.cfa) {
-                    let kind = if up.signal_frame { PcKind::Exact } else { PcKind::ReturnAddress };
-                    next = Some((up.registers, kind, up.guess));
-                } else {
-                    walk.ended =
-                        Some("previous frame identical to this frame (corrupt stack?)".to_owned());
-                }
-            }
-            Ok(None) => {}
-            Err(why) => walk.ended = Some(why),
-        }
-        walk.frames.push(frame);
+        let activation = &self.activation;
+        let (name, offset) = function_and_offset(modules, activation.lookup()).unzip();
+        let offset = offset.map(|offset| match activation.kind {
+            PcKind::Exact => offset,
+            PcKind::ReturnAddress => offset + 1,
+        });
+        (name, offset)
     }
-    walk
-}
 
-/// A stack that does not grow towards its base is no stack. Signal handlers on
-/// a stack of their own may jump either way, once per signal frame.
-fn moves_up(walk: &Walk, cfa: u64) -> bool {
-    match walk.frames.last() {
-        Some(last) => last.signal_frame || last.cfa.is_none_or(|below| cfa > below),
-        None => true,
+    /// The line that the frame is at. `row` is of the activation's place.
+    fn source(&self, row: Option<&SourceLine>) -> (Option<PathBuf>, Option<u32>) {
+        let (file, line) = match self.callee() {
+            Some(call) => call_line(call).unzip(),
+            None => row.map(|row| (row.file.clone(), row.line)).unzip(),
+        };
+        (file.map(|file| PathBuf::from(&*file)), line)
     }
 }
 
-fn caller(
-    modules: &Modules,
-    memory: &dyn ReadMemory,
-    frame: &RawFrame,
-) -> Result<Option<Unwound>, String> {
-    if let Some(module) = modules.at(frame.lookup()) {
-        let image_pc = module.to_image(frame.pc);
-        match module.image.unwind_frame(image_pc, frame.kind, module.bias, &frame.registers, memory)
-        {
-            Ok(found) => return Ok(found),
-            Err(UnwindError::NoCfi(_)) => {}
-            Err(error) => return Err(error.to_string()),
-        }
+/// The line that a frame at a place is at: that of the call it has made, when
+/// that is an inlined one.
+pub(super) fn line_at(modules: &Modules, place: CodePlace) -> Option<(Arc<str>, u32)> {
+    let calls = inlined_calls(modules, place.lookup());
+    let depth = place.depth.and_then(|depth| usize::try_from(depth).ok());
+    if let Some(call) = depth.and_then(|depth| calls.iter().rev().nth(depth)) {
+        return call_line(call);
     }
-    guess(modules, memory, frame)
+    let lookup = place.lookup();
+    let module = modules.at(lookup)?;
+    let row = module.image.source_at(module.to_image(lookup)).filter(|row| row.line != 0)?;
+    Some((row.file, row.line))
 }
 
-fn guess(
-    modules: &Modules,
-    memory: &dyn ReadMemory,
-    frame: &RawFrame,
-) -> Result<Option<Unwound>, String> {
-    let start = function_start(modules, frame.lookup());
-    match unwind_without_cfi(&frame.registers, frame.kind, start, memory) {
-        Ok(Some(up)) if plausible(modules, &up) => Ok(Some(up)),
-        Ok(_) => Ok(None),
-        Err(error) => Err(error.to_string()),
-    }
+/// Where an inlined call was made.
+fn call_line(call: &InlinedCall) -> Option<(Arc<str>, u32)> {
+    let file = call.call_file.clone()?;
+    (call.call_line != 0).then_some((file, call.call_line))
 }
 
-/// A guess is believed only when it leads back into known code.
-fn plausible(modules: &Modules, up: &Unwound) -> bool {
-    up.registers.get(Reg::Rip).is_some_and(|pc| modules.at(VirtAddr::new(pc)).is_some())
+/// Whether a pc is where a row of the line table begins.
+fn begins(module: Option<&Module>, row: Option<&SourceLine>, pc: VirtAddr) -> bool {
+    module.zip(row).is_some_and(|(module, row)| module.bias.to_virt(row.start) == pc)
 }
 
-/// Where the function around an address starts.
-pub(crate) fn function_start(modules: &Modules, addr: VirtAddr) -> Option<VirtAddr> {
-    let module = modules.at(addr)?;
-    let image_addr = module.to_image(addr);
-    let start = module
-        .image
-        .function_at(image_addr)
-        .map(|function| function.entry)
-        .or_else(|| module.image.symbol_at(image_addr).map(|symbol| symbol.start))?;
-    Some(module.bias.to_virt(start))
-}
-
-/// The function a frame is in.
-pub(crate) fn function_name(modules: &Modules, frame: &RawFrame) -> Option<String> {
-    function_and_offset(modules, frame.lookup()).map(|(name, _)| name)
-}
-
-/// The function around an address and the distance from its start.
-pub(crate) fn function_and_offset(modules: &Modules, addr: VirtAddr) -> Option<(String, u64)> {
-    let module = modules.at(addr)?;
-    let image_addr = module.to_image(addr);
-    if let Some(function) = module.image.function_at(image_addr) {
-        let offset = image_addr.checked_sub(function.entry).unwrap_or(0);
-        return Some((function.name, offset));
-    }
-    let symbol = module.image.symbol_at(image_addr)?;
-    let offset = image_addr.checked_sub(symbol.start)?;
-    Some((symbol.name, offset))
-}
-
-/// Puts names to a frame.
-pub(super) fn describe(modules: &Modules, frame: &RawFrame, level: usize) -> FrameInfo {
-    let module = modules.at(frame.lookup());
-    let line = module.and_then(|m| m.image.source_at(m.to_image(frame.lookup())));
-    let named = function_and_offset(modules, frame.lookup());
-    let offset = named.as_ref().map(|(_, offset)| match frame.kind {
-        PcKind::Exact => *offset,
-        PcKind::ReturnAddress => offset + 1,
-    });
-    let mid_line = match (&line, module) {
-        (Some(line), Some(module)) => module.bias.to_virt(line.start) != frame.pc,
-        _ => true,
-    };
-    FrameInfo {
-        level,
-        pc: frame.pc,
-        cfa: frame.cfa,
-        function: named.map(|(name, _)| name),
-        offset,
-        arguments: Vec::new(),
-        file: line.as_ref().map(|line| std::path::PathBuf::from(&*line.file)),
-        line: line.as_ref().map(|line| line.line),
-        module: module.map(|module| module.path.clone()),
-        guess: frame.guess,
-        signal_frame: frame.signal_frame,
-        mid_line,
-    }
+/// The inlined calls around an address, innermost first.
+fn inlined_calls(modules: &Modules, addr: VirtAddr) -> Vec<InlinedCall> {
+    modules
+        .at(addr)
+        .map_or(Vec::new(), |module| module.image.inline_chain_at(module.to_image(addr)))
 }
 
 impl Session {
-    /// A stopped thread's registers as the program would have them: those of
-    /// the program's own place when the thread is in a slot of ours.
-    pub(super) fn program_registers(&mut self, pid: Pid, tid: Tid) -> Option<Registers> {
-        let mut registers = self.raw_registers(pid, tid)?;
-        let space = self.space_of(pid)?;
-        if space.arena.is_empty() {
-            return Some(registers);
+    /// A thread's stack, at most `limit` frames of it.
+    pub(super) fn frames(&mut self, pid: Pid, tid: Tid, limit: usize) -> Option<Stack> {
+        let walk = self.stack(pid, tid, limit)?;
+        let not_entered = self.thread(pid, tid)?.not_entered;
+        let modules = &self.space_of(pid)?.modules;
+        let mut frames = Vec::new();
+        let mut ended = walk.ended;
+        for activation in walk.activations {
+            let hidden = if activation.level == 0 { not_entered } else { 0 };
+            frames.extend(Frame::unfold(modules, activation, hidden));
+            if frames.len() > limit {
+                frames.truncate(limit);
+                ended = None;
+                break;
+            }
         }
-        let memory = self.memory(pid)?;
-        // What cannot be restored is shown as it is; the pc at least is right.
-        if space.arena.restore(&mut registers, &memory).is_err() {
-            registers.rip = space.program_pc(VirtAddr::new(registers.rip)).get();
-        }
-        Some(registers)
+        Some(Stack { frames, ended })
     }
 
-    /// The same for eyes: with the segment base that the thread would have.
-    pub(super) fn shown_registers(&mut self, pid: Pid, tid: Tid) -> Option<Registers> {
-        let mut registers = self.program_registers(pid, tid)?;
-        if self.space_of(pid)?.rows.contains(registers.gs_base) {
-            registers.gs_base = 0;
-        }
-        Some(registers)
-    }
-
-    /// A thread's stack.
-    pub(super) fn stack(&mut self, pid: Pid, tid: Tid, limit: usize) -> Option<Walk> {
-        let registers = self.program_registers(pid, tid)?;
-        let space = self.space_of(pid)?;
-        let memory = self.memory(pid)?;
-        Some(walk(&space.modules, &memory, frame_registers(&registers), limit))
+    /// A frame of a thread.
+    pub(super) fn frame(&mut self, selected: Selected) -> Option<Frame> {
+        let Selected { pid, tid, frame } = selected;
+        self.frames(pid, tid, frame.saturating_add(1))?.frames.into_iter().nth(frame)
     }
 
     /// The innermost frame, named, with its arguments; an empty one when the
     /// thread is gone.
     pub(super) fn innermost_frame(&mut self, pid: Pid, tid: Tid) -> FrameInfo {
-        self.named_frame(pid, tid, 0).unwrap_or_else(|| FrameInfo {
-            level: 0,
-            pc: VirtAddr::default(),
-            cfa: None,
-            function: None,
-            offset: None,
-            arguments: Vec::new(),
-            file: None,
-            line: None,
-            module: None,
-            guess: false,
-            signal_frame: false,
-            mid_line: false,
-        })
+        self.named_frame(Selected { pid, tid, frame: 0 }).unwrap_or_default()
     }
 
-    fn named_frame(&mut self, pid: Pid, tid: Tid, level: usize) -> Option<FrameInfo> {
-        let walk = self.stack(pid, tid, level + 1)?;
-        let frame = *walk.frames.get(level)?;
-        let mut info = describe(&self.space_of(pid)?.modules, &frame, level);
-        info.arguments = self.argument_values(Selected { pid, tid, frame: level }, &frame);
+    fn named_frame(&mut self, selected: Selected) -> Option<FrameInfo> {
+        let frame = self.frame(selected)?;
+        self.named(selected, &frame)
+    }
+
+    fn named(&mut self, selected: Selected, frame: &Frame) -> Option<FrameInfo> {
+        let mut info = frame.describe(&self.space_of(selected.pid)?.modules, selected.frame);
+        info.arguments = self.argument_values(selected, frame);
         Some(info)
     }
 
@@ -251,24 +192,58 @@ impl Session {
     pub(super) fn backtrace(&mut self, limit: usize) -> Result<Reply, CommandError> {
         let Selected { pid, tid, .. } = self.selected()?;
         let gone = || CommandError::new("the selected thread is gone");
-        let walk = self.stack(pid, tid, limit).ok_or_else(gone)?;
-        let mut frames = Vec::new();
-        for (level, frame) in walk.frames.iter().enumerate() {
-            let space = self.space_of(pid).ok_or_else(gone)?;
-            let mut info = describe(&space.modules, frame, level);
-            info.arguments = self.argument_values(Selected { pid, tid, frame: level }, frame);
-            frames.push(info);
-        }
-        Ok(Reply::Backtrace { frames, ended: walk.ended })
+        let Stack { frames, ended } = self.frames(pid, tid, limit).ok_or_else(gone)?;
+        let named = frames
+            .iter()
+            .enumerate()
+            .map(|(level, frame)| self.named(Selected { pid, tid, frame: level }, frame));
+        let frames = named.collect::<Option<Vec<_>>>().ok_or_else(gone)?;
+        Ok(Reply::Backtrace { frames, ended })
     }
 
     /// Answers `frame N`, and `frame` with the level selected now.
     pub(super) fn select_frame(&mut self, level: usize) -> Result<Reply, CommandError> {
-        let Selected { pid, tid, .. } = self.selected()?;
+        let selected = Selected { frame: level, ..self.selected()? };
         let info = self
-            .named_frame(pid, tid, level)
+            .named_frame(selected)
             .ok_or_else(|| CommandError::new(format!("the stack has no frame {level}")))?;
-        self.selection = Some(Selected { pid, tid, frame: level });
+        self.selection = Some(selected);
         Ok(Reply::Frame(Box::new(info)))
+    }
+
+    /// Notes, at a stop, which of the inlined calls that begin just there the
+    /// user has not entered: all but those that a breakpoint is on or in.
+    /// Whoever steps single instructions sees where each belongs.
+    pub(super) fn note_calls_not_entered(&mut self, pid: Pid, tid: Tid, reasons: &[StopReason]) {
+        let not_entered = match reasons {
+            [StopReason::Stepped] => 0,
+            _ => self.calls_not_entered(pid, tid, reasons).unwrap_or(0),
+        };
+        if let Some(thread) = self.thread_mut(pid, tid) {
+            thread.not_entered = not_entered;
+        }
+    }
+
+    fn calls_not_entered(&mut self, pid: Pid, tid: Tid, reasons: &[StopReason]) -> Option<usize> {
+        let pc = VirtAddr::new(self.program_registers(pid, tid)?.rip);
+        let modules = &self.space_of(pid)?.modules;
+        let at = modules.at(pc)?.to_image(pc);
+        let calls = inlined_calls(modules, pc);
+        let beginning = calls.iter().take_while(|call| call.entry == at).count();
+        let meant: Vec<Arc<str>> =
+            reasons.iter().filter_map(|reason| self.function_stopped_in(reason)).collect();
+        let is_meant = |call: &InlinedCall| meant.iter().any(|name| **name == *call.name);
+        Some(calls[..beginning].iter().position(is_meant).unwrap_or(beginning))
+    }
+
+    /// The function that the location of a breakpoint is in.
+    fn function_stopped_in(&self, reason: &StopReason) -> Option<Arc<str>> {
+        let &StopReason::Breakpoint { id, location, .. } = reason else { return None };
+        self.breakpoint_function(id, location)
+    }
+
+    fn breakpoint_function(&self, id: BreakpointId, index: u32) -> Option<Arc<str>> {
+        let mut locations = self.breakpoints.get(id)?.locations.iter();
+        locations.find(|location| location.id.index == index)?.function.clone()
     }
 }

@@ -6,7 +6,7 @@ use trapline_core::x64::{MAX_INSTRUCTION, Reg, RegClass, RegView, flags};
 use trapline_core::{Pid, Tid, VirtAddr};
 use trapline_patch::disassembly::{self, Syntax};
 
-use super::frames::function_and_offset;
+use super::activations::function_and_offset;
 use super::values::symbolic;
 use super::{Motion, Selected, Session};
 use crate::command::{
@@ -104,11 +104,11 @@ impl Session {
             return state.xmm.get(usize::from(index))?.get(start..end).map(<[u8]>::to_vec);
         }
         let innermost = self.shown_registers(selected.pid, selected.tid)?;
-        let value = if selected.frame == 0 {
+        let activation = self.frame(selected)?.activation;
+        let value = if activation.level == 0 {
             innermost.get(view.reg)
         } else {
-            let (_, frame) = self.selected_frame()?;
-            frame.registers.get(view.reg).or_else(|| {
+            activation.registers.get(view.reg).or_else(|| {
                 view.reg.general_index().is_none().then(|| innermost.get(view.reg)).flatten()
             })
         };
@@ -147,7 +147,7 @@ impl Session {
         intel: bool,
     ) -> Result<Reply, CommandError> {
         let selected = self.selected()?;
-        let current = self.selected_frame().map(|(_, frame)| frame.pc);
+        let current = self.selected_frame().map(|(_, frame)| frame.activation.pc);
         let (start, len, count) = self.code_range(what, current)?;
         let end = start.wrapping_add(len as u64);
         // The last may begin in the range and end behind it.

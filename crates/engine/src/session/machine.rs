@@ -11,9 +11,9 @@ use trapline_core::target::Target;
 use trapline_core::x64::{Reg, RegView, Registers};
 use trapline_core::{ModuleId, Pid, Tid, VirtAddr};
 use trapline_expr::{Input, InputValue, Machine};
-use trapline_symbols::FrameRegisters;
 
-use super::frames;
+use super::activations::{self, Activation};
+use super::entry_values;
 use crate::process::Thread;
 use crate::space::Space;
 
@@ -26,8 +26,8 @@ pub(crate) struct ThreadMachine<'a> {
     pub(super) process_name: &'a str,
     /// The thread's registers, with the program's own pc.
     pub(super) registers: Registers,
-    /// The selected frame's registers, when it is not the innermost.
-    pub(super) frame: Option<FrameRegisters>,
+    /// The activation that is looked at, when it is not the innermost.
+    pub(super) frame: Option<Activation>,
     pub(super) passes: u64,
     pub(super) hits: u64,
     /// Values that `$_changed` saw last, by slot.
@@ -51,11 +51,10 @@ impl ThreadMachine<'_> {
     }
 
     fn caller(&self) -> String {
-        let innermost = frames::frame_registers(&self.registers);
-        let walk = frames::walk(&self.space.modules, self, innermost, 2);
-        walk.frames
+        let walk = activations::walk(&self.space.modules, self, &self.registers, 2);
+        walk.activations
             .get(1)
-            .and_then(|frame| frames::function_name(&self.space.modules, frame))
+            .and_then(|caller| activations::function_name(&self.space.modules, caller))
             .unwrap_or_default()
     }
 }
@@ -73,6 +72,7 @@ impl Frame for ThreadMachine<'_> {
         let unknown = || format!("${reg} is not known in this frame");
         match &self.frame {
             Some(frame) => frame
+                .registers
                 .get(reg)
                 .or_else(
                     || if reg.general_index().is_none() { self.registers.get(reg) } else { None },
@@ -80,6 +80,16 @@ impl Frame for ThreadMachine<'_> {
                 .ok_or_else(unknown),
             None => self.registers.get(reg).ok_or_else(unknown),
         }
+    }
+
+    fn kept_register(&self, reg: Reg) -> Result<u64, String> {
+        let kept = self.frame.and_then(|frame| frame.registers.if_untouched(reg));
+        kept.map_or_else(|| self.register(reg), Ok)
+    }
+
+    fn entry_register(&self, reg: Reg) -> Result<u64, String> {
+        let activation = self.frame.unwrap_or_else(|| Activation::innermost(&self.registers));
+        entry_values::entry_register(&self.space.modules, self, &activation, reg)
     }
 
     fn tls_address(&self, module: ModuleId, offset: u64) -> Result<VirtAddr, String> {

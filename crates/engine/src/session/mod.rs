@@ -5,6 +5,7 @@
 //! [`Session`]: `run` holds the run loop's policy, `hits` decides what a pass
 //! means, `sites` arms and disarms, and so on.
 
+pub(crate) mod activations;
 mod arming;
 mod attach;
 mod binding;
@@ -15,8 +16,9 @@ mod data;
 mod deciding;
 mod dispatch;
 mod dying;
+mod entry_values;
 mod frameless;
-pub(crate) mod frames;
+mod frames;
 mod hits;
 mod inspect;
 mod jump_report;

@@ -112,6 +112,7 @@ impl Session {
         let steps_slot_of = if how.step { self.unfinished_slot(pid, tid) } else { None };
         let Some(thread) = self.thread_mut(pid, tid) else { return };
         thread.steps_slot_of = steps_slot_of;
+        thread.not_entered = 0;
         "running".clone_into(&mut thread.stopped_for);
         thread.resumed = thread.resumed.then(how.step, own_flag);
         let Some(stopped) = thread.take_stopped() else { return };

@@ -257,6 +257,7 @@ impl Session {
             reasons.extend(self.data_changed_from_outside(&reasons));
             self.find_lost_watches(pid, tid);
             self.selection = Some(Selected { pid, tid, frame: 0 });
+            self.note_calls_not_entered(pid, tid, &reasons);
             self.emit_stop(pid, tid, reasons);
             return true;
         }

@@ -8,17 +8,44 @@ use trapline_core::VirtAddr;
 use trapline_core::location::{self, Place};
 use trapline_core::types::{ResolveType, Type, TypeKind, TypeRef};
 use trapline_expr::{Binding, Path, Scope, Value};
-use trapline_symbols::{Function, Variable, VariableKind};
+use trapline_symbols::{Function, PcKind, Variable, VariableKind};
 
 use super::values::ValueHistory;
 use crate::space::{Module, Modules};
 
+/// A place in code, which decides which scopes are open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CodePlace {
+    /// Where it is, and what that is to a frame.
+    pub(super) pc: VirtAddr,
+    pub(super) kind: PcKind,
+    /// How many of the inlined calls around it a frame is within, of which it
+    /// sees the innermost's variables; `None` is no frame, and sees all, the
+    /// innermost of a name first.
+    pub(super) depth: Option<u32>,
+}
+
+impl From<VirtAddr> for CodePlace {
+    fn from(pc: VirtAddr) -> Self {
+        Self { pc, kind: PcKind::Exact, depth: None }
+    }
+}
+
+impl CodePlace {
+    /// The address that decides which image and function it is in.
+    pub(super) fn lookup(self) -> VirtAddr {
+        match self.kind {
+            PcKind::Exact => self.pc,
+            PcKind::ReturnAddress => self.pc.wrapping_sub(1),
+        }
+    }
+}
+
 /// The names visible at one place in code.
 pub(crate) struct CodeScope<'a> {
     modules: &'a Modules,
-    /// The address that decides which scopes are open; `None` sees globals
-    /// only.
-    pc: Option<VirtAddr>,
+    /// `None` sees globals only.
+    place: Option<CodePlace>,
     values: &'a ValueHistory,
     /// Which of the function's variables are seen.
     locals: Locals,
@@ -31,30 +58,33 @@ pub(crate) struct CodeScope<'a> {
 /// Which variables of a function a scope sees.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Locals {
-    /// All, the innermost of a name first.
     All,
-    /// The function's own arguments, whatever hides their names.
+    /// Its arguments, whatever hides their names.
     Arguments,
 }
 
 impl<'a> CodeScope<'a> {
-    /// The scope of the instruction at an address.
-    pub(crate) fn at(modules: &'a Modules, pc: VirtAddr, values: &'a ValueHistory) -> Self {
-        Self::at_pc_of(modules, Some(pc), values)
+    /// The scope of a frame, or of the instruction at an address.
+    pub(crate) fn at(
+        modules: &'a Modules,
+        place: impl Into<CodePlace>,
+        values: &'a ValueHistory,
+    ) -> Self {
+        Self::at_place_of(modules, Some(place.into()), values)
     }
 
     /// The scope of a frame, or of no frame.
-    pub(crate) fn at_pc_of(
+    pub(crate) fn at_place_of(
         modules: &'a Modules,
-        pc: Option<VirtAddr>,
+        place: Option<CodePlace>,
         values: &'a ValueHistory,
     ) -> Self {
         let locals = Locals::All;
         let (used_frame, rooted) = (Cell::new(false), Cell::new(false));
-        Self { modules, pc, values, locals, used_frame, rooted }
+        Self { modules, place, values, locals, used_frame, rooted }
     }
 
-    /// The same, of the function's variables seeing its own arguments alone.
+    /// The same, of the frame's variables seeing its arguments alone.
     pub(super) fn of_arguments(self) -> Self {
         Self { locals: Locals::Arguments, ..self }
     }
@@ -70,9 +100,9 @@ impl<'a> CodeScope<'a> {
         self.rooted.get()
     }
 
-    fn here(&self) -> Option<(&'a Module, VirtAddr)> {
-        let pc = self.pc?;
-        Some((self.modules.at(pc)?, pc))
+    fn here(&self) -> Option<(&'a Module, CodePlace)> {
+        let place = self.place?;
+        Some((self.modules.at(place.lookup())?, place))
     }
 
     /// The images, that of the place itself first.
@@ -85,10 +115,16 @@ impl<'a> CodeScope<'a> {
 
     /// The function's variable of a name, and its image.
     fn local_named(&self, name: &str) -> Option<(&'a Module, Variable)> {
-        let (module, pc) = self.here()?;
-        let mut variables = module.image.variables_named_at(module.to_image(pc), name).into_iter();
-        let own = |it: &Variable| it.kind == VariableKind::Argument && it.inline_depth == 0;
-        variables.find(|it| self.locals == Locals::All || own(it)).map(|found| (module, found))
+        let (module, place) = self.here()?;
+        let variables =
+            module.image.variables_named_at(module.to_image(place.pc), place.kind, name);
+        let found = variables.into_iter().find(|variable| self.sees(place, variable))?;
+        Some((module, found))
+    }
+
+    fn sees(&self, place: CodePlace, variable: &Variable) -> bool {
+        let of_frame = place.depth.is_none_or(|depth| variable.inline_depth == depth);
+        of_frame && (self.locals == Locals::All || variable.kind == VariableKind::Argument)
     }
 
     fn local(&self, path: &Path) -> Result<Option<Binding>, String> {
@@ -278,15 +314,16 @@ impl Scope for CodeScope<'_> {
     }
 
     fn suggest(&self, name: &str) -> Vec<String> {
-        let Some((module, pc)) = self.here() else { return Vec::new() };
+        let Some((module, place)) = self.here() else { return Vec::new() };
         let close = |other: &str| {
             let part = |whole: &str, part: &str| part.len() >= 3 && whole.starts_with(part);
             other.eq_ignore_ascii_case(name) || part(other, name) || part(name, other)
         };
         let mut names: Vec<String> = module
             .image
-            .variables_at(module.to_image(pc))
+            .variables_at(module.to_image(place.pc), place.kind)
             .into_iter()
+            .filter(|variable| self.sees(place, variable))
             .map(|variable| variable.name)
             .filter(|other| !other.is_empty() && close(other))
             .collect();

@@ -10,6 +10,8 @@ use trapline_symbols::{Image, LineError};
 
 use super::Session;
 use super::binding::Asked;
+use super::frames::line_at;
+use super::scope::CodePlace;
 use super::values::symbolic;
 use crate::command::{CommandError, Reply};
 use crate::place::{self, Effort, Lookup, Offset, PlaceText, Sought};
@@ -40,8 +42,8 @@ impl Session {
         match place {
             PlaceText::Relative(distance) => self.line_at_distance(distance),
             PlaceText::Line { file: None, line } => {
-                let pc = self.selected_lookup_pc();
-                let file = default_file(&self.visible_modules(), pc);
+                let place = self.selected_place();
+                let file = default_file(&self.visible_modules(), place);
                 Ok(PlaceText::Line { file, line })
             }
             other => Ok(other),
@@ -49,9 +51,9 @@ impl Session {
     }
 
     fn line_at_distance(&mut self, distance: i64) -> Result<PlaceText, CommandError> {
-        let pc = self.selected_lookup_pc();
+        let place = self.selected_place();
         let modules = self.visible_modules();
-        let here = pc.and_then(|pc| line_of(&modules, pc)).ok_or_else(|| {
+        let here = place.and_then(|place| line_of(&modules, place)).ok_or_else(|| {
             CommandError::new(format!(
                 "`{distance:+}` counts from the line where the program stands, and it stands at \
                  none: write FILE:LINE"
@@ -92,16 +94,16 @@ impl Session {
 
     /// Answers `list`: which file and line; the front end shows the text.
     pub(super) fn source(&mut self, location: Option<String>) -> Result<Reply, CommandError> {
-        let pc = self.selected_lookup_pc();
+        let here = self.selected_place();
         let text = location.map(|text| self.settled_place(&text)).transpose()?;
         let at = match &text {
-            Some(PlaceText::Address(expression)) => Some(self.address_of(expression)?),
-            _ => pc,
+            Some(PlaceText::Address(expression)) => Some(self.address_of(expression)?.into()),
+            _ => here,
         };
         let modules = self.visible_modules();
         let found = match &text {
-            None => at.and_then(|pc| line_of(&modules, pc)).or_else(|| line_of_main(&modules)),
-            Some(PlaceText::Address(_)) => at.and_then(|addr| line_of(&modules, addr)),
+            None => at.and_then(|at| line_of(&modules, at)).or_else(|| line_of_main(&modules)),
+            Some(PlaceText::Address(_)) => at.and_then(|at| line_of(&modules, at)),
             Some(text) => Some(line_of_place(&modules, text)?),
         };
         let SourceLine { file, line, image } = found.ok_or_else(|| CommandError::new(NO_LINES))?;
@@ -153,8 +155,8 @@ impl Session {
 
 /// The file that a bare line number is about: that of a place in code, else
 /// that of `main`.
-pub(super) fn default_file(modules: &Modules, pc: Option<VirtAddr>) -> Option<String> {
-    let found = pc.and_then(|pc| line_of(modules, pc)).or_else(|| line_of_main(modules))?;
+pub(super) fn default_file(modules: &Modules, place: Option<CodePlace>) -> Option<String> {
+    let found = place.and_then(|at| line_of(modules, at)).or_else(|| line_of_main(modules))?;
     Some(found.file.as_ref().to_owned())
 }
 
@@ -163,9 +165,10 @@ fn at_address(module: &Module, addr: VirtAddr) -> Lookup {
     Lookup { places: vec![place], ..Lookup::default() }
 }
 
-fn line_of(modules: &Modules, pc: VirtAddr) -> Option<SourceLine<'_>> {
-    let module = modules.at(pc)?;
-    line_in(&module.image, module.to_image(pc))
+fn line_of(modules: &Modules, place: CodePlace) -> Option<SourceLine<'_>> {
+    let image = &*modules.at(place.lookup())?.image;
+    let (file, line) = line_at(modules, place)?;
+    Some(SourceLine { file, line, image })
 }
 
 fn line_in(image: &Image, address: ImageAddr) -> Option<SourceLine<'_>> {

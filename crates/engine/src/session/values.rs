@@ -3,15 +3,17 @@
 
 use std::sync::Arc;
 
-use trapline_core::types::{BaseKind, ResolveType, Type, TypeKind};
+use trapline_core::types::{BaseKind, PointerFlavour, ResolveType, Type, TypeKind};
 use trapline_core::x64::{Reg, RegView};
 use trapline_core::{AddrRange, Pid, VirtAddr};
 use trapline_expr::format::{FormatOptions, Letter, format_value};
+use trapline_expr::interp::Fault;
 use trapline_expr::{EvalError, Program, Purpose, Scope, Value, ValuePlace};
 
-use super::frames::{RawFrame, function_and_offset, function_start};
+use super::activations::{Activation, function_and_offset, function_start};
+use super::frames::Frame;
 use super::machine::ThreadMachine;
-use super::scope::{CodeScope, Types};
+use super::scope::{CodePlace, CodeScope, Types};
 use super::{Selected, Session};
 use crate::breakpoints::WatchScope;
 use crate::command::{CommandError, Reply};
@@ -68,29 +70,28 @@ impl Session {
     }
 
     /// The selected frame.
-    pub(super) fn selected_frame(&mut self) -> Option<(Selected, RawFrame)> {
+    pub(super) fn selected_frame(&mut self) -> Option<(Selected, Frame)> {
         let selected = self.selected().ok()?;
-        let walk = self.stack(selected.pid, selected.tid, selected.frame + 1)?;
-        walk.frames.get(selected.frame).map(|frame| (selected, *frame))
+        self.frame(selected).map(|frame| (selected, frame))
     }
 
-    /// The address whose scopes the selected frame is in.
-    pub(super) fn selected_lookup_pc(&mut self) -> Option<VirtAddr> {
-        self.selected_frame().map(|(_, frame)| frame.lookup())
+    /// The place whose scopes the selected frame sees.
+    pub(super) fn selected_place(&mut self) -> Option<CodePlace> {
+        self.selected_frame().map(|(_, frame)| frame.place())
     }
 
-    /// The pc of the selected frame when it is of this process.
-    pub(super) fn selected_pc(&mut self, pid: Pid) -> Option<VirtAddr> {
+    /// The same, when the frame is of this process.
+    pub(super) fn selected_place_in(&mut self, pid: Pid) -> Option<CodePlace> {
         self.selected_frame()
             .filter(|(selected, _)| selected.pid == pid)
-            .map(|(_, frame)| frame.lookup())
+            .map(|(_, frame)| frame.place())
     }
 
     /// Evaluates a compiled expression in a frame.
     fn evaluate_in(
         &mut self,
         selected: Selected,
-        frame: &RawFrame,
+        frame: &Frame,
         program: &Program,
     ) -> Result<Value, EvalError> {
         let mut remembered = Vec::new();
@@ -99,7 +100,7 @@ impl Session {
             return Err(EvalError {
                 text: program.source.to_string(),
                 span: 0..program.source.len(),
-                fault: trapline_expr::interp::Fault::Unknown("the thread is gone".to_owned()),
+                fault: Fault::Unknown("the thread is gone".to_owned()),
             });
         };
         trapline_expr::evaluate(program, &mut machine)
@@ -108,7 +109,7 @@ impl Session {
     fn machine<'a>(
         &'a mut self,
         selected: Selected,
-        frame: &RawFrame,
+        frame: &Frame,
         registers: trapline_core::x64::Registers,
         remembered: &'a mut Vec<Option<Box<[u8]>>>,
     ) -> Option<ThreadMachine<'a>> {
@@ -122,7 +123,7 @@ impl Session {
             thread,
             process_name: &process.name,
             registers,
-            frame: (selected.frame > 0).then_some(frame.registers),
+            frame: (frame.activation.level > 0).then_some(frame.activation),
             passes: 0,
             hits: 0,
             remembered,
@@ -140,7 +141,7 @@ impl Session {
         let Some((selected, frame)) = self.selected_frame() else {
             return self.static_value(expression);
         };
-        let program = self.compile_in(selected.pid, frame.lookup(), expression, purpose)?.0;
+        let program = self.compile_in(selected.pid, frame.place(), expression, purpose)?.0;
         let failed = |error: EvalError| evaluation_error(expression, &error);
         if purpose != Purpose::Assignment {
             return self.evaluate_in(selected, &frame, &program).map_err(failed);
@@ -161,12 +162,12 @@ impl Session {
     fn compile_in(
         &self,
         pid: Pid,
-        pc: VirtAddr,
+        place: CodePlace,
         expression: &str,
         purpose: Purpose,
     ) -> Result<(Program, bool), CommandError> {
         let space = self.space_of(pid).ok_or_else(|| CommandError::new("no process"))?;
-        let scope = CodeScope::at(&space.modules, pc, &self.values);
+        let scope = CodeScope::at(&space.modules, place, &self.values);
         let program = trapline_expr::compile(expression, &scope, purpose)
             .map_err(|error| expression_error(expression, &error))?;
         Ok((program, scope.used_frame()))
@@ -197,7 +198,7 @@ impl Session {
         view: RegView,
         bytes: &[u8],
     ) -> Result<(), CommandError> {
-        if selected.frame != 0 {
+        if self.frame(selected).is_none_or(|frame| frame.activation.level > 0) {
             return Err(CommandError::new(
                 "registers can be changed in the innermost frame only: select `frame 0`",
             ));
@@ -315,12 +316,13 @@ impl Session {
     pub(super) fn argument_values(
         &mut self,
         selected: Selected,
-        frame: &RawFrame,
+        frame: &Frame,
     ) -> Vec<(String, String)> {
         let Some(space) = self.space_of(selected.pid) else { return Vec::new() };
-        let lookup = frame.lookup();
-        let Some(module) = space.modules.at(lookup) else { return Vec::new() };
-        let arguments = module.image.arguments_at(module.to_image(lookup));
+        let place = frame.place();
+        let Some(module) = space.modules.at(place.lookup()) else { return Vec::new() };
+        let depth = place.depth.unwrap_or(0);
+        let arguments = module.image.arguments_at(module.to_image(place.pc), place.kind, depth);
         let names: Vec<String> = arguments
             .into_iter()
             .map(|variable| variable.name)
@@ -335,22 +337,24 @@ impl Session {
             .collect()
     }
 
-    fn argument_text(&mut self, selected: Selected, frame: &RawFrame, name: &str) -> String {
+    fn argument_text(&mut self, selected: Selected, frame: &Frame, name: &str) -> String {
         let Some(space) = self.space_of(selected.pid) else { return String::new() };
-        let scope = CodeScope::at(&space.modules, frame.lookup(), &self.values).of_arguments();
+        let scope = CodeScope::at(&space.modules, frame.place(), &self.values).of_arguments();
         let program = match trapline_expr::compile(name, &scope, Purpose::Value) {
             Ok(program) => program,
             Err(error) => return format!("<{}>", expression_error(name, &error).message),
         };
+        if is_aggregate(&scope, &program.ty) {
+            return "...".to_owned();
+        }
         match self.evaluate_in(selected, frame, &program) {
-            Ok(value) if is_aggregate(self, selected.pid, &value.ty) => "...".to_owned(),
             Ok(value) => {
                 let bare = FormatOptions { pointer_types: false, ..FormatOptions::default() };
                 self.format_with(Some(selected.pid), &value, bare)
             }
             Err(error) => match error.fault {
                 // As gdb has it: why, in a list of arguments, would drown the rest.
-                trapline_expr::interp::Fault::Unavailable(_) => "<optimized out>".to_owned(),
+                Fault::Unavailable(_) | Fault::Unknown(_) => "<optimized out>".to_owned(),
                 _ => format!("<{error}>"),
             },
         }
@@ -367,8 +371,8 @@ impl Session {
             Err(_) => Some(self.program_alone()),
         }
         .unwrap_or_default();
-        let pc = self.selected_lookup_pc();
-        let scope = CodeScope::at_pc_of(&modules, pc, &self.values);
+        let place = self.selected_place();
+        let scope = CodeScope::at_place_of(&modules, place, &self.values);
         let bare = ["struct ", "class ", "union ", "enum "]
             .iter()
             .find_map(|tag| what.strip_prefix(tag))
@@ -407,7 +411,7 @@ impl Session {
         let (_, frame) =
             self.selected_frame().ok_or_else(|| CommandError::new("no frame is selected"))?;
         let (program, local) =
-            self.compile_in(selected.pid, frame.lookup(), expression, Purpose::Value)?;
+            self.compile_in(selected.pid, frame.place(), expression, Purpose::Value)?;
         let value = self
             .evaluate_in(selected, &frame, &program)
             .map_err(|error| evaluation_error(expression, &error))?;
@@ -421,15 +425,13 @@ impl Session {
         &mut self,
         selected: Selected,
     ) -> Result<Option<(WatchScope, Option<VirtAddr>)>, CommandError> {
-        let walk = self
-            .stack(selected.pid, selected.tid, selected.frame + 2)
-            .ok_or_else(|| CommandError::new("the selected thread is gone"))?;
-        let Some(cfa) = walk.frames.get(selected.frame).and_then(|frame| frame.cfa) else {
-            return Ok(None);
-        };
-        let returns_to = walk.frames.get(selected.frame + 1).map(|frame| frame.pc);
-        let function = walk.frames.get(selected.frame).and_then(|frame| {
-            function_start(&self.space_of(selected.pid)?.modules, frame.lookup())
+        let gone = || CommandError::new("the selected thread is gone");
+        let Activation { level, cfa, .. } = self.frame(selected).ok_or_else(gone)?.activation;
+        let walk = self.stack(selected.pid, selected.tid, level + 2).ok_or_else(gone)?;
+        let Some(cfa) = cfa else { return Ok(None) };
+        let returns_to = walk.activations.get(level + 1).map(|caller| caller.pc);
+        let function = walk.activations.get(level).and_then(|activation| {
+            function_start(&self.space_of(selected.pid)?.modules, activation.lookup())
         });
         Ok(Some((WatchScope { tid: selected.tid, cfa, function }, returns_to)))
     }
@@ -482,11 +484,20 @@ fn watched_range(expression: &str, value: &Value) -> Result<AddrRange, CommandEr
     }
 }
 
-fn is_aggregate(session: &Session, pid: Pid, ty: &Arc<Type>) -> bool {
-    let Some(space) = session.space_of(pid) else { return false };
-    Types(&space.modules)
-        .strip(ty)
-        .is_ok_and(|ty| matches!(ty.kind, TypeKind::Record(_) | TypeKind::Array { .. }))
+/// Whether a type is of a record or an array, or of a reference to one.
+fn is_aggregate(types: &impl ResolveType, ty: &Arc<Type>) -> bool {
+    let Ok(ty) = types.strip(ty) else { return false };
+    match &ty.kind {
+        TypeKind::Record(_) | TypeKind::Array { .. } => true,
+        TypeKind::Pointer { target: Some(target), flavour }
+            if *flavour != PointerFlavour::Pointer && ty.name.is_empty() =>
+        {
+            // Rust's, which have names, are shown as the addresses they are, as
+            // gdb does.
+            types.follow(target).is_ok_and(|target| is_aggregate(types, &target))
+        }
+        _ => false,
+    }
 }
 
 fn patch(word: &mut [u8], view: RegView, bytes: &[u8]) {

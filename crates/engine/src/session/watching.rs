@@ -9,7 +9,7 @@ use trapline_core::{AddrRange, BreakpointId, LocationId, Pid, Tid, VirtAddr};
 
 use super::Session;
 use super::binding::compile_say;
-use super::scope::CodeScope;
+use super::scope::{CodePlace, CodeScope};
 use super::search::Among;
 use super::truth::SpaceMemory;
 use crate::breakpoints::{Anchor, Location, Watch};
@@ -51,9 +51,9 @@ impl Session {
             scope: subject.scope.map(|(scope, _)| scope),
             paired: Vec::new(),
         };
-        let pc = self.selected_lookup_pc();
+        let here = self.selected_place();
         let moves = watch.scope.is_none() && !self.stays_put(selected.pid, expression);
-        let location = self.add_watch(id, selected.pid, &spec, watch, pc)?;
+        let location = self.add_watch(id, selected.pid, &spec, watch, here)?;
         if let Some(breakpoint) = self.breakpoints.get_mut(id).filter(|_| moves) {
             breakpoint.notes.push(format!(
                 "watches {}, where `{expression}` is now; it does not follow it elsewhere",
@@ -76,19 +76,19 @@ impl Session {
         self.frameless_subject(&space.modules, &Bytes::default(), 0, expression).is_ok()
     }
 
-    /// Arms a watch in a process. `pc` says whose names its condition sees.
+    /// Arms a watch in a process. `place` says whose names its condition sees.
     fn add_watch(
         &mut self,
         id: BreakpointId,
         pid: Pid,
         spec: &BreakpointSpec,
         watch: Watch,
-        pc: Option<VirtAddr>,
+        place: Option<CodePlace>,
     ) -> Result<LocationId, CommandError> {
         let gone = || CommandError::new("the process is gone");
         let space_id = self.processes.get(&pid).map(|process| process.space).ok_or_else(gone)?;
         let space = self.spaces.get_mut(&space_id).ok_or_else(gone)?;
-        let scope = CodeScope::at_pc_of(&space.modules, pc, &self.values);
+        let scope = CodeScope::at_place_of(&space.modules, place, &self.values);
         let say = compile_say(spec, &scope)?;
         let anchor = match space.modules.at(watch.range.start) {
             Some(module) => Anchor::Image(module.id(), module.to_image(watch.range.start)),
@@ -201,7 +201,7 @@ impl Session {
         let Anchor::Image(module, place) = anchor else { return Ok(()) };
         let Some(module) = space.modules.by_id(module) else { return Ok(()) };
         let Some(mut location) = breakpoint.watch_to_rebind(anchor, here) else { return Ok(()) };
-        let scope = CodeScope::at_pc_of(&space.modules, None, &self.values);
+        let scope = CodeScope::at_place_of(&space.modules, None, &self.values);
         location.say = compile_say(&breakpoint.spec, &scope)?;
         let Some(watch) = &mut location.watch else { return Ok(()) };
         watch.range = AddrRange::sized(module.bias.to_virt(place), watch.range.len());

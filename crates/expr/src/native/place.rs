@@ -12,6 +12,7 @@ use crate::ir::{Arithmetic, Comparison, FloatKind, IntKind, Load, Sort};
 const MAX_OPERATIONS: usize = 200;
 
 const PAST_END: &str = "the value is larger than its place";
+const ENTRY_REGISTER: &str = "it takes looking at the caller to know a value at function entry";
 const UNDERFLOW: &str = "its location description is malformed";
 
 impl Lower<'_> {
@@ -52,6 +53,8 @@ impl Lower<'_> {
                 let base = self.register(reg)?;
                 self.tree.plus(base, by.cast_unsigned())?
             }
+            Location::KeptRegister(reg) => self.register(reg)?,
+            Location::EntryRegister(_) => return Err(ENTRY_REGISTER.into()),
             Location::Tls { module, offset } => {
                 let from_base = self.env.tls(module, offset).map_err(Unsupported)?;
                 let base = self.tree.push(Op::ThreadBase, Sort::ADDRESS)?;

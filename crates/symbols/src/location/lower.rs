@@ -3,11 +3,11 @@
 use gimli::constants as dw;
 use gimli::{AttributeValue, DieReference, Expression, Operation, UnitOffset};
 use trapline_core::ImageAddr;
-use trapline_core::location::{BinaryOp, Op, Piece, Place, Program, UnaryOp};
+use trapline_core::location::{BinaryOp, NO_ENTRY_VALUE, Op, Piece, Place, Program, UnaryOp};
 use trapline_core::x64::{Reg, RegClass};
 
 use super::word::Word;
-use super::{OPTIMIZED_OUT, Scene, is_word, unavailable};
+use super::{Holds, OPTIMIZED_OUT, Scene, is_lost_in_calls, is_word, unavailable};
 use crate::units::{DieRef, Slice};
 
 /// Operations that a lowered description may have: real ones have a dozen.
@@ -16,15 +16,15 @@ const MAX_OPS: usize = 4096;
 const MAX_CALLS: u32 = 8;
 
 const MALFORMED: &str = "malformed location description";
-const ENTRY_VALUE: &str = "the value at function entry is not known";
 
 /// Why a place cannot be said; a sentence for the user.
 type Lowered<T = ()> = Result<T, String>;
 
 /// Lowers a whole location description (DWARF 5 section 2.6).
-pub(super) fn lower(expression: Expression<Slice>, scene: Scene<'_>) -> Place {
+pub(super) fn lower(expression: Expression<Slice>, scene: Scene<'_>, holds: Holds) -> Place {
     let mut lowerer = Lowerer {
         scene,
+        holds,
         program: Vec::new(),
         words: Vec::new(),
         found: None,
@@ -39,6 +39,7 @@ pub(super) fn lower(expression: Expression<Slice>, scene: Scene<'_>) -> Place {
 
 struct Lowerer<'a> {
     scene: Scene<'a>,
+    holds: Holds,
     /// Computes the words of the current piece.
     program: Program,
     /// The types of the words that `program` leaves on the stack.
@@ -141,9 +142,8 @@ impl Lowerer<'_> {
                 self.top()?;
                 self.add(value.cast_signed());
             }
-            Operation::EntryValue { .. } | Operation::ParameterRef { .. } => {
-                return Err(ENTRY_VALUE.to_owned());
-            }
+            Operation::EntryValue { expression } => self.entry_value(expression)?,
+            Operation::ParameterRef { .. } => return Err(NO_ENTRY_VALUE.to_owned()),
             Operation::PushObjectAddress => {
                 return Err("its location depends on the object that holds it".to_owned());
             }
@@ -157,8 +157,12 @@ impl Lowerer<'_> {
         let place = match operation {
             Operation::Register { register } => {
                 let reg = Reg::from_dwarf(register.0)
-                    .filter(|reg| reg.class() == RegClass::Vector || is_word(*reg));
-                Place::Register(reg.ok_or("it is in a register that cannot be read")?)
+                    .filter(|reg| reg.class() == RegClass::Vector || is_word(*reg))
+                    .ok_or("it is in a register that cannot be read")?;
+                match self.over_call(reg)? {
+                    None => Place::Register(reg),
+                    Some(kept) => Place::Value(vec![kept]),
+                }
             }
             Operation::ImplicitValue { data } => Place::Bytes(data.slice().to_vec()),
             Operation::StackValue => {
@@ -224,8 +228,36 @@ impl Lowerer<'_> {
             .filter(|reg| is_word(*reg))
             .ok_or("its location uses a register that is not a general one")?;
         let word = Word::of_type(self.scene, base_type)?;
-        self.push(Op::RegOffset(reg, offset));
+        match self.over_call(reg)? {
+            None => self.push(Op::RegOffset(reg, offset)),
+            Some(kept) => {
+                self.push(kept);
+                self.add(offset);
+            }
+        }
         self.retype(word)
+    }
+
+    /// How to read a register that a call under way may change; `None` when it
+    /// is read like any other.
+    fn over_call(&self, reg: Reg) -> Lowered<Option<Op>> {
+        match self.holds {
+            Holds::OverCall if is_lost_in_calls(reg) => Ok(Some(Op::KeptRegister(reg))),
+            Holds::UntilCall if is_lost_in_calls(reg) => Err(OPTIMIZED_OUT.to_owned()),
+            _ => Ok(None),
+        }
+    }
+
+    /// Compilers ask for nothing but registers at entry.
+    fn entry_value(&mut self, expression: Slice) -> Lowered {
+        let mut operations = Expression(expression).operations(self.scene.encoding);
+        let (first, rest) = (operations.next(), operations.next());
+        let (Ok(Some(Operation::Register { register })), Ok(None)) = (first, rest) else {
+            return Err(NO_ENTRY_VALUE.to_owned());
+        };
+        let reg = Reg::from_dwarf(register.0).filter(|reg| reg.general_index().is_some());
+        self.push(Op::EntryRegister(reg.ok_or(NO_ENTRY_VALUE)?));
+        Ok(())
     }
 
     fn literal(&mut self, base_type: UnitOffset, value: Slice) -> Lowered {

@@ -32,6 +32,28 @@ pub(crate) struct Scene<'a> {
     pub(crate) cfa: Option<&'a Program>,
     /// Computes the frame base.
     pub(crate) frame_base: Option<&'a Program>,
+    /// What the frame is doing.
+    pub(crate) doing: Doing,
+}
+
+/// What a frame is doing at the place where a description is to hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Doing {
+    /// It is about to run an instruction.
+    Running,
+    /// It waits for a call to return.
+    Calling,
+}
+
+/// What a description is to hold over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Holds {
+    /// The place where the frame stands.
+    Here,
+    /// A call, up to where that returns to.
+    OverCall,
+    /// A call's beginning alone: what the callee may change means nothing.
+    UntilCall,
 }
 
 /// Lowers the value of a `DW_AT_location` or the like, as it holds at `pc`
@@ -42,7 +64,9 @@ pub(crate) fn lower_attribute(value: Value, pc: Option<u64>, scene: Scene<'_>) -
         return unavailable("its location is outside of readable debug information");
     };
     match expression_at(unit, value, pc) {
-        Ok(Some(expression)) => lower::lower(expression, scene),
+        Ok(Some((expression, range))) => {
+            lower::lower(expression, scene, holds(scene.doing, pc, range))
+        }
         Ok(None) => unavailable(OPTIMIZED_OUT),
         Err(error) => unavailable(&format!("its location list is malformed: {error}")),
     }
@@ -59,8 +83,8 @@ pub(crate) fn frame_base(
 ) -> Option<Program> {
     let value = entry.attr_value(dw::DW_AT_frame_base)?;
     let unit = units.unit(function.unit)?;
-    let expression = expression_at(unit, value, Some(pc)).ok().flatten()?;
-    match lower::lower(expression, scene) {
+    let (expression, _) = expression_at(unit, value, Some(pc)).ok().flatten()?;
+    match lower::lower(expression, scene, Holds::Here) {
         // "The frame base is in this register" means its value.
         Place::Register(reg) => Some(vec![Op::RegOffset(reg, 0)]),
         Place::Memory(program) | Place::Value(program) => Some(program),
@@ -74,26 +98,45 @@ pub(crate) fn address_program(
     expression: Expression<Slice>,
     encoding: gimli::Encoding,
 ) -> Option<Program> {
-    let scene =
-        Scene { unit: None, encoding, module: ModuleId::new(0), cfa: None, frame_base: None };
-    match lower::lower(expression, scene) {
+    let scene = Scene {
+        unit: None,
+        encoding,
+        module: ModuleId::new(0),
+        cfa: None,
+        frame_base: None,
+        doing: Doing::Running,
+    };
+    match lower::lower(expression, scene, Holds::Here) {
         Place::Memory(program) => Some(program),
         _ => None,
     }
 }
 
+/// A frame that has made a call is looked up within the call instruction. What
+/// is said of that place and of the next one, in one breath, is so all the
+/// while: where the callee may change a register, compilers end what they say of
+/// it, at the call or just before its end.
+fn holds(doing: Doing, pc: Option<u64>, range: Option<gimli::Range>) -> Holds {
+    match (doing, pc, range) {
+        (Doing::Running, ..) | (_, None, _) => Holds::Here,
+        (Doing::Calling, Some(pc), Some(range)) if range.end - pc == 1 => Holds::UntilCall,
+        (Doing::Calling, ..) => Holds::OverCall,
+    }
+}
+
+/// A description, and where it holds when that is not everywhere.
 fn expression_at(
     unit: UnitRef<'_>,
     value: Value,
     pc: Option<u64>,
-) -> gimli::Result<Option<Expression<Slice>>> {
+) -> gimli::Result<Option<(Expression<Slice>, Option<gimli::Range>)>> {
     if let AttributeValue::Exprloc(expression) = value {
-        return Ok(Some(expression));
+        return Ok(Some((expression, None)));
     }
     let (Some(pc), Some(mut list)) = (pc, unit.attr_locations(value)?) else { return Ok(None) };
     while let Some(entry) = list.next()? {
         if entry.range.begin <= pc && pc < entry.range.end {
-            return Ok(Some(entry.data));
+            return Ok(Some((entry.data, Some(entry.range))));
         }
     }
     Ok(None)
@@ -101,6 +144,14 @@ fn expression_at(
 
 pub(crate) fn unavailable(why: &str) -> Place {
     Place::Unavailable(why.to_owned())
+}
+
+/// Whether a register is one that a function may leave changed. System V ABI
+/// AMD64, figure 3.4.
+fn is_lost_in_calls(reg: Reg) -> bool {
+    const LOST: [Reg; 9] =
+        [Reg::Rax, Reg::Rcx, Reg::Rdx, Reg::Rsi, Reg::Rdi, Reg::R8, Reg::R9, Reg::R10, Reg::R11];
+    LOST.contains(&reg)
 }
 
 /// Whether a register can serve in a program of 64-bit words.

@@ -6,7 +6,7 @@ use trapline_core::location::{BinaryOp, Op, Piece, Place};
 use trapline_core::x64::Reg;
 use trapline_core::{ImageAddr, ModuleId};
 
-use super::{Scene, lower};
+use super::{Doing, Holds, Scene, lower};
 
 const MODULE: ModuleId = ModuleId::new(3);
 
@@ -32,9 +32,14 @@ impl ToByte for u8 {
 }
 
 fn lowered(expression: &[u8]) -> Place {
+    lowered_to_hold(expression, Holds::Here)
+}
+
+fn lowered_to_hold(expression: &[u8], holds: Holds) -> Place {
     // The frame address is `rsp + 16`, the frame base `rbp - 8`.
     let (cfa, base) = (vec![Op::RegOffset(Reg::Rsp, 16)], vec![Op::RegOffset(Reg::Rbp, -8)]);
     let scene = Scene {
+        doing: Doing::Running,
         unit: None,
         encoding: gimli::Encoding { format: Format::Dwarf32, version: 5, address_size: 8 },
         module: MODULE,
@@ -42,7 +47,7 @@ fn lowered(expression: &[u8]) -> Place {
         frame_base: Some(&base),
     };
     let kept: &'static [u8] = Box::leak(expression.to_vec().into_boxed_slice());
-    lower::lower(Expression(EndianSlice::new(kept, LittleEndian)), scene)
+    lower::lower(Expression(EndianSlice::new(kept, LittleEndian)), scene, holds)
 }
 
 fn check(expression: Vec<u8>, expected: Place) {
@@ -58,6 +63,29 @@ fn check_unavailable(expression: Vec<u8>, why: &str) {
 
 fn memory(reg: Reg, offset: i64) -> Place {
     Place::Memory(vec![Op::RegOffset(reg, offset)])
+}
+
+#[test]
+fn what_a_call_may_change_is_believed_when_the_compiler_says_that_it_does_not() {
+    let check = |expression: Vec<u8>, over: Place, until: Result<Place, &str>| {
+        assert_eq!(lowered_to_hold(&expression, Holds::OverCall), over);
+        let until = until.unwrap_or_else(|why| Place::Unavailable(why.to_owned()));
+        assert_eq!(lowered_to_hold(&expression, Holds::UntilCall), until);
+    };
+    // DWARF numbers: rcx is 2, rbx 3.
+    let kept = Place::Value(vec![Op::KeptRegister(Reg::Rcx)]);
+    check(bytes![dw::DW_OP_reg2], kept, Err("optimized out"));
+    let there = Place::Register(Reg::Rbx);
+    check(bytes![dw::DW_OP_reg3], there.clone(), Ok(there));
+    let added = [Op::KeptRegister(Reg::Rcx), Op::Const(4), Op::Binary(BinaryOp::Add)];
+    check(bytes![dw::DW_OP_breg2, 4u8], Place::Memory(added.to_vec()), Err("optimized out"));
+    check(bytes![dw::DW_OP_breg3, 4u8], memory(Reg::Rbx, 4), Ok(memory(Reg::Rbx, 4)));
+}
+
+#[test]
+fn registers_at_entry_are_asked_of_the_caller() {
+    let entry = Place::Value(vec![Op::EntryRegister(Reg::Rdi)]);
+    check(bytes![dw::DW_OP_entry_value, 1u8, dw::DW_OP_reg5, dw::DW_OP_stack_value], entry);
 }
 
 #[test]
@@ -140,8 +168,9 @@ fn pieces_stand_side_by_side() {
     // One piece that cannot be said does not spoil the others.
     let entry = bytes![
         dw::DW_OP_entry_value,
-        1_u8,
-        dw::DW_OP_reg5,
+        2_u8,
+        dw::DW_OP_breg5,
+        0_u8,
         dw::DW_OP_stack_value,
         dw::DW_OP_piece,
         8_u8,
@@ -163,7 +192,7 @@ fn pieces_stand_side_by_side() {
 fn what_cannot_be_said_has_a_reason() {
     check_unavailable(vec![], "optimized out");
     check_unavailable(
-        bytes![dw::DW_OP_entry_value, 1_u8, dw::DW_OP_reg5, dw::DW_OP_stack_value],
+        bytes![dw::DW_OP_entry_value, 2_u8, dw::DW_OP_breg5, 0_u8, dw::DW_OP_stack_value],
         "function entry",
     );
     check_unavailable(

@@ -30,6 +30,9 @@ pub(crate) use step::cfa_program;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct FrameRegisters {
     general: [Option<u64>; 16],
+    /// What those that are not known hold, if nobody called from here has
+    /// touched them.
+    untouched: [Option<u64>; 16],
     rip: Option<u64>,
 }
 
@@ -53,6 +56,12 @@ impl FrameRegisters {
         }
     }
 
+    /// The value of a general register that nobody called from this frame has
+    /// touched; who knows that it is so is the compiler.
+    pub fn if_untouched(&self, reg: Reg) -> Option<u64> {
+        self.get(reg).or_else(|| self.untouched[reg.general_index()?])
+    }
+
     fn known(&self, reg: Reg) -> Result<u64, UnwindError> {
         self.get(reg).ok_or(UnwindError::RegisterUnknown(reg))
     }
@@ -60,7 +69,8 @@ impl FrameRegisters {
 
 impl From<&Registers> for FrameRegisters {
     fn from(registers: &Registers) -> Self {
-        Self { general: registers.general.map(Some), rip: Some(registers.rip) }
+        let general = registers.general.map(Some);
+        Self { general, untouched: [None; 16], rip: Some(registers.rip) }
     }
 }
 

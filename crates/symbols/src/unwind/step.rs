@@ -36,6 +36,9 @@ fn apply(row: &Row<'_>, live: Live<'_>) -> Result<Option<Unwound>, UnwindError> 
         Cfa::Expression(expression) => evaluate(expression, row.encoding, None, live)?,
     };
     let mut caller = FrameRegisters::default();
+    for (reg, untouched) in Reg::general().zip(&mut caller.untouched) {
+        *untouched = live.registers.if_untouched(reg);
+    }
     for reg in PRESERVED {
         caller.set(reg, live.registers.get(reg));
     }

@@ -10,7 +10,7 @@ use trapline_core::types::{Type, TypeKind, TypeLink};
 use super::place_of;
 use crate::Image;
 use crate::index::{Name, NameKind};
-use crate::location::Scene;
+use crate::location::{Doing, Scene};
 use crate::names::Pattern;
 use crate::types::die::Die;
 use crate::types::{type_at_entry, type_link};
@@ -115,6 +115,7 @@ impl Image {
 
     fn global(&self, die: &Die<'_>, name: &str) -> Option<Global> {
         let scene = Scene {
+            doing: Doing::Running,
             unit: Some((self.units(), die.at.unit)),
             encoding: die.unit.encoding(),
             module: self.module(),

@@ -1,5 +1,7 @@
 //! The variables in scope at an address.
 
+use std::collections::HashSet;
+
 use gimli::DwTag;
 use gimli::constants as dw;
 use trapline_core::ImageAddr;
@@ -7,10 +9,11 @@ use trapline_core::location::Program;
 use trapline_core::types::{Type, TypeLink};
 
 use super::{Variable, VariableKind, decl_line, place_of};
-use crate::location::{self, Scene};
+use crate::location::{self, Doing, Scene};
 use crate::types::die::Die;
 use crate::types::type_link;
-use crate::{Image, dies};
+use crate::units::DieRef;
+use crate::{Image, PcKind, dies};
 
 /// Scopes in one another.
 const MAX_DEPTH: u32 = 256;
@@ -24,28 +27,50 @@ impl Image {
     /// been entered: the variables of an inlined call that is entered there or
     /// later come last.
     ///
-    /// For a frame that made a call, `pc` is within the call instruction
-    /// ([`PcKind::lookup`](crate::PcKind::lookup)).
-    pub fn variables_at(&self, pc: ImageAddr) -> Vec<Variable> {
-        self.variables_where(pc, &|_, _| true)
+    /// `pc` and `kind` are a frame's; a place that no frame stands at is
+    /// [`PcKind::Exact`].
+    pub fn variables_at(&self, pc: ImageAddr, kind: PcKind) -> Vec<Variable> {
+        self.variables_where(pc, kind, &|_, _| true)
     }
 
     /// The variables that a name means at `pc`, as in [`Self::variables_at`];
     /// the places of others, costly in large functions, are not worked out.
-    pub fn variables_named_at(&self, pc: ImageAddr, name: &str) -> Vec<Variable> {
-        self.variables_where(pc, &|_, other| other == name)
+    pub fn variables_named_at(&self, pc: ImageAddr, kind: PcKind, name: &str) -> Vec<Variable> {
+        self.variables_where(pc, kind, &|_, other| other == name)
     }
 
-    /// The arguments of the function around `pc`, in their order; those of
-    /// calls inlined into it are not among them.
-    pub fn arguments_at(&self, pc: ImageAddr) -> Vec<Variable> {
-        let mut found = self.variables_where(pc, &|kind, _| kind == VariableKind::Argument);
-        found.retain(|variable| variable.inline_depth == 0);
+    /// The arguments of the function around `pc`, in their order, or those of
+    /// the call inlined into it that is `inline_depth` calls deep there.
+    pub fn arguments_at(&self, pc: ImageAddr, kind: PcKind, inline_depth: u32) -> Vec<Variable> {
+        let mut found = self.variables_where(pc, kind, &|kind, _| kind == VariableKind::Argument);
+        found.retain(|variable| variable.inline_depth == inline_depth);
         found
     }
 
-    fn variables_where(&self, pc: ImageAddr, wanted: Wanted<'_>) -> Vec<Variable> {
+    fn variables_where(&self, pc: ImageAddr, kind: PcKind, wanted: Wanted<'_>) -> Vec<Variable> {
+        let pc = kind.lookup(pc);
         let Some(function) = self.function_entry_at(pc) else { return Vec::new() };
+        let at_start = self.function_at(pc).is_some_and(|it| it.prologue_end == pc);
+        let doing = match kind {
+            PcKind::Exact => Doing::Running,
+            PcKind::ReturnAddress => Doing::Calling,
+        };
+        self.in_scene(&function, pc, doing, |scene| {
+            let (scopes, not_entered) = (Vec::new(), Vec::new());
+            let mut walk = Walk { pc: pc.get(), at_start, scene, wanted, scopes, not_entered };
+            walk.scope(&function, At::default());
+            walk.scopes.into_iter().rev().chain(walk.not_entered).flatten().collect()
+        })
+    }
+
+    /// Does what needs to know what descriptions mean in a function at `pc`.
+    pub(super) fn in_scene<T>(
+        &self,
+        function: &Die<'_>,
+        pc: ImageAddr,
+        doing: Doing,
+        work: impl FnOnce(Scene<'_>) -> T,
+    ) -> T {
         let cfa = self.cfa_rule_at(pc);
         let mut scene = Scene {
             unit: Some((self.units(), function.at.unit)),
@@ -53,15 +78,12 @@ impl Image {
             module: self.module(),
             cfa: cfa.as_ref(),
             frame_base: None,
+            doing,
         };
         let base =
             location::frame_base(self.units(), function.at, &function.entry, pc.get(), scene);
         scene.frame_base = base.as_ref();
-        let (scopes, not_entered) = (Vec::new(), Vec::new());
-        let at_start = self.function_at(pc).is_some_and(|it| it.prologue_end == pc);
-        let mut walk = Walk { pc: pc.get(), at_start, scene, wanted, scopes, not_entered };
-        walk.scope(&function, At::default());
-        walk.scopes.into_iter().rev().chain(walk.not_entered).flatten().collect()
+        work(scene)
     }
 
     /// The type that the function around `pc` returns, `void` included; `None`
@@ -81,7 +103,7 @@ impl Image {
         crate::unwind::cfa_program(self.cfi(), pc)
     }
 
-    fn function_entry_at(&self, pc: ImageAddr) -> Option<Die<'_>> {
+    pub(super) fn function_entry_at(&self, pc: ImageAddr) -> Option<Die<'_>> {
         Die::open(self.units(), self.function_die_at(pc.get())?)
     }
 }
@@ -116,7 +138,8 @@ impl Walk<'_> {
         let range = |(start, end)| (ImageAddr::new(start), ImageAddr::new(end));
         let scope: Vec<_> = ranges.into_iter().map(range).collect();
         let children = die.children();
-        let variables = children.iter().filter_map(|child| self.variable(child));
+        let left_out = left_out(die, &children);
+        let variables = children.iter().chain(&left_out).filter_map(|child| self.variable(child));
         let variables = variables.map(|variable| Variable {
             scope_depth: at.depth,
             inline_depth: at.inlined,
@@ -165,6 +188,17 @@ impl Walk<'_> {
             artificial: die.inherited(|die| die.flag(dw::DW_AT_artificial).then_some(())).is_some(),
         })
     }
+}
+
+/// What a function has of its own that a copy of it does not list: it is in no
+/// place there.
+fn left_out<'a>(copy: &Die<'a>, listed: &[Die<'a>]) -> Vec<Die<'a>> {
+    let Some(whole) = copy.follow(dw::DW_AT_abstract_origin) else { return Vec::new() };
+    let origin = |die: &Die<'_>| die.reference(dw::DW_AT_abstract_origin);
+    let known: HashSet<DieRef> = listed.iter().filter_map(origin).collect();
+    let mut children = whole.children();
+    children.retain(|child| !known.contains(&child.at));
+    children
 }
 
 /// Whether an inlined call is entered before `pc`. Code that was moved out of it

@@ -4,6 +4,7 @@
 //! Where a variable lives is lowered by `location`; what names mean in an
 //! expression, and in which order scopes are searched, is left to the engine.
 
+mod call_sites;
 mod globals;
 mod locals;
 
@@ -17,6 +18,7 @@ use crate::location::{self, OPTIMIZED_OUT, Scene};
 use crate::types::die::Die;
 use crate::types::scalar::constant;
 
+pub use call_sites::{CallSite, Callee};
 pub use globals::Global;
 
 /// What a variable is to its function.

@@ -14,7 +14,7 @@ pub(crate) fn numbered_frame(frame: &FrameInfo) -> String {
     if frame.signal_frame {
         return text + "<signal handler called>";
     }
-    text += &frame_text(frame, frame.level > 0);
+    text += &frame_text(frame, false);
     if frame.guess {
         text += " (a guess: no call-frame information)";
     }
@@ -34,6 +34,9 @@ pub(crate) fn backtrace(frames: &[FrameInfo], ended: Option<&str>) -> String {
 pub(crate) fn frame_details(frame: &FrameInfo) -> String {
     let mut lines = vec![format!("Stack level {}:", frame.level)];
     lines.push(format!(" {}", frame_text(frame, true)));
+    if frame.inlined {
+        lines.push(format!(" inlined into frame {}", frame.level + 1));
+    }
     if let Some(cfa) = frame.cfa {
         lines.push(format!(" frame at {cfa:#x}"));
     }

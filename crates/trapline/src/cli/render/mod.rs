@@ -108,6 +108,7 @@ pub(super) mod tests {
             module: Some(PathBuf::from("/tmp/bank")),
             guess: false,
             signal_frame: false,
+            inlined: false,
             mid_line: false,
         }
     }
