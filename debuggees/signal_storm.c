@@ -56,7 +56,7 @@ int main(int argc, char **argv) { // @mark main
     pthread_t sender;
     if (pthread_create(&sender, NULL, storm, (void *)wanted))
         return 3;
-    while (!atomic_load(&sent_all) || handled < wanted)
+    while (!atomic_load(&sent_all) || handled < wanted) // @mark loop
         visit(&main_passes);
     pthread_join(sender, NULL);
     printf("signals=%ld handled=%d in_order=%d sum=%ld in_handler=%ld main_passes=%ld passes=%ld\n", wanted, (int)handled,

@@ -661,7 +661,9 @@ pub(crate) fn describe_reasons(reasons: &[StopReason]) -> String {
                 format!("stopped at the program's own {instruction}")
             }
             StopReason::Signal(info) => format!("stopped by {}", info.signal),
-            StopReason::Stepped => "stopped after a step".to_owned(),
+            StopReason::Stepped | StopReason::Line { .. } => "stopped after a step".to_owned(),
+            StopReason::Place => "stopped where it was sent".to_owned(),
+            StopReason::Returned { .. } => "stopped after a return".to_owned(),
             StopReason::Interrupted => "interrupted".to_owned(),
             StopReason::Started => "stopped before its first instruction".to_owned(),
             StopReason::Executed => "stopped after exec".to_owned(),

@@ -43,6 +43,23 @@ pub enum Command {
         /// Whether a call counts as one instruction.
         over_calls: bool,
     },
+    /// Sends the selected thread to another line. The stop comes as an event.
+    StepLine {
+        /// How many times.
+        count: u64,
+        /// What counts as another line.
+        how: LineStep,
+    },
+    /// Runs until the selected frame returns. The stop comes as an event.
+    Finish,
+    /// Runs until the selected thread comes to a location or its selected frame
+    /// returns. The stop comes as an event.
+    RunTo {
+        /// As `break` takes it.
+        location: String,
+        /// Whether the location counts in the selected frame alone.
+        in_frame: bool,
+    },
     /// Stops everything; the stop comes as an event. No-op when stopped.
     Interrupt,
 
@@ -193,6 +210,17 @@ pub enum Command {
     /// processes and kills launched ones (or lets them go, by setting). The
     /// answer comes when that is done.
     Quit,
+}
+
+/// What counts as another line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LineStep {
+    /// Any with code, in functions that are called as well.
+    Into,
+    /// One of the same frame, or of the caller's after a return.
+    Over,
+    /// The same, unless it lies before.
+    Onward,
 }
 
 /// One aspect of a breakpoint to change.

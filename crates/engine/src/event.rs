@@ -194,6 +194,18 @@ pub enum StopReason {
     Signal(SignalInfo),
     /// Requested instruction steps are done.
     Stepped,
+    /// The line that was asked for is reached.
+    Line {
+        /// Whether it is in the frame in which the step began.
+        same_frame: bool,
+    },
+    /// The place that was asked for is reached, or the frame has returned.
+    Place,
+    /// The frame that was to be finished has returned.
+    Returned {
+        /// The value, when it is known: its number in the history, and text.
+        value: Option<(u32, String)>,
+    },
     /// The user asked for it.
     Interrupted,
     /// Commands or a front end want to look before the first instruction.

@@ -9,7 +9,7 @@ use trapline_core::{Pid, Tid, VirtAddr};
 
 use crate::event::StopReason;
 use crate::rows::Seat;
-use crate::session::Residue;
+use crate::session::{Departure, Goal, Residue};
 use crate::space::SpaceId;
 
 /// A process of the session.
@@ -74,6 +74,8 @@ pub(crate) struct Thread {
     pub(crate) not_entered: usize,
     /// A step under way.
     pub(crate) step: Option<Step>,
+    /// A course under way.
+    pub(crate) course: Option<Course>,
     /// The step that goes on when a call that is stepped over has returned.
     pub(crate) step_after_return: Option<Step>,
     /// What the instruction being stepped leaves behind in the program's state.
@@ -146,6 +148,33 @@ pub(crate) struct Step {
     pub(crate) returns_to: Option<ReturnPoint>,
 }
 
+/// A movement of a thread to another line, out of a frame or to a place.
+#[derive(Clone, Debug)]
+pub(crate) struct Course {
+    pub(crate) goal: Goal,
+    /// How often the goal is still to be reached.
+    pub(crate) remaining: u64,
+    /// Where it is under way from.
+    pub(crate) from: Departure,
+    /// Where the user sent it from.
+    pub(crate) began: Departure,
+    pub(crate) leg: Leg,
+}
+
+/// How a thread moves on its course.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Leg {
+    /// It runs to the places set for it.
+    Run,
+    /// It executes an instruction that may lead anywhere.
+    Step {
+        /// Where it comes back to, when that is a call or what a call led to.
+        back: Option<ReturnPoint>,
+        /// Instructions executed since.
+        stub: u32,
+    },
+}
+
 /// A place in one activation of a function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct ReturnPoint {
@@ -167,6 +196,7 @@ impl Thread {
             pending: Vec::new(),
             not_entered: 0,
             step: None,
+            course: None,
             step_after_return: None,
             trap_flag_residue: None,
             resumed: Resumed::Run,

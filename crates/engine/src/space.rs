@@ -250,6 +250,13 @@ pub(crate) enum Purpose {
         /// Stack pointers below this belong to deeper recursions.
         stack: u64,
     },
+    /// A thread on a course may come here.
+    Course {
+        /// The thread.
+        tid: Tid,
+        /// What that means.
+        halt: Halt,
+    },
     /// The frame that a data watch belongs to returns here.
     ScopeEnd {
         /// The watch's location.
@@ -257,6 +264,27 @@ pub(crate) enum Purpose {
         /// The frame's thread.
         tid: Tid,
         /// Stack pointers below this belong to deeper recursions.
+        stack: u64,
+    },
+}
+
+/// What it means that a thread on a course has come to a place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Halt {
+    /// The course may end here.
+    Here,
+    /// The instruction here may lead anywhere.
+    Unclear,
+    /// A function is entered that the course ends in.
+    Entered,
+    /// A call comes back to the course's frame.
+    Back {
+        /// Stack pointers below this belong to deeper recursions.
+        stack: u64,
+    },
+    /// The course's frame has returned.
+    Out {
+        /// The same.
         stack: u64,
     },
 }

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod disassembly;
+pub mod exits;
 pub mod insn;
 pub mod jump;
 pub mod near;

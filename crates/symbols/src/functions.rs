@@ -68,6 +68,16 @@ pub struct InlinedCall {
     pub(crate) die: DieRef,
 }
 
+impl InlinedCall {
+    /// Whether an address within it is one where it begins: where it is
+    /// entered, or where its code goes on behind other code.
+    pub fn begins_at(&self, address: ImageAddr) -> bool {
+        let before = address.wrapping_sub(1);
+        let holds = |&(start, end): &(ImageAddr, ImageAddr)| start <= before && before < end;
+        self.entry == address || !self.ranges.iter().any(holds)
+    }
+}
+
 /// Copies of one function that are followed at most.
 const MAX_COPIES: usize = 100_000;
 

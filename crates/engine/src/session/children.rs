@@ -232,7 +232,11 @@ impl Session {
             space.rows.give_back(tid);
         }
         self.drop_internal(|internal| {
-            matches!(internal.purpose, crate::space::Purpose::Return { tid: whose, .. } if whose == tid)
+            use crate::space::Purpose::{Course, Return};
+            let (Return { tid: whose, .. } | Course { tid: whose, .. }) = internal.purpose else {
+                return false;
+            };
+            whose == tid
         });
         self.end_watches_of(tid);
         if debuggee {

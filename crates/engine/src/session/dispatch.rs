@@ -6,8 +6,8 @@ use trapline_core::Pid;
 use trapline_core::stop::Signal;
 use trapline_core::target::Wait;
 
-use super::{Motion, Session};
-use crate::command::{Command, CommandError, Reply, ResumePolicy};
+use super::{Goal, Motion, Session};
+use crate::command::{Command, CommandError, LineStep, Reply, ResumePolicy};
 use crate::event::StopReason;
 
 impl Session {
@@ -21,6 +21,9 @@ impl Session {
             Command::Kill => self.kill(),
             Command::Continue => self.resume_all(),
             Command::StepInstruction { count, over_calls } => self.step(count, over_calls),
+            Command::StepLine { count, how } => self.step_line(count, how),
+            Command::Finish => self.must_be_held().and_then(|()| self.finish()).map(done),
+            Command::RunTo { location, in_frame } => self.run_to_location(&location, in_frame),
             Command::Interrupt => self.interrupt(),
             Command::Break(spec) => self.set_breakpoint(spec),
             Command::BreakEach { specs, set } => self.set_breakpoints(specs, &set),
@@ -92,6 +95,22 @@ impl Session {
         self.must_be_held()?;
         self.start_step(count, over_calls)?;
         Ok(Reply::Done)
+    }
+
+    fn step_line(&mut self, count: u64, how: LineStep) -> Result<Reply, CommandError> {
+        self.must_be_held()?;
+        let goal = match how {
+            LineStep::Into => Goal::Into,
+            LineStep::Over => Goal::Over,
+            LineStep::Onward => Goal::Onward,
+        };
+        self.step_lines(goal, count).map(done)
+    }
+
+    fn run_to_location(&mut self, location: &str, in_frame: bool) -> Result<Reply, CommandError> {
+        self.must_be_held()?;
+        let places = self.addresses_of(location)?;
+        self.run_to(places, in_frame).map(done)
     }
 
     /// Stops everything on the user's behalf.
@@ -189,4 +208,8 @@ impl Session {
             ("jump-tactics".to_owned(), self.settings.tactics.to_string()),
         ])
     }
+}
+
+fn done((): ()) -> Reply {
+    Reply::Done
 }

@@ -213,23 +213,35 @@ impl Session {
 
     /// Notes, at a stop, which of the inlined calls that begin just there the
     /// user has not entered: all but those that a breakpoint is on or in.
-    /// Whoever steps single instructions sees where each belongs.
+    /// After a step that is known: single instructions lead into them, and a
+    /// course says.
     pub(super) fn note_calls_not_entered(&mut self, pid: Pid, tid: Tid, reasons: &[StopReason]) {
-        let not_entered = match reasons {
-            [StopReason::Stepped] => 0,
-            _ => self.calls_not_entered(pid, tid, reasons).unwrap_or(0),
+        let of_step = |reason: &StopReason| {
+            use StopReason::{Line, Place, Returned, Stepped};
+            matches!(reason, Stepped | Line { .. } | Place | Returned { .. })
         };
+        if reasons.iter().all(of_step) {
+            return;
+        }
+        let not_entered = self.calls_not_entered(pid, tid, reasons).unwrap_or(0);
         if let Some(thread) = self.thread_mut(pid, tid) {
             thread.not_entered = not_entered;
         }
     }
 
-    fn calls_not_entered(&mut self, pid: Pid, tid: Tid, reasons: &[StopReason]) -> Option<usize> {
+    /// How many inlined calls begin where a thread stands and none of these
+    /// reasons is in.
+    pub(super) fn calls_not_entered(
+        &mut self,
+        pid: Pid,
+        tid: Tid,
+        reasons: &[StopReason],
+    ) -> Option<usize> {
         let pc = VirtAddr::new(self.program_registers(pid, tid)?.rip);
         let modules = &self.space_of(pid)?.modules;
         let at = modules.at(pc)?.to_image(pc);
         let calls = inlined_calls(modules, pc);
-        let beginning = calls.iter().take_while(|call| call.entry == at).count();
+        let beginning = calls.iter().take_while(|call| call.begins_at(at)).count();
         let meant: Vec<Arc<str>> =
             reasons.iter().filter_map(|reason| self.function_stopped_in(reason)).collect();
         let is_meant = |call: &InlinedCall| meant.iter().any(|name| **name == *call.name);

@@ -339,6 +339,9 @@ impl Session {
                 self.chores.push(super::resume::Chore::Libraries { pid });
                 Verdict::Stay
             }
+            Some(Purpose::Course { tid: whose, halt }) if whose == tid => {
+                self.judge_halt(pid, tid, halt)
+            }
             Some(Purpose::Return { tid: whose, stack })
                 if whose == tid && registers.rsp() >= stack =>
             {

@@ -10,7 +10,7 @@ use trapline_core::{Pid, Tid, VirtAddr};
 
 use super::{Motion, Session};
 use crate::command::ResumePolicy;
-use crate::space::{Detour, SpaceId};
+use crate::space::{Detour, Halt, SpaceId};
 
 /// Work that needs everything stopped, noted while something runs and done at
 /// the next hold.
@@ -22,9 +22,13 @@ pub(super) enum Chore {
     DisplaceAnew { pid: Pid, at: VirtAddr },
     /// Find out which hit a pass is whose thread has asked.
     CountPaid { pid: Pid, tid: Tid, at: VirtAddr },
+    /// Decide how the course of a thread goes on.
+    Course { pid: Pid, tid: Tid, halt: Halt },
     /// Look which libraries a process has now.
     Libraries { pid: Pid },
-    /// Look which processes are about to die, as whenever everything goes on.
+    /// Arm what is wanted by now, as whenever everything goes on.
+    Arm,
+    /// Look which processes are about to die, likewise.
     Deaths,
 }
 
@@ -324,8 +328,9 @@ impl Session {
                 Chore::Lift { pid, tid, at } => self.lift(pid, tid, at),
                 Chore::DisplaceAnew { pid, at } => self.displace_anew_at(pid, at),
                 Chore::CountPaid { pid, tid, at } => self.count_held(pid, tid, at),
+                Chore::Course { pid, tid, halt } => self.go_on_course(pid, tid, halt),
                 Chore::Libraries { pid } => self.update_libraries(pid),
-                Chore::Deaths => {}
+                Chore::Arm | Chore::Deaths => {}
             }
         }
     }

@@ -306,6 +306,7 @@ impl Session {
                 thread.step = None;
             }
         }
+        self.drop_courses();
         self.drop_return_points();
     }
 }

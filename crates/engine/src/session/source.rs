@@ -121,6 +121,26 @@ impl Session {
         running.unwrap_or_else(|| self.program_alone())
     }
 
+    /// Every address that a location means in the selected process.
+    pub(super) fn addresses_of(&mut self, location: &str) -> Result<Vec<VirtAddr>, CommandError> {
+        let text = self.settled_place(location)?;
+        if let PlaceText::Address(expression) = &text {
+            return Ok(vec![self.address_of(expression)?]);
+        }
+        let modules = self.visible_modules();
+        let mut reason = None;
+        let mut found = Vec::new();
+        for module in modules.in_load_order() {
+            let lookup = place::look_up(&module.image, &text, None, Effort::Everything);
+            reason = reason.or(lookup.reason);
+            found.extend(lookup.places.iter().map(|place| module.bias.to_virt(place.address)));
+        }
+        match found.is_empty() {
+            true => Err(CommandError::new(reason.unwrap_or_else(|| NO_LINES.to_owned()))),
+            false => Ok(found),
+        }
+    }
+
     /// Answers `info line`.
     pub(super) fn info_line(&mut self, location: &str) -> Result<Reply, CommandError> {
         let mut text = self.settled_place(location)?;

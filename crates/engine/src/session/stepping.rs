@@ -14,6 +14,7 @@ use trapline_patch::insn::{self, Insn, InsnKind};
 use trapline_patch::relocate::Slot;
 
 use super::Session;
+use super::resume::Chore;
 use super::run::Verdict;
 use crate::command::CommandError;
 use crate::event::StopReason;
@@ -173,7 +174,10 @@ impl Session {
         let finished = step.remaining == 0;
         self.leave_slot(pid, tid);
         let landing = self.land(pid, tid);
+        let on_course = finished && self.thread(pid, tid).is_some_and(|it| it.course.is_some());
         match landing {
+            Verdict::Report(reasons) if on_course => Verdict::Report(reasons),
+            _ if on_course => self.course_has_stepped(pid, tid),
             Verdict::Report(mut reasons) => {
                 if finished {
                     reasons.push(StopReason::Stepped);
@@ -181,11 +185,20 @@ impl Session {
                 Verdict::Report(reasons)
             }
             _ if finished => Verdict::Report(vec![StopReason::Stepped]),
-            other => {
-                self.prepare_step(pid, tid);
-                other
-            }
+            other => other.join(self.prepare_next_step(pid, tid)),
         }
+    }
+
+    /// Prepares a step amid others. A trap at the return from a call has to be
+    /// there before the call is made.
+    fn prepare_next_step(&mut self, pid: Pid, tid: Tid) -> Verdict {
+        self.prepare_step(pid, tid);
+        let step = self.thread(pid, tid).and_then(|thread| thread.step.as_ref());
+        if step.is_none_or(|step| step.returns_to.is_none()) {
+            return Verdict::GoOn;
+        }
+        self.chores.push(Chore::Arm);
+        Verdict::Stay
     }
 
     /// Moves a thread that is in a slot to the place in the program that it
@@ -240,8 +253,7 @@ impl Session {
             return Verdict::Report(vec![StopReason::Stepped]);
         }
         thread.step = Some(step);
-        self.prepare_step(pid, tid);
-        Verdict::GoOn
+        self.prepare_next_step(pid, tid)
     }
 
     /// Ends what was set for walks that are over.

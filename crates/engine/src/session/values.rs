@@ -29,7 +29,7 @@ impl ValueHistory {
     /// No values.
     pub(crate) const EMPTY: Self = Self { values: Vec::new() };
 
-    fn push(&mut self, value: Value) -> u32 {
+    pub(super) fn push(&mut self, value: Value) -> u32 {
         self.values.push(value);
         u32::try_from(self.values.len()).unwrap_or(u32::MAX)
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use trapline_core::breakpoint::BreakpointSpec;
 use trapline_core::stop::Signal;
 use trapline_core::{BreakpointId, Pid};
-use trapline_engine::command::{Change, CodeRange, Selection, Setting};
+use trapline_engine::command::{Change, CodeRange, LineStep, Selection, Setting};
 
 /// One thing to do.
 #[derive(Clone, Debug)]
@@ -20,6 +20,12 @@ pub(crate) enum Action {
     Continue { skip: u64, background: bool },
     /// Execute instructions.
     Step { count: u64, over_calls: bool },
+    /// Go on to another line.
+    StepLine { count: u64, how: LineStep },
+    /// Run until the selected frame returns.
+    Finish,
+    /// Run until a location is reached.
+    RunTo { location: String, in_frame: bool },
     /// Stop everything.
     Interrupt,
     /// Run on, delivering this signal (`None`: none).

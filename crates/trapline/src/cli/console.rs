@@ -207,6 +207,9 @@ impl<S: Session> Console<S> {
             Action::Run { .. }
             | Action::Continue { .. }
             | Action::Step { .. }
+            | Action::StepLine { .. }
+            | Action::Finish
+            | Action::RunTo { .. }
             | Action::Interrupt
             | Action::Signal(_)
             | Action::Kill

@@ -46,6 +46,15 @@ impl<S: Session> Console<S> {
                 self.resume(Command::StepInstruction { count, over_calls })?;
                 Ok(Flow::Running)
             }
+            Action::StepLine { count, how } => {
+                self.resume(Command::StepLine { count, how })?;
+                Ok(Flow::Running)
+            }
+            Action::Finish => self.finish(),
+            Action::RunTo { location, in_frame } => {
+                self.resume(Command::RunTo { location, in_frame })?;
+                Ok(Flow::Running)
+            }
             Action::Signal(signal) => {
                 self.session.request(Command::NextSignal(signal))?;
                 self.resume(Command::Continue)?;
@@ -64,6 +73,16 @@ impl<S: Session> Console<S> {
             }
             _ => Ok(Flow::Stay),
         }
+    }
+
+    fn finish(&mut self) -> Result<Flow, CommandError> {
+        let frame = self.session.request(Command::SelectFrame(self.known.frame))?;
+        self.resume(Command::Finish)?;
+        if let Reply::Frame(frame) = frame {
+            self.screen
+                .line(format!("Run till exit from {}", render::code::numbered_frame(&frame)));
+        }
+        Ok(Flow::Running)
     }
 
     fn run_program(

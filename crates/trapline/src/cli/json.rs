@@ -250,7 +250,11 @@ impl Line {
                 self.code = Some(info.signal.0);
                 "signal"
             }
-            StopReason::Stepped => "stepped",
+            StopReason::Stepped | StopReason::Line { .. } | StopReason::Place => "stepped",
+            StopReason::Returned { value } => {
+                self.new = value.as_ref().map(|(_, value)| value.clone());
+                "returned"
+            }
             StopReason::Interrupted => "interrupted",
             StopReason::Started => "started",
             StopReason::Executed => "executed",

@@ -234,7 +234,7 @@ mod tests {
         check("brake main", "did you mean break");
         check("!ls", "`!ls` is not a command");
         check("frobnicate", "`frobnicate` is not a command; try `help`");
-        check("n", "`next`: stepping by source line");
+        check("j", "`jump`: not there yet");
         check("iobreak 0x80", "CR4");
         assert!(find("  # comment").unwrap().is_none());
         assert!(find("").unwrap().is_none());

@@ -7,7 +7,7 @@ use trapline_core::breakpoint::{BreakpointSpec, HitRule, Mechanism, Subject};
 use trapline_core::stop::Signal;
 use trapline_core::x64::debug::Access;
 use trapline_core::{BreakpointId, LocationId, Pid};
-use trapline_engine::command::{Change, CodeRange, Selection};
+use trapline_engine::command::{Change, CodeRange, LineStep, Selection};
 
 use super::action::{Action, Info, Lifetime, ListWhat, MemoryFormat};
 use super::spec;
@@ -75,6 +75,30 @@ pub(crate) fn stepi(args: &str) -> Read {
 
 pub(crate) fn nexti(args: &str) -> Read {
     Ok(Action::Step { count: count(args)?, over_calls: true })
+}
+
+pub(crate) fn step(args: &str) -> Read {
+    Ok(Action::StepLine { count: count(args)?, how: LineStep::Into })
+}
+
+pub(crate) fn next(args: &str) -> Read {
+    Ok(Action::StepLine { count: count(args)?, how: LineStep::Over })
+}
+
+pub(crate) fn finish(args: &str) -> Read {
+    nothing_after(args, Action::Finish)
+}
+
+pub(crate) fn until(args: &str) -> Read {
+    Ok(match args.trim() {
+        "" => Action::StepLine { count: 1, how: LineStep::Onward },
+        location => Action::RunTo { location: location.to_owned(), in_frame: true },
+    })
+}
+
+pub(crate) fn advance(args: &str) -> Read {
+    let location = required(args, "which location")?.to_owned();
+    Ok(Action::RunTo { location, in_frame: false })
 }
 
 pub(crate) fn interrupt(args: &str) -> Read {

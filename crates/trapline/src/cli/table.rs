@@ -154,6 +154,30 @@ pub(crate) const ROWS: &[Row] = &[
     row("nexti", &["ni"], "[N]", "Execute one instruction, or N, over calls", parse::nexti)
         .needs(Needs::Stop)
         .repeats(),
+    row(
+        "step",
+        &["s"],
+        "[N]",
+        "Go on to another line, into functions that are called",
+        parse::step,
+    )
+    .needs(Needs::Stop)
+    .repeats(),
+    row("next", &["n"], "[N]", "Go on to another line, over calls", parse::next)
+        .needs(Needs::Stop)
+        .repeats(),
+    row("finish", &["fin"], "", "Run until the selected frame returns", parse::finish)
+        .needs(Needs::Stop)
+        .repeats(),
+    row("until", &["u"], "[LOCATION]", "Go on to a line further on", parse::until)
+        .long(UNTIL_HELP)
+        .completes(Complete::Location)
+        .needs(Needs::Stop)
+        .repeats(),
+    row("advance", &[], "LOCATION", "Run until a location is reached", parse::advance)
+        .long(ADVANCE_HELP)
+        .completes(Complete::Location)
+        .needs(Needs::Stop),
     row("interrupt", &[], "", "Stop the running program", parse::interrupt),
     row("signal", &[], "SIGNAL|0", "Run on and deliver a signal, or none", parse::signal)
         .completes(Complete::Signal)
@@ -526,13 +550,14 @@ What none of them can serve is served by a trap.",
     ),
 ];
 
+const UNTIL_HELP: &str = "Like next, but not back to a line before: it leaves loops.\n\
+With LOCATION, until that is reached in the selected frame, or the frame returns.";
+
+const ADVANCE_HELP: &str = "Until LOCATION is reached, in any frame of the thread, or the selected \
+frame returns.";
+
 /// Commands that gdb's users try and that are refused with a reason.
 pub(crate) const REFUSED: &[(&str, &[&str], &str)] = &[
-    ("step", &["s"], "stepping by source line is not there yet: use stepi, or tbreak and continue"),
-    ("next", &["n"], "stepping by source line is not there yet: use nexti, or tbreak and continue"),
-    ("finish", &["fin"], "not there yet: use `up`, then `tbreak *$pc`, then `continue`"),
-    ("until", &["u"], "not there yet: use tbreak and continue"),
-    ("advance", &[], "not there yet: use tbreak and continue"),
     ("jump", &["j"], "not there yet: use `set var $rip = ADDRESS`, then `continue`"),
     ("display", &[], "not there yet: use `commands` of a breakpoint"),
     ("define", &[], "commands cannot be defined: write them into a file for `source`"),

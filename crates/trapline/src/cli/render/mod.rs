@@ -109,7 +109,8 @@ pub(super) mod tests {
             guess: false,
             signal_frame: false,
             inlined: false,
-            mid_line: false,
+            // It stands behind a call.
+            mid_line: level > 0,
         }
     }
 

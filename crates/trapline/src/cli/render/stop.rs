@@ -23,11 +23,18 @@ pub(crate) fn stop(report: &StopReport, source: Option<&str>, many: bool) -> Str
     if !reasons.is_empty() {
         text += &format!("\n{}{}", reasons.join("\n\n"), if joined { ", " } else { "\n" });
     }
-    text + &place(report, source)
+    text += &place(report, source);
+    for reason in &report.reasons {
+        if let StopReason::Returned { value: Some((number, value)) } = reason {
+            text += &format!("\nValue returned is ${number} = {value}");
+        }
+    }
+    text
 }
 
 fn place(report: &StopReport, source: Option<&str>) -> String {
-    let stepped = matches!(report.reasons.as_slice(), [StopReason::Stepped]);
+    let same_frame = matches!(report.reasons[..], [StopReason::Line { same_frame: true }]);
+    let stepped = same_frame || matches!(report.reasons[..], [StopReason::Stepped]);
     let line = match (report.frame.line, source) {
         (Some(line), Some(source)) => format!("{line}\t{source}"),
         (Some(line), None) if report.frame.file.is_some() => {
@@ -38,6 +45,9 @@ fn place(report: &StopReport, source: Option<&str>) -> String {
     };
     if stepped && report.frame.mid_line {
         return format!("{}\t{line}", styled(paint::ADDRESS, super::padded(report.frame.pc)));
+    }
+    if same_frame {
+        return line;
     }
     format!("{}\n{line}", frame_text(&report.frame, false))
 }
@@ -74,7 +84,11 @@ fn reason_text(reason: &StopReason, who: &str) -> Option<String> {
             format!("{who} interrupted.")
         }
         StopReason::Executed => "The program became another one.".to_owned(),
-        StopReason::Stepped | StopReason::Started => return None,
+        StopReason::Stepped
+        | StopReason::Line { .. }
+        | StopReason::Place
+        | StopReason::Returned { .. }
+        | StopReason::Started => return None,
     })
 }
 
@@ -261,6 +275,9 @@ mod tests {
             vec![failed],
             vec![StopReason::Interrupted],
             vec![StopReason::Stepped],
+            vec![StopReason::Line { same_frame: true }],
+            vec![StopReason::Line { same_frame: false }],
+            vec![StopReason::Returned { value: Some((3, "12".to_owned())) }],
         ];
         let mut text = String::new();
         for reasons in cases {
