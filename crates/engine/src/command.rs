@@ -13,6 +13,7 @@ use trapline_core::stop::Signal;
 use trapline_core::target::{LaunchSpec, Region};
 use trapline_core::{BreakpointId, LocationId, Pid, Tid, VirtAddr};
 use trapline_patch::jump::{Tactic, Tactics};
+pub use trapline_symbols::VariableKind;
 
 use crate::event::FrameInfo;
 
@@ -127,6 +128,9 @@ pub enum Command {
         /// Expand the definition (`ptype`) or only name it (`whatis`).
         expand: bool,
     },
+    /// The arguments of the selected frame, or its other variables. Answer:
+    /// [`Reply::Variables`].
+    Variables(VariableKind),
     /// Registers of the selected frame: named ones, or all integer ones.
     /// Answer: [`Reply::Registers`].
     Registers(Vec<String>),
@@ -349,6 +353,8 @@ pub enum Reply {
     },
     /// Text for the user.
     Text(String),
+    /// Variables of a frame, those of the innermost block first.
+    Variables(Vec<VariableInfo>),
     /// Names and values, in the processor's order.
     Registers(Vec<RegisterInfo>),
     /// Bytes of memory and what is not readable.
@@ -481,6 +487,15 @@ pub struct ThreadInfo {
     /// What it is doing, in words ("stopped at breakpoint 2", "running",
     /// "waiting in vfork").
     pub state: String,
+}
+
+/// A variable of a frame.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VariableInfo {
+    /// Its name.
+    pub name: String,
+    /// Its value, formatted, or why it has none, in angle brackets.
+    pub value: String,
 }
 
 /// A register's value.

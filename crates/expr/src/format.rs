@@ -2,6 +2,7 @@
 //! (tuples, enums with data, `&str`, `String`) the way Rust writes them.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::sync::Arc;
 
 use trapline_core::VirtAddr;
@@ -110,7 +111,8 @@ pub fn format_value(
     memory: &dyn ReadMemory,
     options: &FormatOptions<'_>,
 ) -> String {
-    let mut formatter = Formatter { types, memory, options, out: String::new() };
+    let missing = &value.missing[..];
+    let mut formatter = Formatter { types, memory, options, missing, out: String::new() };
     let at = value.address();
     formatter.top(&value.ty, value.bytes.as_ref(), at);
     formatter.out
@@ -118,7 +120,7 @@ pub fn format_value(
 
 /// Text that stands for a variable whose place says that it is nowhere.
 pub fn format_unavailable(why: &str) -> String {
-    if why == "optimized out" { "<optimized out>".to_owned() } else { format!("<{why}>") }
+    if why == OPTIMIZED_OUT { "<optimized out>".to_owned() } else { format!("<{why}>") }
 }
 
 /// Longest text that is made of one value.
@@ -128,8 +130,20 @@ struct Formatter<'a> {
     types: &'a dyn ResolveType,
     memory: &'a dyn ReadMemory,
     options: &'a FormatOptions<'a>,
+    /// Which bytes of the whole value are nowhere.
+    missing: &'a [Range<usize>],
     out: String,
 }
+
+/// How much of some bytes is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Present {
+    All,
+    Some,
+    None,
+}
+
+const OPTIMIZED_OUT: &str = "optimized out";
 
 /// Where in a value the formatter is.
 #[derive(Clone, Copy)]
@@ -137,19 +151,42 @@ struct Context {
     depth: usize,
     /// The address of the bytes at hand.
     at: Option<VirtAddr>,
+    /// Where they are in the whole value; `None` for bytes of something else,
+    /// which are all there.
+    offset: Option<usize>,
     /// Whether the value stands by itself: pointers then show their types.
     top: bool,
 }
 
 impl Context {
     fn inside(self, offset: u64) -> Self {
-        Self { depth: self.depth + 1, at: self.at.map(|at| at.wrapping_add(offset)), top: false }
+        let further = usize::try_from(offset).unwrap_or(usize::MAX);
+        Self {
+            depth: self.depth + 1,
+            at: self.at.map(|at| at.wrapping_add(offset)),
+            offset: self.offset.map(|start| start.saturating_add(further)),
+            top: false,
+        }
     }
 }
 
 impl Formatter<'_> {
     fn top(&mut self, ty: &Arc<Type>, bytes: &[u8], at: Option<VirtAddr>) {
-        self.value(ty, bytes, Context { depth: 0, at, top: true });
+        self.value(ty, bytes, Context { depth: 0, at, offset: Some(0), top: true });
+    }
+
+    /// How much is there of so many bytes at the place at hand.
+    fn present(&self, context: Context, len: usize) -> Present {
+        let Some(start) = context.offset.filter(|_| !self.missing.is_empty()) else {
+            return Present::All;
+        };
+        let end = start.saturating_add(len);
+        let common = |hole: &Range<usize>| hole.end.min(end).saturating_sub(hole.start.max(start));
+        match self.missing.iter().map(common).sum::<usize>() {
+            0 => Present::All,
+            missing if missing == len => Present::None,
+            _ => Present::Some,
+        }
     }
 
     fn note(&mut self, text: &str) {
@@ -164,6 +201,11 @@ impl Formatter<'_> {
             Ok(stripped) => stripped,
             Err(why) => return self.note(&why),
         };
+        let present = self.present(context, bytes.len());
+        let opens = matches!(&stripped.kind, TypeKind::Array { .. } | TypeKind::Record(_));
+        if present == Present::None || (present == Present::Some && !opens) {
+            return self.note(OPTIMIZED_OUT);
+        }
         match &stripped.kind {
             TypeKind::Void => self.out.push_str("void"),
             TypeKind::Base(kind) => self.base(*kind, bytes),

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use trapline_core::VirtAddr;
-use trapline_core::location::{self, Frame, LocationError};
+use trapline_core::location::{self, Frame, LocationError, Place};
 use trapline_core::memory::Unreadable;
 use trapline_core::types::{Type, TypeLink};
 use trapline_core::x64::{RegClass, RegView};
@@ -144,9 +144,16 @@ impl From<LocationError> for Fault {
 /// Which part of it has none, and why.
 pub fn evaluate(program: &Program, machine: &mut dyn Machine) -> Result<Value, EvalError> {
     let mut run = Run { program, machine };
+    let mut missing = Vec::new();
     let (bytes, place) = match &program.object {
         Object::Repeated { address, size, count } => {
             return run.repeated(*address, *size, *count);
+        }
+        Object::Stored { place, offset, size } if let Place::Pieces(pieces) = &**place => {
+            let mut bytes = Bytes::zeroed(run.size(*size)?);
+            let known = fetch::known_pieces(pieces, *offset, bytes.as_mut(), &*run.machine);
+            missing = known.map_err(|fault| run.fault_of_all(fault))?;
+            (bytes, None)
         }
         object => run.object(object)?,
     };
@@ -154,7 +161,7 @@ pub fn evaluate(program: &Program, machine: &mut dyn Machine) -> Result<Value, E
         Object::Text(_) => crate::builtin::text(bytes.as_ref().len()),
         _ => program.ty.clone(),
     };
-    Ok(Value { ty, bytes, place })
+    Ok(Value { ty, bytes, missing, place })
 }
 
 /// Whether a condition holds. Allocates nothing for scalars.
@@ -353,14 +360,15 @@ impl Run<'_> {
         let (bytes, start) = self.memory(address, size.saturating_mul(elements))?;
         let element = TypeLink::Known(self.program.ty.clone());
         let place = Some(ValuePlace::Memory { address: start, bits: None });
-        Ok(Value { ty: Arc::new(Type::array_of(element, size, elements)), bytes, place })
+        let ty = Arc::new(Type::array_of(element, size, elements));
+        Ok(Value { ty, bytes, missing: Vec::new(), place })
     }
 }
 
 /// The register that holds a value, when one general register holds all of it
 /// or it is the whole of a vector register.
-fn register_place(place: &location::Place, offset: u64, size: u64) -> Option<ValuePlace> {
-    let location::Place::Register(reg) = *place else { return None };
+fn register_place(place: &Place, offset: u64, size: u64) -> Option<ValuePlace> {
+    let Place::Register(reg) = *place else { return None };
     let whole = if reg.class() == RegClass::Vector { 16 } else { 8 };
     let inside = offset.checked_add(size).is_some_and(|end| end <= whole);
     let (offset, size) = (u8::try_from(offset).ok()?, u8::try_from(size).ok()?);

@@ -1,5 +1,6 @@
 //! The value an expression has: a type, bytes, and where they came from.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use trapline_core::VirtAddr;
@@ -14,6 +15,9 @@ pub struct Value {
     /// Its bytes in memory order, as many as the type has. A bit-field's are
     /// those of the whole number it stands for.
     pub bytes: Bytes,
+    /// Which of the bytes are nowhere and mean nothing, ascending: a compiler
+    /// may keep parts of a record and drop the others.
+    pub missing: Vec<Range<usize>>,
     /// Where it can be written to, if anywhere.
     pub place: Option<ValuePlace>,
 }
@@ -98,7 +102,7 @@ impl std::fmt::Debug for Bytes {
 impl Value {
     /// A value that lives nowhere.
     pub fn new(ty: Arc<Type>, bytes: &[u8]) -> Self {
-        Self { ty, bytes: Bytes::new(bytes), place: None }
+        Self { ty, bytes: Bytes::new(bytes), missing: Vec::new(), place: None }
     }
 
     /// Its bytes as an unsigned number, when there are at most eight.

@@ -43,6 +43,23 @@ fn values_print_as_in_gdb() {
 }
 
 #[test]
+fn what_is_nowhere_is_said_part_by_part() {
+    let check = |text: &str, missing: &[(usize, usize)], expected: &str| {
+        let mut world = World::new();
+        let mut value = world.eval(text, Purpose::Value).unwrap();
+        value.missing = missing.iter().map(|&(start, end)| start..end).collect();
+        assert_eq!(world.print(&value, FormatOptions::default()), expected, "{text} {missing:?}");
+    };
+    check("p->pos", &[(4, 8)], "{x = 1, y = <optimized out>}");
+    check("p->pos", &[(2, 3)], "{x = <optimized out>, y = 2}");
+    check("p->pos", &[(0, 4), (4, 8)], "<optimized out>");
+    check("*ip@3", &[(4, 8)], "{20, <optimized out>, 40}");
+    check("i", &[(3, 4)], "<optimized out>");
+    check("opt", &[(0, 1)], "<optimized out>");
+    check("s", &[(0, 1)], "<optimized out>");
+}
+
+#[test]
 fn letters_change_the_base() {
     let check = |text: &str, letter: char, expected: &str| {
         let mut world = World::new();

@@ -88,7 +88,7 @@ fn read_functions(unit: GimliUnitRef<'_, Slice>) -> gimli::Result<Vec<(u64, u64,
     Ok(found)
 }
 
-fn is_gcc(unit: GimliUnitRef<'_, Slice>) -> bool {
+pub(crate) fn is_gcc(unit: GimliUnitRef<'_, Slice>) -> bool {
     let root = unit.entry(unit.header.root_offset()).ok();
     let producer = root.and_then(|root| root.attr_value(dw::DW_AT_producer));
     let producer = producer.and_then(|value| unit.attr_string(value).ok());

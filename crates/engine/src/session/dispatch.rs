@@ -40,6 +40,7 @@ impl Session {
             Command::Print { expression, format } => self.print(&expression, format),
             Command::Evaluate { expression, format } => self.output(&expression, format),
             Command::Describe { what, expand } => self.describe_type(&what, expand),
+            Command::Variables(kind) => self.variables(kind),
             Command::Registers(names) => self.registers(&names),
             Command::ReadMemory { address, len, raw } => self.read_memory(&address, len, raw),
             Command::WriteMemory { address, bytes } => {

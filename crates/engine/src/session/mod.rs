@@ -43,6 +43,7 @@ mod stepping;
 mod stray_traps;
 mod truth;
 mod values;
+mod variables;
 mod watching;
 
 pub(crate) use hits::PassContext;

@@ -8,7 +8,7 @@ use trapline_core::VirtAddr;
 use trapline_core::location::{self, Place};
 use trapline_core::types::{ResolveType, Type, TypeKind, TypeRef};
 use trapline_expr::{Binding, Path, Scope, Value};
-use trapline_symbols::{Function, PcKind, Variable, VariableKind};
+use trapline_symbols::{Function, PcKind, Variable};
 
 use super::values::ValueHistory;
 use crate::space::{Module, Modules};
@@ -47,20 +47,12 @@ pub(crate) struct CodeScope<'a> {
     /// `None` sees globals only.
     place: Option<CodePlace>,
     values: &'a ValueHistory,
-    /// Which of the function's variables are seen.
-    locals: Locals,
+    /// What every plain name means, when one variable is asked for.
+    only: Option<&'a Variable>,
     /// Whether a name was found that lives and dies with its frame.
     used_frame: Cell<bool>,
     /// Whether a name was found whose address is right in this memory only.
     rooted: Cell<bool>,
-}
-
-/// Which variables of a function a scope sees.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Locals {
-    All,
-    /// Its arguments, whatever hides their names.
-    Arguments,
 }
 
 impl<'a> CodeScope<'a> {
@@ -79,14 +71,13 @@ impl<'a> CodeScope<'a> {
         place: Option<CodePlace>,
         values: &'a ValueHistory,
     ) -> Self {
-        let locals = Locals::All;
         let (used_frame, rooted) = (Cell::new(false), Cell::new(false));
-        Self { modules, place, values, locals, used_frame, rooted }
+        Self { modules, place, values, only: None, used_frame, rooted }
     }
 
-    /// The same, of the frame's variables seeing its arguments alone.
-    pub(super) fn of_arguments(self) -> Self {
-        Self { locals: Locals::Arguments, ..self }
+    /// The same, every plain name being that of one variable.
+    pub(super) fn of_one(self, variable: &'a Variable) -> Self {
+        Self { only: Some(variable), ..self }
     }
 
     /// Whether what was found so far lives and dies with its frame.
@@ -116,15 +107,13 @@ impl<'a> CodeScope<'a> {
     /// The function's variable of a name, and its image.
     fn local_named(&self, name: &str) -> Option<(&'a Module, Variable)> {
         let (module, place) = self.here()?;
+        if let Some(only) = self.only {
+            return Some((module, only.clone()));
+        }
         let variables =
             module.image.variables_named_at(module.to_image(place.pc), place.kind, name);
-        let found = variables.into_iter().find(|variable| self.sees(place, variable))?;
+        let found = variables.into_iter().find(|variable| is_seen(place, variable))?;
         Some((module, found))
-    }
-
-    fn sees(&self, place: CodePlace, variable: &Variable) -> bool {
-        let of_frame = place.depth.is_none_or(|depth| variable.inline_depth == depth);
-        of_frame && (self.locals == Locals::All || variable.kind == VariableKind::Argument)
     }
 
     fn local(&self, path: &Path) -> Result<Option<Binding>, String> {
@@ -250,6 +239,11 @@ impl<'a> CodeScope<'a> {
     }
 }
 
+/// Whether a variable is one of the frame at a place, or of any.
+fn is_seen(place: CodePlace, variable: &Variable) -> bool {
+    place.depth.is_none_or(|depth| variable.inline_depth == depth)
+}
+
 /// Whether a place is the same for every frame and thread.
 fn is_static(place: &Place) -> bool {
     match place {
@@ -323,7 +317,7 @@ impl Scope for CodeScope<'_> {
             .image
             .variables_at(module.to_image(place.pc), place.kind)
             .into_iter()
-            .filter(|variable| self.sees(place, variable))
+            .filter(|variable| is_seen(place, variable))
             .map(|variable| variable.name)
             .filter(|other| !other.is_empty() && close(other))
             .collect();

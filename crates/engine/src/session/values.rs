@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use trapline_core::types::{BaseKind, PointerFlavour, ResolveType, Type, TypeKind};
+use trapline_core::types::{BaseKind, Type, TypeKind};
 use trapline_core::x64::{Reg, RegView};
 use trapline_core::{AddrRange, Pid, VirtAddr};
 use trapline_expr::format::{FormatOptions, Letter, format_value};
@@ -88,7 +88,7 @@ impl Session {
     }
 
     /// Evaluates a compiled expression in a frame.
-    fn evaluate_in(
+    pub(super) fn evaluate_in(
         &mut self,
         selected: Selected,
         frame: &Frame,
@@ -276,7 +276,12 @@ impl Session {
         self.format_with(pid, value, FormatOptions { letter, ..FormatOptions::default() })
     }
 
-    fn format_with(&self, pid: Option<Pid>, value: &Value, options: FormatOptions<'_>) -> String {
+    pub(super) fn format_with(
+        &self,
+        pid: Option<Pid>,
+        value: &Value,
+        options: FormatOptions<'_>,
+    ) -> String {
         let empty = Modules::default();
         let modules = pid.and_then(|pid| self.space_of(pid)).map_or(&empty, |s| &s.modules);
         let symbolize = |addr: VirtAddr| symbolic(modules, addr);
@@ -309,54 +314,6 @@ impl Session {
                 let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
                 hex.join(" ")
             }
-        }
-    }
-
-    /// A frame's arguments, each with its value or why it has none.
-    pub(super) fn argument_values(
-        &mut self,
-        selected: Selected,
-        frame: &Frame,
-    ) -> Vec<(String, String)> {
-        let Some(space) = self.space_of(selected.pid) else { return Vec::new() };
-        let place = frame.place();
-        let Some(module) = space.modules.at(place.lookup()) else { return Vec::new() };
-        let depth = place.depth.unwrap_or(0);
-        let arguments = module.image.arguments_at(module.to_image(place.pc), place.kind, depth);
-        let names: Vec<String> = arguments
-            .into_iter()
-            .map(|variable| variable.name)
-            .filter(|name| !name.is_empty())
-            .collect();
-        names
-            .into_iter()
-            .map(|name| {
-                let text = self.argument_text(selected, frame, &name);
-                (name, text)
-            })
-            .collect()
-    }
-
-    fn argument_text(&mut self, selected: Selected, frame: &Frame, name: &str) -> String {
-        let Some(space) = self.space_of(selected.pid) else { return String::new() };
-        let scope = CodeScope::at(&space.modules, frame.place(), &self.values).of_arguments();
-        let program = match trapline_expr::compile(name, &scope, Purpose::Value) {
-            Ok(program) => program,
-            Err(error) => return format!("<{}>", expression_error(name, &error).message),
-        };
-        if is_aggregate(&scope, &program.ty) {
-            return "...".to_owned();
-        }
-        match self.evaluate_in(selected, frame, &program) {
-            Ok(value) => {
-                let bare = FormatOptions { pointer_types: false, ..FormatOptions::default() };
-                self.format_with(Some(selected.pid), &value, bare)
-            }
-            Err(error) => match error.fault {
-                // As gdb has it: why, in a list of arguments, would drown the rest.
-                Fault::Unavailable(_) | Fault::Unknown(_) => "<optimized out>".to_owned(),
-                _ => format!("<{error}>"),
-            },
         }
     }
 
@@ -481,22 +438,6 @@ fn watched_range(expression: &str, value: &Value) -> Result<AddrRange, CommandEr
         None => Err(CommandError::new(format!(
             "`{expression}` is a computed value and has no place in memory to watch"
         ))),
-    }
-}
-
-/// Whether a type is of a record or an array, or of a reference to one.
-fn is_aggregate(types: &impl ResolveType, ty: &Arc<Type>) -> bool {
-    let Ok(ty) = types.strip(ty) else { return false };
-    match &ty.kind {
-        TypeKind::Record(_) | TypeKind::Array { .. } => true,
-        TypeKind::Pointer { target: Some(target), flavour }
-            if *flavour != PointerFlavour::Pointer && ty.name.is_empty() =>
-        {
-            // Rust's, which have names, are shown as the addresses they are, as
-            // gdb does.
-            types.follow(target).is_ok_and(|target| is_aggregate(types, &target))
-        }
-        _ => false,
     }
 }
 

@@ -8,7 +8,7 @@ use trapline_core::types::{BitField, Member, Record, RecordFlavour, Type, TypeKi
 
 use super::number::{signed, unsigned};
 use super::pointer::is_c_text;
-use super::{Context, Formatter, Letter, quote};
+use super::{Context, Formatter, Letter, OPTIMIZED_OUT, Present, quote};
 use crate::layout;
 
 impl Formatter<'_> {
@@ -28,7 +28,8 @@ impl Formatter<'_> {
             Err(why) => return self.note(&why),
         };
         let as_text = matches!(self.options.letter, None | Some(Letter::Text));
-        if as_text && is_c_text(&stripped) {
+        let whole = self.present(context, bytes.len()) == Present::All;
+        if whole && as_text && is_c_text(&stripped) {
             return self.char_array(bytes);
         }
         let size = usize::try_from(stripped.size.unwrap_or(0)).unwrap_or(0);
@@ -44,6 +45,7 @@ impl Formatter<'_> {
 
     /// Elements between commas, equal ones counted.
     fn elements(&mut self, ty: &Arc<Type>, bytes: &[u8], size: usize, context: Context) {
+        let whole = self.present(context, bytes.len()) == Present::All;
         let mut chunks = bytes.chunks_exact(size.max(1)).enumerate().peekable();
         let mut printed = 0;
         while let Some((index, chunk)) = chunks.next() {
@@ -57,7 +59,7 @@ impl Formatter<'_> {
             }
             let mut run = 1;
             let rest = &bytes[(index + 1) * size..];
-            let equal = rest.chunks_exact(size).take_while(|next| *next == chunk).count();
+            let equal = rest.chunks_exact(size).take_while(|next| whole && *next == chunk).count();
             self.value(ty, chunk, context.inside((index * size) as u64));
             if equal >= quote::REPEATS {
                 run += equal;
@@ -86,7 +88,13 @@ impl Formatter<'_> {
         if record.declaration {
             return self.note("incomplete type");
         }
-        if let Some(text) = layout::text(ty, self.types) {
+        let by_parts = !matches!(record.flavour, RecordFlavour::Variants { .. });
+        let text = layout::text(ty, self.types);
+        let whole = self.present(context, bytes.len()) == Present::All;
+        if !whole && (!by_parts || text.is_some()) {
+            return self.note(OPTIMIZED_OUT);
+        }
+        if let Some(text) = text {
             return self.counted_text(text, bytes);
         }
         if context.depth >= self.options.depth {
@@ -173,6 +181,12 @@ impl Formatter<'_> {
         match member.bits {
             None => self.value(&ty, mine, inside),
             Some(field) => {
+                let (first, last) = (field.shift / 8, (field.shift + field.width).div_ceil(8));
+                let place = context.inside(member.offset + u64::from(first));
+                if self.present(place, usize::try_from(last - first).unwrap_or(0)) != Present::All {
+                    return self.note(OPTIMIZED_OUT);
+                }
+                let inside = Context { offset: None, ..inside };
                 let taken = bits(mine, field, self.is_signed(&ty));
                 self.value(&ty, &taken[..mine.len().min(16)], inside);
             }

@@ -83,7 +83,7 @@ impl Formatter<'_> {
         let mut bytes = vec![0; size];
         match self.memory.read_exact(address, &mut bytes) {
             Ok(()) => {
-                let inside = Context { at: Some(address), top: false, ..context };
+                let inside = Context { at: Some(address), offset: None, top: false, ..context };
                 self.value(&target, &bytes, inside);
             }
             Err(error) => self.note(&format!("error: {error}")),

@@ -1,11 +1,14 @@
 //! Bytes of variables that live in registers, in pieces, or nowhere.
 
+use std::ops::Range;
+
 use trapline_core::VirtAddr;
 use trapline_core::location::{self, Piece, Place};
 use trapline_core::x64::{Reg, RegClass};
 
 use super::{Fault, Machine};
 
+const OPTIMIZED_OUT: &str = "optimized out";
 const PAST_END: Fault = Fault::Malformed("the value is larger than its place");
 
 /// Fills `out` with the bytes of a place from `offset` on.
@@ -52,7 +55,47 @@ fn pieces(
     out: &mut [u8],
     machine: &dyn Machine,
 ) -> Result<(), Fault> {
+    each_piece(pieces, offset, out, &mut |place, skip, part, _| fetch(place, skip, part, machine))
+}
+
+/// The same; what is nowhere is the answer, unless it is everything.
+pub(super) fn known_pieces(
+    pieces: &[Piece],
+    offset: u64,
+    out: &mut [u8],
+    machine: &dyn Machine,
+) -> Result<Vec<Range<usize>>, Fault> {
+    let len = out.len();
+    let (mut missing, mut known, mut why) = (Vec::new(), 0, None);
+    each_piece(pieces, offset, out, &mut |place, skip, part, at| {
+        match fetch(place, skip, part, machine) {
+            Ok(()) => known += part.len(),
+            Err(fault @ (Fault::Unavailable(_) | Fault::Unknown(_))) => {
+                missing.push(at..at + part.len());
+                why.get_or_insert(fault);
+            }
+            Err(fault) => return Err(fault),
+        }
+        Ok(())
+    })?;
+    match why.filter(|_| known == 0 && len > 0) {
+        Some(fault) => Err(fault),
+        None => Ok(missing),
+    }
+}
+
+/// What is done with a part of a value: its place, the offset in that, the
+/// bytes, and where those are in the value.
+type OfPiece<'a> = &'a mut dyn FnMut(&Place, u64, &mut [u8], usize) -> Result<(), Fault>;
+
+fn each_piece(
+    pieces: &[Piece],
+    offset: u64,
+    out: &mut [u8],
+    work: OfPiece<'_>,
+) -> Result<(), Fault> {
     let mut skip = offset;
+    let mut at = 0;
     let mut rest = out;
     for piece in pieces {
         if rest.is_empty() {
@@ -64,9 +107,14 @@ fn pieces(
         }
         let here = usize::try_from(piece.len - skip).unwrap_or(usize::MAX).min(rest.len());
         let (now, later) = rest.split_at_mut(here);
-        fetch(&piece.place, skip, now, machine)?;
+        work(&piece.place, skip, now, at)?;
         skip = 0;
+        at += here;
         rest = later;
     }
-    if rest.is_empty() { Ok(()) } else { Err(PAST_END) }
+    if rest.is_empty() {
+        return Ok(());
+    }
+    // What no piece is for is nowhere.
+    work(&Place::Unavailable(OPTIMIZED_OUT.to_owned()), 0, rest, at)
 }

@@ -15,6 +15,7 @@ const MAX_OPS: usize = 4096;
 /// Nested `DW_OP_call`s.
 const MAX_CALLS: u32 = 8;
 
+const SPLIT: &str = "it is split within a byte";
 const MALFORMED: &str = "malformed location description";
 
 /// Why a place cannot be said; a sentence for the user.
@@ -30,6 +31,7 @@ pub(super) fn lower(expression: Expression<Slice>, scene: Scene<'_>, holds: Hold
         found: None,
         spoiled: None,
         pieces: Vec::new(),
+        bits: None,
     };
     match lowerer.run(expression, 0).and_then(|()| lowerer.finish()) {
         Ok(place) => place,
@@ -49,6 +51,8 @@ struct Lowerer<'a> {
     /// Why the current piece cannot be said.
     spoiled: Option<String>,
     pieces: Vec<Piece>,
+    /// The pieces that share bytes with the next one.
+    bits: Option<Bits>,
 }
 
 impl Lowerer<'_> {
@@ -323,16 +327,27 @@ impl Lowerer<'_> {
 
     fn end_piece(&mut self, size_in_bits: u64, bit_offset: Option<u64>) -> Lowered {
         let skip = bit_offset.unwrap_or(0);
-        if !size_in_bits.is_multiple_of(8) || !skip.is_multiple_of(8) {
-            return Err("it is split within a byte".to_owned());
+        let place = self.take_place();
+        if self.bits.is_none() && size_in_bits.is_multiple_of(8) && skip.is_multiple_of(8) {
+            let place = skip_bytes(place, skip / 8);
+            self.pieces.push(Piece { place, len: size_in_bits / 8 });
+            return Ok(());
         }
-        let place = skip_bytes(self.take_place(), skip / 8);
-        self.pieces.push(Piece { place, len: size_in_bits / 8 });
+        let mut bits = self.bits.take().unwrap_or_default();
+        bits.add(place, size_in_bits, skip)?;
+        if bits.filled.is_multiple_of(8) {
+            self.pieces.push(bits.piece());
+        } else {
+            self.bits = Some(bits);
+        }
         Ok(())
     }
 
     fn finish(&mut self) -> Lowered<Place> {
         let idle = self.program.is_empty() && self.found.is_none() && self.spoiled.is_none();
+        if self.bits.is_some() {
+            return Err(SPLIT.to_owned());
+        }
         match (self.pieces.is_empty(), idle) {
             (true, _) => Ok(self.take_place()),
             (false, true) => Ok(Place::Pieces(std::mem::take(&mut self.pieces))),
@@ -400,6 +415,68 @@ impl Lowerer<'_> {
         *top = word;
         word.extend_top(&mut self.program);
         Ok(())
+    }
+}
+
+/// Pieces of bits that make whole bytes together: a word of at most 64.
+#[derive(Default)]
+struct Bits {
+    /// Computes the word; empty as long as all that it has is unknown.
+    program: Program,
+    /// Why it cannot be said.
+    why: Option<String>,
+    filled: u64,
+}
+
+impl Bits {
+    /// Adds `size` bits of a place from its bit `skip` on, above those there are.
+    fn add(&mut self, place: Place, size: u64, skip: u64) -> Lowered {
+        let filled = self.filled + size;
+        if size == 0 || skip + size > 64 || filled > 64 {
+            return Err(SPLIT.to_owned());
+        }
+        match word_of(place, (skip + size).div_ceil(8)) {
+            Ok(word) => {
+                let first = self.program.is_empty();
+                self.program.extend(word);
+                let mask = u64::MAX >> (64 - size);
+                self.apply(skip, BinaryOp::Shr);
+                self.apply(mask, BinaryOp::And);
+                self.apply(self.filled, BinaryOp::Shl);
+                self.program.extend((!first).then_some(Op::Binary(BinaryOp::Or)));
+            }
+            Err(why) => self.why = Some(why),
+        }
+        self.filled = filled;
+        Ok(())
+    }
+
+    fn apply(&mut self, operand: u64, op: BinaryOp) {
+        self.program.extend([Op::Const(operand), Op::Binary(op)]);
+    }
+
+    fn piece(self) -> Piece {
+        let place = self.why.map_or(Place::Value(self.program), Place::Unavailable);
+        Piece { place, len: self.filled / 8 }
+    }
+}
+
+/// What computes the first bytes of a place, at most eight.
+fn word_of(place: Place, bytes: u64) -> Lowered<Program> {
+    match place {
+        Place::Value(program) => Ok(program),
+        Place::Register(reg) if is_word(reg) => Ok(vec![Op::RegOffset(reg, 0)]),
+        Place::Memory(mut program) => {
+            program.push(Op::Deref { size: u8::try_from(bytes).map_err(|_| SPLIT)? });
+            Ok(program)
+        }
+        Place::Bytes(all) => {
+            let mut word = [0; 8];
+            word.iter_mut().zip(all).for_each(|(byte, from)| *byte = from);
+            Ok(vec![Op::Const(u64::from_le_bytes(word))])
+        }
+        Place::Unavailable(why) => Err(why),
+        Place::Register(_) | Place::Pieces(_) => Err(SPLIT.to_owned()),
     }
 }
 

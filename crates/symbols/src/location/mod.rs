@@ -42,7 +42,11 @@ pub(crate) enum Doing {
     /// It is about to run an instruction.
     Running,
     /// It waits for a call to return.
-    Calling,
+    Calling {
+        /// Whether its compiler ends what it says of a register that the call
+        /// changes within the call, as gcc does, and not behind it.
+        ends_within: bool,
+    },
 }
 
 /// What a description is to hold over.
@@ -112,15 +116,17 @@ pub(crate) fn address_program(
     }
 }
 
-/// A frame that has made a call is looked up within the call instruction. What
-/// is said of that place and of the next one, in one breath, is so all the
-/// while: where the callee may change a register, compilers end what they say of
-/// it, at the call or just before its end.
+/// A frame that has made a call is looked up within the call instruction. Of a
+/// register that the callee may change, gcc says nothing there any more, so that
+/// what it says holds; others end what they say behind the call, changed or not,
+/// so that it holds for certain only where it goes on there.
 fn holds(doing: Doing, pc: Option<u64>, range: Option<gimli::Range>) -> Holds {
     match (doing, pc, range) {
         (Doing::Running, ..) | (_, None, _) => Holds::Here,
-        (Doing::Calling, Some(pc), Some(range)) if range.end - pc == 1 => Holds::UntilCall,
-        (Doing::Calling, ..) => Holds::OverCall,
+        (Doing::Calling { ends_within: false }, Some(pc), Some(range)) if range.end - pc == 1 => {
+            Holds::UntilCall
+        }
+        (Doing::Calling { .. }, ..) => Holds::OverCall,
     }
 }
 

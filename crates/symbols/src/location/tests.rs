@@ -2,9 +2,10 @@
 
 use gimli::constants as dw;
 use gimli::{EndianSlice, Expression, Format, LittleEndian};
-use trapline_core::location::{BinaryOp, Op, Piece, Place};
+use trapline_core::location::{self, BinaryOp, Frame, Op, Piece, Place};
+use trapline_core::memory::ReadMemory;
 use trapline_core::x64::Reg;
-use trapline_core::{ImageAddr, ModuleId};
+use trapline_core::{ImageAddr, ModuleId, VirtAddr};
 
 use super::{Doing, Holds, Scene, lower};
 
@@ -130,6 +131,42 @@ fn thread_locals_keep_their_offset() {
         check(bytes![dw::DW_OP_const1u, 0x30_u8, op], tls.clone());
     }
     check_unavailable(bytes![dw::DW_OP_breg0, 0_u8, dw::DW_OP_form_tls_address], "thread-local");
+}
+
+/// Programs of numbers alone.
+struct NoFrame;
+
+impl ReadMemory for NoFrame {
+    fn read_some(&self, _: VirtAddr, _: &mut [u8]) -> usize {
+        0
+    }
+}
+
+impl Frame for NoFrame {
+    fn register(&self, reg: Reg) -> Result<u64, String> {
+        Err(format!("no {reg}"))
+    }
+
+    fn tls_address(&self, _: ModuleId, _: u64) -> Result<VirtAddr, String> {
+        Err("no thread".to_owned())
+    }
+}
+
+#[test]
+fn pieces_of_bits_make_bytes_together() {
+    let bits = |value: gimli::DwOp, size: u8, skip: u8| {
+        bytes![value, dw::DW_OP_stack_value, dw::DW_OP_bit_piece, size, skip]
+    };
+    let both = [bits(dw::DW_OP_lit7, 3, 0), bits(dw::DW_OP_lit18, 5, 1)].concat();
+    let Place::Pieces(pieces) = lowered(&both) else { panic!("{both:x?}") };
+    let [Piece { place: Place::Value(program), len: 1 }] = &pieces[..] else {
+        panic!("{pieces:?}")
+    };
+    assert_eq!(location::run(program, &NoFrame), Ok(7 | 9 << 3));
+    let lost = [bits(dw::DW_OP_lit7, 3, 0), bytes![dw::DW_OP_bit_piece, 5u8, 0u8]].concat();
+    let nowhere = Place::Unavailable("optimized out".to_owned());
+    check(lost, Place::Pieces(vec![Piece { place: nowhere, len: 1 }]));
+    check_unavailable(bits(dw::DW_OP_lit7, 3, 0), "split within a byte");
 }
 
 #[test]

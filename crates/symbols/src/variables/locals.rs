@@ -9,6 +9,7 @@ use trapline_core::location::Program;
 use trapline_core::types::{Type, TypeLink};
 
 use super::{Variable, VariableKind, decl_line, place_of};
+use crate::code::is_gcc;
 use crate::location::{self, Doing, Scene};
 use crate::types::die::Die;
 use crate::types::type_link;
@@ -39,21 +40,13 @@ impl Image {
         self.variables_where(pc, kind, &|_, other| other == name)
     }
 
-    /// The arguments of the function around `pc`, in their order, or those of
-    /// the call inlined into it that is `inline_depth` calls deep there.
-    pub fn arguments_at(&self, pc: ImageAddr, kind: PcKind, inline_depth: u32) -> Vec<Variable> {
-        let mut found = self.variables_where(pc, kind, &|kind, _| kind == VariableKind::Argument);
-        found.retain(|variable| variable.inline_depth == inline_depth);
-        found
-    }
-
     fn variables_where(&self, pc: ImageAddr, kind: PcKind, wanted: Wanted<'_>) -> Vec<Variable> {
         let pc = kind.lookup(pc);
         let Some(function) = self.function_entry_at(pc) else { return Vec::new() };
         let at_start = self.function_at(pc).is_some_and(|it| it.prologue_end == pc);
         let doing = match kind {
             PcKind::Exact => Doing::Running,
-            PcKind::ReturnAddress => Doing::Calling,
+            PcKind::ReturnAddress => Doing::Calling { ends_within: is_gcc(function.unit) },
         };
         self.in_scene(&function, pc, doing, |scene| {
             let (scopes, not_entered) = (Vec::new(), Vec::new());

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use trapline_core::breakpoint::BreakpointSpec;
 use trapline_core::stop::Signal;
 use trapline_core::{BreakpointId, Pid};
-use trapline_engine::command::{Change, CodeRange, LineStep, Selection, Setting};
+use trapline_engine::command::{Change, CodeRange, LineStep, Selection, Setting, VariableKind};
 
 /// One thing to do.
 #[derive(Clone, Debug)]
@@ -135,6 +135,8 @@ pub(crate) enum Info {
     Line(String),
     /// The symbol at an address.
     Symbol(String),
+    /// The variables of the frame: arguments, or the others.
+    Variables(VariableKind),
     /// The source file of the frame.
     Source,
     /// The selected frame.

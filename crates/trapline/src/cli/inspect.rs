@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use trapline_core::VirtAddr;
-use trapline_engine::command::{CodeRange, InstructionInfo};
+use trapline_engine::command::{CodeRange, InstructionInfo, VariableKind};
 use trapline_engine::event::FrameInfo;
 use trapline_engine::{Command, CommandError, Reply};
 
@@ -124,6 +124,7 @@ impl<S: Session> Console<S> {
             Info::Jump(id) => self.show(Command::Jump(id)),
             Info::Line(location) => self.show(Command::InfoLine(location)),
             Info::Symbol(expression) => self.show(Command::InfoSymbol(expression)),
+            Info::Variables(kind) => self.variables(kind),
             Info::Source => self.source_file(),
             Info::Frame => {
                 let frame = self.selected_frame()?;
@@ -136,6 +137,18 @@ impl<S: Session> Console<S> {
                 Ok(())
             }
         }
+    }
+
+    fn variables(&mut self, kind: VariableKind) -> Result<(), CommandError> {
+        let Reply::Variables(all) = self.session.request(Command::Variables(kind))? else {
+            return Ok(());
+        };
+        let none = match kind {
+            VariableKind::Argument => "No arguments.",
+            VariableKind::Local => "No locals.",
+        };
+        self.screen.line(if all.is_empty() { none.to_owned() } else { code::variables(&all) });
+        Ok(())
     }
 
     fn program(&self) -> String {

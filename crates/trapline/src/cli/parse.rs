@@ -7,7 +7,7 @@ use trapline_core::breakpoint::{BreakpointSpec, HitRule, Mechanism, Subject};
 use trapline_core::stop::Signal;
 use trapline_core::x64::debug::Access;
 use trapline_core::{BreakpointId, LocationId, Pid};
-use trapline_engine::command::{Change, CodeRange, LineStep, Selection};
+use trapline_engine::command::{Change, CodeRange, LineStep, Selection, VariableKind};
 
 use super::action::{Action, Info, Lifetime, ListWhat, MemoryFormat};
 use super::spec;
@@ -553,6 +553,14 @@ pub(crate) fn info_line(args: &str) -> Read {
 
 pub(crate) fn info_symbol(args: &str) -> Read {
     Ok(Action::Info(Info::Symbol(required(args, "which address")?.to_owned())))
+}
+
+pub(crate) fn info_locals(args: &str) -> Read {
+    nothing_after(args, Action::Info(Info::Variables(VariableKind::Local)))
+}
+
+pub(crate) fn info_args(args: &str) -> Read {
+    nothing_after(args, Action::Info(Info::Variables(VariableKind::Argument)))
 }
 
 pub(crate) fn info_source(args: &str) -> Read {

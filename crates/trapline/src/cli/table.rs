@@ -343,6 +343,10 @@ pub(crate) const ROWS: &[Row] = &[
         .needs(Needs::Process),
     row("info registers", &["r", "reg"], "[NAME...]", "Registers", parse::info_registers)
         .needs(Needs::Process),
+    row("info locals", &["lo"], "", "The variables of the selected frame", parse::info_locals)
+        .needs(Needs::Stop),
+    row("info args", &["ar"], "", "The arguments of the selected frame", parse::info_args)
+        .needs(Needs::Stop),
     row("info frame", &["f"], "", "The selected frame", parse::info_frame).needs(Needs::Stop),
     row(
         "info sharedlibrary",

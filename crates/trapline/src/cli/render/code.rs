@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use trapline_engine::command::InstructionInfo;
+use trapline_engine::command::{InstructionInfo, VariableInfo};
 use trapline_engine::event::FrameInfo;
 
 use super::{frame_text, memory, padded};
@@ -43,6 +43,13 @@ pub(crate) fn frame_details(frame: &FrameInfo) -> String {
     if let Some(module) = &frame.module {
         lines.push(format!(" in {}", module.display()));
     }
+    lines.join("\n")
+}
+
+/// `info locals` and `info args`.
+pub(crate) fn variables(all: &[VariableInfo]) -> String {
+    let lines: Vec<String> =
+        all.iter().map(|it| format!("{} = {}", styled(paint::NAME, &it.name), it.value)).collect();
     lines.join("\n")
 }
 
