@@ -15,7 +15,7 @@ use trapline_core::{BreakpointId, LocationId, Pid, Tid, VirtAddr};
 use trapline_patch::jump::{Tactic, Tactics};
 pub use trapline_symbols::VariableKind;
 
-use crate::event::FrameInfo;
+use crate::event::{FrameInfo, VariableInfo};
 
 /// A request to a session.
 #[derive(Clone, Debug)]
@@ -104,6 +104,8 @@ pub enum Command {
     Backtrace {
         /// At most this many frames.
         limit: usize,
+        /// Whether with the variables of each.
+        full: bool,
     },
     /// Evaluates an expression in the selected frame. Answer: [`Reply::Value`].
     Print {
@@ -487,15 +489,6 @@ pub struct ThreadInfo {
     /// What it is doing, in words ("stopped at breakpoint 2", "running",
     /// "waiting in vfork").
     pub state: String,
-}
-
-/// A variable of a frame.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct VariableInfo {
-    /// Its name.
-    pub name: String,
-    /// Its value, formatted, or why it has none, in angle brackets.
-    pub value: String,
 }
 
 /// A register's value.

@@ -229,6 +229,9 @@ pub struct FrameInfo {
     pub offset: Option<u64>,
     /// Arguments and their values, formatted.
     pub arguments: Vec<(String, String)>,
+    /// The other variables, innermost block first; `None` where nobody asked or
+    /// nothing is known of them.
+    pub locals: Option<Vec<VariableInfo>>,
     /// The source file.
     pub file: Option<PathBuf>,
     /// The line.
@@ -243,6 +246,15 @@ pub struct FrameInfo {
     pub inlined: bool,
     /// Whether the pc is in the middle of a line (shown with its address).
     pub mid_line: bool,
+}
+
+/// A variable of a frame.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VariableInfo {
+    /// Its name.
+    pub name: String,
+    /// Its value, formatted, or why it has none, in angle brackets.
+    pub value: String,
 }
 
 /// A message of a log breakpoint.

@@ -78,7 +78,9 @@ fn ours(debuggee: &Debuggee, spec: &str) -> Vec<Frame> {
     driver.break_at(spec);
     driver.run();
     driver.go_to_stop();
-    let Reply::Backtrace { frames, .. } = driver.ask(Command::Backtrace { limit: 100 }) else {
+    let Reply::Backtrace { frames, .. } =
+        driver.ask(Command::Backtrace { limit: 100, full: false })
+    else {
         panic!("no frames")
     };
     driver.ask(Command::Kill);

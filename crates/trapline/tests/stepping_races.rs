@@ -20,7 +20,8 @@ fn go(driver: &mut Driver, how: LineStep) -> StopReport {
 
 /// The functions on the stack, innermost first.
 fn functions(driver: &Driver) -> Vec<String> {
-    let Reply::Backtrace { frames, .. } = driver.ask(Command::Backtrace { limit: 5 }) else {
+    let Reply::Backtrace { frames, .. } = driver.ask(Command::Backtrace { limit: 5, full: false })
+    else {
         panic!("no frames")
     };
     frames.into_iter().filter_map(|frame| frame.function).collect()

@@ -332,7 +332,7 @@ fn a_functions_arguments_are_its_own_whatever_hides_their_names() {
         driver.run();
         let mut told = Vec::new();
         driver.go_to_end_through(|driver, _| {
-            let request = Command::Backtrace { limit: 1 };
+            let request = Command::Backtrace { limit: 1, full: false };
             let Reply::Backtrace { frames, .. } = driver.ask(request) else { panic!() };
             told.push((frames[0].arguments[0].1.clone(), driver.print("value")));
         });

@@ -175,6 +175,24 @@ pub(crate) fn function_and_offset(modules: &Modules, addr: VirtAddr) -> Option<(
     Some((symbol.name, offset))
 }
 
+/// What an address is called, and its distance from that. Code of a function
+/// that lies apart from its beginning has a symbol of its own.
+pub(crate) fn symbol_and_offset(modules: &Modules, addr: VirtAddr) -> Option<(String, u64)> {
+    let module = modules.at(addr)?;
+    let image_addr = module.to_image(addr);
+    let function = module.image.function_at(image_addr);
+    let apart = function.is_some_and(|function| {
+        let beginning =
+            function.ranges.iter().find(|(from, to)| (*from..*to).contains(&function.entry));
+        beginning.is_none_or(|(from, to)| !(*from..*to).contains(&image_addr))
+    });
+    let symbol = module.image.symbol_at(image_addr).filter(|_| apart);
+    match symbol.and_then(|it| Some((image_addr.checked_sub(it.start)?, it.name))) {
+        Some((offset, name)) => Some((name, offset)),
+        None => function_and_offset(modules, addr),
+    }
+}
+
 impl Session {
     /// A stopped thread's registers as the program would have them: those of
     /// the program's own place when the thread is in a slot of ours.

@@ -36,7 +36,7 @@ impl Session {
             Command::Threads => Ok(self.thread_table()),
             Command::SelectThread(number) => self.select_thread(number),
             Command::SelectFrame(level) => self.select_frame(level),
-            Command::Backtrace { limit } => self.backtrace(limit),
+            Command::Backtrace { limit, full } => self.backtrace(limit, full),
             Command::Print { expression, format } => self.print(&expression, format),
             Command::Evaluate { expression, format } => self.output(&expression, format),
             Command::Describe { what, expand } => self.describe_type(&what, expand),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use trapline_core::{BreakpointId, Pid, Tid, VirtAddr};
-use trapline_symbols::{InlinedCall, PcKind, SourceLine};
+use trapline_symbols::{InlinedCall, PcKind, SourceLine, VariableKind};
 
 use super::activations::{Activation, function_and_offset};
 use super::scope::CodePlace;
@@ -78,6 +78,7 @@ impl Frame {
             function,
             offset,
             arguments: Vec::new(),
+            locals: None,
             file,
             line,
             module: module.map(|module| module.path.clone()),
@@ -189,14 +190,18 @@ impl Session {
     }
 
     /// Answers `backtrace`.
-    pub(super) fn backtrace(&mut self, limit: usize) -> Result<Reply, CommandError> {
+    pub(super) fn backtrace(&mut self, limit: usize, full: bool) -> Result<Reply, CommandError> {
         let Selected { pid, tid, .. } = self.selected()?;
         let gone = || CommandError::new("the selected thread is gone");
         let Stack { frames, ended } = self.frames(pid, tid, limit).ok_or_else(gone)?;
-        let named = frames
-            .iter()
-            .enumerate()
-            .map(|(level, frame)| self.named(Selected { pid, tid, frame: level }, frame));
+        let named = frames.iter().enumerate().map(|(level, frame)| {
+            let selected = Selected { pid, tid, frame: level };
+            let mut info = self.named(selected, frame)?;
+            if full {
+                info.locals = self.frame_variables(selected, frame, VariableKind::Local);
+            }
+            Some(info)
+        });
         let frames = named.collect::<Option<Vec<_>>>().ok_or_else(gone)?;
         Ok(Reply::Backtrace { frames, ended })
     }

@@ -6,7 +6,7 @@ use trapline_core::x64::{MAX_INSTRUCTION, Reg, RegClass, RegView, flags};
 use trapline_core::{Pid, Tid, VirtAddr};
 use trapline_patch::disassembly::{self, Syntax};
 
-use super::activations::function_and_offset;
+use super::activations::symbol_and_offset;
 use super::values::symbolic;
 use super::{Motion, Selected, Session};
 use crate::command::{
@@ -167,7 +167,7 @@ impl Session {
         let lines = lines.into_iter().take_while(|line| line.addr < end).take(count);
         let rows = lines.map(|line| InstructionInfo {
             address: line.addr,
-            symbol: function_and_offset(modules, line.addr)
+            symbol: symbol_and_offset(modules, line.addr)
                 .map(|(name, offset)| format!("{name}+{offset}")),
             current: Some(line.addr) == current,
             breakpoints: space_id

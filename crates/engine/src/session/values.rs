@@ -10,7 +10,7 @@ use trapline_expr::format::{FormatOptions, Letter, format_value};
 use trapline_expr::interp::Fault;
 use trapline_expr::{EvalError, Program, Purpose, Scope, Value, ValuePlace};
 
-use super::activations::{Activation, function_and_offset, function_start};
+use super::activations::{Activation, function_start, symbol_and_offset};
 use super::frames::Frame;
 use super::machine::ThreadMachine;
 use super::scope::{CodePlace, CodeScope, Types};
@@ -451,7 +451,7 @@ fn patch(word: &mut [u8], view: RegView, bytes: &[u8]) {
 
 /// `function+offset` for an address.
 pub(crate) fn symbolic(modules: &Modules, addr: VirtAddr) -> Option<String> {
-    let (name, offset) = function_and_offset(modules, addr)?;
+    let (name, offset) = symbol_and_offset(modules, addr)?;
     Some(if offset == 0 { name } else { format!("{name}+{offset}") })
 }
 

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use trapline_core::types::{PointerFlavour, ResolveType, Type, TypeKind};
 use trapline_expr::format::FormatOptions;
 use trapline_expr::interp::Fault;
-use trapline_expr::{EvalError, Purpose, Value};
+use trapline_expr::{EvalError, Purpose};
 use trapline_symbols::{Variable, VariableKind};
 
 use super::frames::Frame;
 use super::scope::CodeScope;
 use super::{Selected, Session};
-use crate::command::{CommandError, Reply, VariableInfo};
+use crate::command::{CommandError, Reply};
+use crate::event::VariableInfo;
 
 /// The name by which one variable is asked for, whatever it is called itself.
 const IT: &str = "it";
@@ -40,12 +41,22 @@ impl Session {
     pub(super) fn variables(&mut self, kind: VariableKind) -> Result<Reply, CommandError> {
         let no_frame = || CommandError::new("No frame selected.");
         let (selected, frame) = self.selected_frame().ok_or_else(no_frame)?;
-        if !self.has_variables(selected, &frame) {
-            return Err(CommandError::new("No symbol table info available."));
+        let unknown = || CommandError::new("No symbol table info available.");
+        self.frame_variables(selected, &frame, kind).map(Reply::Variables).ok_or_else(unknown)
+    }
+
+    /// Variables of a frame; `None` where nothing is known of them.
+    pub(super) fn frame_variables(
+        &mut self,
+        selected: Selected,
+        frame: &Frame,
+        kind: VariableKind,
+    ) -> Option<Vec<VariableInfo>> {
+        if !self.has_variables(selected, frame) {
+            return None;
         }
-        let found = self.valued(selected, &frame, kind, Manner::Whole);
-        let named = found.into_iter().map(|(name, value)| VariableInfo { name, value });
-        Ok(Reply::Variables(named.collect()))
+        let found = self.valued(selected, frame, kind, Manner::Whole);
+        Some(found.into_iter().map(|(name, value)| VariableInfo { name, value }).collect())
     }
 
     /// Whether anything is known of the variables of a frame's function.
@@ -101,19 +112,16 @@ impl Session {
             return "...".to_owned();
         }
         match self.evaluate_in(selected, frame, &program) {
-            Ok(value) => self.variable_text(selected, &value, manner),
+            Ok(value) => {
+                let bare = FormatOptions { pointer_types: false, ..FormatOptions::default() };
+                self.format_with(Some(selected.pid), &value, bare)
+            }
             // As gdb has it: why, in a list, would drown the rest. `print` says.
             Err(error) => match error.fault {
                 Fault::Unavailable(_) | Fault::Unknown(_) => "<optimized out>".to_owned(),
                 _ => format!("<{}>", EvalError { text: variable.name.clone(), ..error }),
             },
         }
-    }
-
-    fn variable_text(&self, selected: Selected, value: &Value, manner: Manner) -> String {
-        let pointer_types = manner == Manner::Whole;
-        let options = FormatOptions { pointer_types, ..FormatOptions::default() };
-        self.format_with(Some(selected.pid), value, options)
     }
 }
 

@@ -16,6 +16,8 @@ use crate::types::type_link;
 use crate::units::DieRef;
 use crate::{Image, PcKind, dies};
 
+/// Entries of a function that a copy may leave out.
+const MAX_LEFT_OUT: usize = 10_000;
 /// Scopes in one another.
 const MAX_DEPTH: u32 = 256;
 
@@ -189,9 +191,21 @@ fn left_out<'a>(copy: &Die<'a>, listed: &[Die<'a>]) -> Vec<Die<'a>> {
     let Some(whole) = copy.follow(dw::DW_AT_abstract_origin) else { return Vec::new() };
     let origin = |die: &Die<'_>| die.reference(dw::DW_AT_abstract_origin);
     let known: HashSet<DieRef> = listed.iter().filter_map(origin).collect();
-    let mut children = whole.children();
-    children.retain(|child| !known.contains(&child.at));
-    children
+    let mut found = Vec::new();
+    let mut open = whole.children();
+    open.reverse();
+    while let Some(child) = open.pop().filter(|_| found.len() < MAX_LEFT_OUT) {
+        if known.contains(&child.at) {
+            continue;
+        }
+        // A block that has no code left may have names.
+        if child.tag() == dw::DW_TAG_lexical_block {
+            open.extend(child.children().into_iter().rev());
+        } else {
+            found.push(child);
+        }
+    }
+    found
 }
 
 /// Whether an inlined call is entered before `pc`. Code that was moved out of it

@@ -61,7 +61,7 @@ pub(crate) enum Action {
     /// Run a command in several threads (`None`: in all).
     ThreadApply { threads: Option<Vec<u32>>, line: String },
     /// The call stack.
-    Backtrace { limit: usize },
+    Backtrace { limit: usize, full: bool },
     /// Show or choose the frame.
     Frame(Option<usize>),
     /// Go outward (positive) or inward.

@@ -40,7 +40,10 @@ impl<S: Session> Console<S> {
         match action {
             Action::Info(info) => self.info(info),
             Action::Thread(number) => self.thread(number),
-            Action::Backtrace { limit } => self.show(Command::Backtrace { limit }),
+            Action::Backtrace { limit, full: false } => {
+                self.show(Command::Backtrace { limit, full: false })
+            }
+            Action::Backtrace { limit, full: true } => self.full_backtrace(limit),
             Action::Frame(level) => self.frame(level.unwrap_or_else(|| self.level())),
             Action::MoveFrame(by) => self.move_frame(by),
             Action::Print { expression, format } => {
@@ -137,6 +140,14 @@ impl<S: Session> Console<S> {
                 Ok(())
             }
         }
+    }
+
+    fn full_backtrace(&mut self, limit: usize) -> Result<(), CommandError> {
+        let command = Command::Backtrace { limit, full: true };
+        if let Reply::Backtrace { frames, ended } = self.session.request(command)? {
+            self.screen.line(code::full_backtrace(&frames, ended.as_deref()));
+        }
+        Ok(())
     }
 
     fn variables(&mut self, kind: VariableKind) -> Result<(), CommandError> {

@@ -307,9 +307,17 @@ pub(crate) fn save(args: &str) -> Read {
 // Looking.
 
 pub(crate) fn backtrace(args: &str) -> Read {
-    let limit = if args.is_empty() { Ok(usize::MAX) } else { args.parse() };
-    let limit = limit.map_err(|_| format!("`{args}` is not a number of frames"))?;
-    Ok(Action::Backtrace { limit })
+    let (mut limit, mut full) = (usize::MAX, false);
+    for word in args.split_whitespace() {
+        match word {
+            "full" | "-full" => full = true,
+            number => {
+                limit =
+                    number.parse().map_err(|_| format!("`{word}` is not a number of frames"))?;
+            }
+        }
+    }
+    Ok(Action::Backtrace { limit, full })
 }
 
 pub(crate) fn frame(args: &str) -> Read {

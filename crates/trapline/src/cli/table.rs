@@ -280,8 +280,8 @@ pub(crate) const ROWS: &[Row] = &[
     row(
         "backtrace",
         &["bt", "where"],
-        "[N]",
-        "Show the call stack; N innermost frames",
+        "[N] [full]",
+        "Show the call stack; N innermost frames; full: with their variables",
         parse::backtrace,
     )
     .needs(Needs::Stop),

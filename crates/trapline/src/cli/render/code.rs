@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use trapline_engine::command::{InstructionInfo, VariableInfo};
-use trapline_engine::event::FrameInfo;
+use trapline_engine::command::InstructionInfo;
+use trapline_engine::event::{FrameInfo, VariableInfo};
 
 use super::{frame_text, memory, padded};
 use crate::cli::screen::{paint, styled};
 
 /// One line of a call stack: `#1  0x... in main () at demo.c:7`.
 pub(crate) fn numbered_frame(frame: &FrameInfo) -> String {
-    let mut text = format!("#{:<3}", frame.level);
+    let mut text = format!("#{:<2} ", frame.level);
     if frame.signal_frame {
         return text + "<signal handler called>";
     }
@@ -27,6 +27,21 @@ pub(crate) fn backtrace(frames: &[FrameInfo], ended: Option<&str>) -> String {
     if let Some(why) = ended {
         lines.push(format!("Backtrace stopped: {why}"));
     }
+    lines.join("\n")
+}
+
+/// The same with the variables of each frame.
+pub(crate) fn full_backtrace(frames: &[FrameInfo], ended: Option<&str>) -> String {
+    let with_locals = |frame: &FrameInfo| {
+        let locals = match &frame.locals {
+            None => "No symbol table info available.".to_owned(),
+            Some(all) if all.is_empty() => "No locals.".to_owned(),
+            Some(all) => format!("        {}", variables(all).replace('\n', "\n        ")),
+        };
+        format!("{}\n{locals}", numbered_frame(frame))
+    };
+    let mut lines: Vec<String> = frames.iter().map(with_locals).collect();
+    lines.extend(ended.map(|why| format!("Backtrace stopped: {why}")));
     lines.join("\n")
 }
 

@@ -108,6 +108,7 @@ pub(super) mod tests {
             module: Some(PathBuf::from("/tmp/bank")),
             guess: false,
             signal_frame: false,
+            locals: None,
             inlined: false,
             // It stands behind a call.
             mid_line: level > 0,
