@@ -78,8 +78,8 @@ OUTLINE static void jump_back(int value) {
 
 OUTLINE static int jumps(void) {
     int value = setjmp(back);
-    if (value == 0)
-        jump_back(4);
+    if (value == 0) // @mark jumped_back
+        jump_back(4); // @mark jump_back
     return value;
 }
 

@@ -287,6 +287,12 @@ pub(crate) enum Halt {
         /// The same.
         stack: u64,
     },
+    /// An exception has left the course's frame and is caught further out, or
+    /// passes through there.
+    Thrown {
+        /// The same.
+        stack: u64,
+    },
 }
 
 impl Space {

@@ -36,16 +36,44 @@ pub struct Call {
     pub target: Option<VirtAddr>,
 }
 
+/// Every direct call within a function whose code is instructions throughout,
+/// as compilers make it.
+pub fn direct_calls(memory: &dyn ReadMemory, function: &[AddrRange]) -> Vec<Call> {
+    let mut found = Vec::new();
+    for part in function {
+        let mut at = part.start;
+        while part.contains(at) {
+            let mut bytes = [0; MAX_INSTRUCTION];
+            let read = memory.read_some(at, &mut bytes);
+            let Some(insn) = decode(&bytes[..read], at) else { break };
+            if insn.kind() == InsnKind::Call && insn.branch_target().is_some() {
+                found.push(Call { at, next: insn.next(), target: insn.branch_target() });
+            }
+            at = insn.next();
+        }
+    }
+    found
+}
+
 /// Follows the code from `start` within a function until `ends` says so of a
-/// place; `start` itself is not asked about. Returns end a way: they are known
-/// to whoever knows the stack.
+/// place; `start` itself is not asked about. A thread may also come back at
+/// `others`, where an exception or a `longjmp` leads. Returns end a way: they
+/// are known to whoever knows the stack.
 pub fn exits(
     memory: &dyn ReadMemory,
     start: VirtAddr,
+    others: &[VirtAddr],
     function: &[AddrRange],
     ends: &dyn Fn(VirtAddr) -> bool,
 ) -> Exits {
     let mut search = Search { function, ends, found: Exits::default(), open: vec![start] };
+    for &other in others {
+        match ends(other) {
+            true => drop(search.found.ends.insert(other)),
+            false if search.is_inside(other) => search.open.push(other),
+            false => {}
+        }
+    }
     let mut seen = BTreeSet::new();
     while let Some(at) = search.open.pop() {
         if !seen.insert(at) {
@@ -120,11 +148,21 @@ mod tests {
     const START: u64 = 0x1000;
 
     fn check(code: &[u8], ends: &[u64], expected: (&[u64], &[u64], &[u64])) {
+        check_from(code, None, ends, expected);
+    }
+
+    fn check_from(
+        code: &[u8],
+        others: Option<u64>,
+        ends: &[u64],
+        expected: (&[u64], &[u64], &[u64]),
+    ) {
         let start = VirtAddr::new(START);
         let memory = Bytes { start, data: code.to_vec() };
         let function = [AddrRange::sized(start, code.len() as u64)];
         let is_end = |at: VirtAddr| ends.contains(&(at.get() - START));
-        let found = exits(&memory, start, &function, &is_end);
+        let others = others.map(|offset| VirtAddr::new(START + offset));
+        let found = exits(&memory, start, others.as_slice(), &function, &is_end);
         let offsets = |all: &BTreeSet<VirtAddr>| -> Vec<u64> {
             all.iter().map(|at| at.get() - START).collect()
         };
@@ -148,6 +186,9 @@ mod tests {
         check(&[0xff, 0xe0], &[], (&[], &[], &[0]));
         check(&[0x90, 0xeb, 0x40], &[], (&[], &[], &[1]));
         check(&[0x06], &[], (&[], &[], &[0]));
+        // ret; nop; ret: where an exception leads.
+        check_from(&[0xc3, 0x90, 0xc3], Some(1), &[2], (&[2], &[], &[]));
+        check_from(&[0xc3, 0x90, 0xc3], Some(1), &[1, 2], (&[1], &[], &[]));
         // A call that does not return; code that ends at its end.
         check(&[0x90, 0xe8, 0, 0, 0, 0], &[], (&[], &[1], &[]));
         check(&[0x90], &[], (&[], &[], &[0]));

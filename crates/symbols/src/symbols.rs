@@ -320,6 +320,13 @@ impl Image {
         self.symbols().stubs.get_or_init(|| self.read_slots()).get(&slot).cloned()
     }
 
+    /// Whether a function of one of these linkage names is called from here, but
+    /// found elsewhere.
+    pub fn imports_any(&self, names: &[&str]) -> bool {
+        let slots = self.symbols().stubs.get_or_init(|| self.read_slots());
+        slots.values().any(|name| names.contains(&name.as_str()))
+    }
+
     /// The address that relocation puts into a slot of the global offset table,
     /// when it is one of this image.
     pub(crate) fn offset_table_entry(&self, slot: u64) -> Option<u64> {

@@ -189,6 +189,7 @@ fn in_cpp_every_command_goes_where_gdb_goes() {
     for level in ["-O0", "-O2"] {
         check_all(&Build::new("inlined_methods").flag(level), "main");
     }
+    check_over_calls(&Build::new("throws"), "main");
 }
 
 #[test]

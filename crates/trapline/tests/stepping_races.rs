@@ -223,3 +223,56 @@ fn the_frame_that_finish_and_advance_are_about_is_the_selected_one() {
     driver.output_is_as_undebugged();
     driver.quit();
 }
+
+#[test]
+fn next_over_what_throws_stops_where_the_exception_is_caught() {
+    for level in ["-O0", "-O1"] {
+        let debuggee = Build::new("throws").flag(level).build();
+        let handler = debuggee.mark("handler").line;
+        let mut driver = Driver::launching(&debuggee, &[]);
+        driver.break_at(&format!("-once {} if number == 1", debuggee.mark("here").spec()));
+        driver.run();
+        driver.go_to_stop();
+        let mut seen = vec![line(&go(&mut driver, LineStep::Over))];
+        while seen.len() < 4 && !seen.contains(&handler) {
+            seen.push(line(&go(&mut driver, LineStep::Over)));
+        }
+        assert!(seen.contains(&handler), "{level}: {seen:?}");
+        assert!(!seen.contains(&debuggee.mark("not_reached").line), "{level}: {seen:?}");
+        driver.go_to_end();
+        driver.output_is_as_undebugged();
+        driver.quit();
+    }
+}
+
+#[test]
+fn an_exception_that_leaves_frames_does_not_lose_the_thread() {
+    let debuggee = Debuggee::build("throws");
+    for command in [Command::StepLine { count: 1, how: LineStep::Over }, Command::Finish] {
+        let mut driver = Driver::launching(&debuggee, &[]);
+        driver.break_at(&format!("-once {}", debuggee.mark("passes").spec()));
+        driver.run();
+        driver.go_to_stop();
+        driver.ask(command);
+        let stop = driver.next_stop();
+        assert_eq!(stop.frame.function.as_deref(), Some("outer"), "{stop:?}");
+        driver.go_to_end();
+        driver.output_is_as_undebugged();
+        driver.quit();
+    }
+}
+
+#[test]
+fn next_over_a_longjmp_stops_where_that_leads() {
+    let debuggee = Debuggee::build("walks");
+    let mut driver = Driver::launching(&debuggee, &[]);
+    driver.break_at(&format!("-once {}", debuggee.mark("jump_back").spec()));
+    driver.run();
+    driver.go_to_stop();
+    let stop = go(&mut driver, LineStep::Over);
+    assert_eq!(line(&stop), debuggee.mark("jumped_back").line, "{stop:?}");
+    assert_eq!(stop.reasons, [StopReason::Line { same_frame: true }]);
+    driver.go_to_end();
+    driver.output_is_as_undebugged();
+    driver.quit();
+}

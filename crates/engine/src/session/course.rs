@@ -4,40 +4,30 @@
 //! where it stands to every place where the course may end or where nobody
 //! knows how it goes on, and traps of ours are set there. So a line that runs
 //! ten million instructions is crossed in one go. Where a course ends is
-//! decided as gdb decides it; that is pure and lies in `line_steps`.
+//! decided as gdb decides it; that is pure and lies in `line_steps`. Where code
+//! leads is in `ways`.
 
 use std::sync::Arc;
 
 use trapline_core::memory::ReadMemory;
 use trapline_core::x64::MAX_INSTRUCTION;
-use trapline_core::{AddrRange, LoadBias, Pid, Tid, VirtAddr};
-use trapline_patch::exits::{self, Exits};
+use trapline_core::{Pid, Tid, VirtAddr};
 use trapline_patch::insn::{self, InsnKind};
-use trapline_symbols::{Function, LineMap};
 
 use super::activations::{Activation, function_start};
 use super::frames::{Frame, line_at};
 use super::line_steps::{Arrival, Departure, Goal, Lines};
 use super::resume::Chore;
 use super::run::Verdict;
+use super::ways::{Callee, line_map};
 use super::{Selected, Session};
 use crate::command::CommandError;
 use crate::event::StopReason;
 use crate::process::{Course, Leg, ReturnPoint, Step};
-use crate::space::{Halt, Module, Modules, Purpose};
+use crate::space::{Halt, Purpose};
 
 /// Instructions of a stub that are followed to the function behind it.
 const MAX_STUB: u32 = 16;
-
-/// What a call leads to, for a thread that goes into functions with lines.
-enum Callee {
-    /// A function with lines, whose body begins here.
-    Body(VirtAddr),
-    /// A function without: it is passed over.
-    Opaque,
-    /// A stub, or what only shows when it is called.
-    Unknown,
-}
 
 impl Session {
     /// Sends the selected thread to another line, `count` times.
@@ -106,7 +96,7 @@ impl Session {
     /// What a course that begins in a frame is about.
     fn departure(&mut self, of: Selected, frame: &Frame) -> Option<Departure> {
         let activation = &frame.activation;
-        let returns_to = self.return_point(of, activation);
+        let (returns_to, catchers) = self.ways_up(of, activation);
         let modules = &self.space_of(of.pid)?.modules;
         let place = frame.place();
         let depth = place.depth.and_then(|depth| usize::try_from(depth).ok()).unwrap_or(0);
@@ -122,6 +112,7 @@ impl Session {
             function: function_start(modules, activation.lookup()),
             cfa: activation.cfa,
             returns_to,
+            catchers,
             calls,
             line: line_at(modules, place),
             line_end,
@@ -133,13 +124,6 @@ impl Session {
         let innermost = Selected { pid, tid, frame: 0 };
         let frame = self.frame(innermost)?;
         self.departure(innermost, &frame)
-    }
-
-    /// Where an activation returns to.
-    fn return_point(&mut self, of: Selected, activation: &Activation) -> Option<ReturnPoint> {
-        let walk = self.stack(of.pid, of.tid, activation.level + 2)?;
-        let addr = walk.activations.get(activation.level + 1)?.pc;
-        Some(ReturnPoint { addr, stack: activation.cfa? })
     }
 
     /// The frame address of whom an activation has called.
@@ -179,45 +163,9 @@ impl Session {
         self.wait_for_return(pid, tid);
     }
 
-    /// The ways out of what a course crosses; `None` where no lines are known, or
-    /// nothing but the frame's return matters.
-    fn ways_out(&mut self, pid: Pid, tid: Tid, at: VirtAddr) -> Option<Exits> {
-        let course = self.thread(pid, tid)?.course.as_ref()?;
-        let space = self.space_of(pid)?;
-        let memory = self.memory(pid)?;
-        match &course.goal {
-            Goal::Places { places, .. } => {
-                return Some(Exits { ends: places.iter().copied().collect(), ..Exits::default() });
-            }
-            Goal::Out if course.from.calls.is_empty() => return None,
-            _ => {}
-        }
-        let (module, map) = line_map(&space.modules, at)?;
-        let parts = map.ranges();
-        let ends = map.lines(course).ends();
-        let is_end = |place: VirtAddr| ends.contains(&module.to_image(place));
-        Some(exits::exits(&memory, at, &parts, &is_end))
-    }
-
     fn goes_into_calls(&self, pid: Pid, tid: Tid) -> bool {
         let course = self.thread(pid, tid).and_then(|thread| thread.course.as_ref());
         course.is_some_and(|course| course.goal.goes_into_calls())
-    }
-
-    /// Whether a call leads into a function with lines.
-    fn callee(&self, pid: Pid, target: Option<VirtAddr>) -> Callee {
-        let (Some(target), Some(space)) = (target, self.space_of(pid)) else {
-            return Callee::Unknown;
-        };
-        let Some(module) = space.modules.at(target) else { return Callee::Unknown };
-        let at = module.to_image(target);
-        if let Some(name) = module.image.plt_target(at) {
-            return imported(&space.modules, &name);
-        }
-        match module.image.function_at(at) {
-            Some(function) => callee(module, &function),
-            None => Callee::Unknown,
-        }
     }
 
     /// Has the thread execute the instruction at which it stands.
@@ -250,8 +198,11 @@ impl Session {
     fn wait_for_return(&mut self, pid: Pid, tid: Tid) {
         let course = self.thread(pid, tid).and_then(|thread| thread.course.as_ref());
         let point = course.and_then(|course| course.from.returns_to);
-        if let Some(ReturnPoint { addr, stack }) = point {
-            self.halt_at(pid, tid, addr, Halt::Out { stack });
+        let Some(ReturnPoint { addr, stack }) = point else { return };
+        let catchers = course.map_or(Vec::new(), |course| course.from.catchers.clone());
+        self.halt_at(pid, tid, addr, Halt::Out { stack });
+        for catcher in catchers {
+            self.halt_at(pid, tid, catcher, Halt::Thrown { stack });
         }
     }
 
@@ -295,7 +246,7 @@ impl Session {
         let cfa = course.from.cfa;
         let anywhere = matches!(course.goal, Goal::Places { in_frame: false, .. });
         let level = match halt {
-            Halt::Out { stack } | Halt::Back { stack } => {
+            Halt::Out { stack } | Halt::Thrown { stack } | Halt::Back { stack } => {
                 return self.program_registers(pid, tid).is_some_and(|now| now.rsp() >= stack);
             }
             Halt::Here if anywhere => return true,
@@ -326,7 +277,7 @@ impl Session {
         let Some(course) = &thread.course else { return };
         match (halt, course.leg) {
             (Halt::Entered, _) => self.arrive_here(pid, tid),
-            (Halt::Out { .. }, _) => self.came_out(pid, tid),
+            (Halt::Out { .. } | Halt::Thrown { .. }, _) => self.came_out(pid, tid),
             (Halt::Unclear, Leg::Run) => self.step_once(pid, tid),
             (Halt::Unclear, Leg::Step { back, stub }) => self.look_around(pid, tid, back, stub),
             (Halt::Here | Halt::Back { .. }, _) => self.decide(pid, tid),
@@ -483,6 +434,12 @@ impl Session {
         Some(match course.goal {
             Goal::Places { .. } => StopReason::Place,
             Goal::Out => {
+                let pc = VirtAddr::new(self.program_registers(pid, tid)?.rip);
+                let course = self.thread(pid, tid)?.course.as_ref()?;
+                let began = &course.began;
+                if began.calls.is_empty() && began.returns_to.is_none_or(|it| it.addr != pc) {
+                    return Some(StopReason::Place);
+                }
                 let function = began.function.filter(|_| began.calls.is_empty());
                 let value = function.and_then(|it| self.returned_value(pid, tid, it));
                 StopReason::Returned { value }
@@ -508,54 +465,6 @@ impl Session {
     }
 }
 
-fn callee(module: &Module, function: &Function) -> Callee {
-    match function.has_debug {
-        true => Callee::Body(module.bias.to_virt(function.prologue_end)),
-        false => Callee::Opaque,
-    }
-}
-
-/// The function that the dynamic linker has a name mean.
-fn imported(modules: &Modules, name: &str) -> Callee {
-    let found = modules.in_load_order().find_map(|module| {
-        let functions = module.image.functions_named(name, true);
-        let function = functions.into_iter().find(|function| !function.inlined)?;
-        Some((module, function))
-    });
-    match found {
-        // Which of several it is shows when it is called.
-        Some((_, function)) if function.indirect => Callee::Opaque,
-        Some((module, function)) => callee(module, &function),
-        None => Callee::Opaque,
-    }
-}
-
 fn gone() -> CommandError {
     CommandError::new("the selected thread is gone")
-}
-
-/// The lines of the function around an address, in its image.
-fn line_map(modules: &Modules, at: VirtAddr) -> Option<(&Module, Mapped)> {
-    let module = modules.at(at)?;
-    let map = module.image.line_map_at(module.to_image(at))?;
-    Some((module, Mapped { bias: module.bias, map }))
-}
-
-/// The lines of a function that is loaded somewhere.
-struct Mapped {
-    bias: LoadBias,
-    map: LineMap,
-}
-
-impl Mapped {
-    fn lines<'a>(&'a self, course: &'a Course) -> Lines<'a> {
-        let (goal, from) = (&course.goal, &course.from);
-        Lines { map: &self.map, goal, from, same_activation: true }
-    }
-
-    fn ranges(&self) -> Vec<AddrRange> {
-        let to_virt = |at| self.bias.to_virt(at);
-        let ranges = self.map.function.ranges.iter();
-        ranges.map(|&(start, end)| AddrRange::between(to_virt(start), to_virt(end))).collect()
-    }
 }

@@ -44,6 +44,8 @@ pub(crate) struct Departure {
     pub(crate) cfa: Option<u64>,
     /// Where that returns to.
     pub(crate) returns_to: Option<ReturnPoint>,
+    /// Where an exception may be caught that leaves it.
+    pub(crate) catchers: Vec<VirtAddr>,
     /// The inlined calls that the frame is within, outermost first.
     pub(crate) calls: Vec<CallIndex>,
     /// The line: file and number.

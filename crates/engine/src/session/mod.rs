@@ -45,6 +45,7 @@ mod truth;
 mod values;
 mod variables;
 mod watching;
+mod ways;
 
 pub(crate) use hits::PassContext;
 pub(crate) use line_steps::{Departure, Goal};

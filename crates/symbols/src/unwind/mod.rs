@@ -172,6 +172,13 @@ impl Image {
         self.cfi().unwind(pc, kind, bias, registers, memory)
     }
 
+    /// Where the function around an address continues when an exception is
+    /// caught there or passes through.
+    pub fn continues_after_exception(&self, pc: ImageAddr) -> Vec<ImageAddr> {
+        let pads = self.landing_pads(pc).into_iter();
+        pads.map(|pad| ImageAddr::new(pad.address)).collect()
+    }
+
     /// Where the function around an address continues when an exception
     /// passes through.
     pub(crate) fn landing_pads(&self, pc: ImageAddr) -> Vec<LandingPad> {
