@@ -371,3 +371,32 @@ fn an_error_in_a_script_names_its_file_and_line() {
     check("", &["-x", name, "-e", "foo bar"], "`foo` is not a command");
     std::fs::remove_file(&file).unwrap();
 }
+
+#[test]
+fn steps_and_displays_read_as_in_gdb() {
+    let program = trapline_testkit::Debuggee::build("recursion");
+    let script = [
+        "break add_down if level == 1",
+        "run",
+        "display/x level",
+        "display level * 10",
+        "next",
+        "step",
+        "finish",
+        "undisplay 1",
+        "next",
+        "info display",
+    ];
+    let mut arguments = vec!["run", "--batch"];
+    arguments.extend(script.iter().flat_map(|line| ["-e", line]));
+    let path = program.path.to_str().unwrap();
+    let ran = trapline(&[&arguments[..], &["--", path, "2"]].concat());
+    let said = text(&ran.stderr);
+    let shown: Vec<&str> = said
+        .lines()
+        .filter(|line| line.contains(": ") || line.contains('\t') || line.contains("Value"))
+        .filter(|line| !line.contains("Breakpoint"))
+        .map(|line| line.split(" at /").next().unwrap())
+        .collect();
+    trapline_testkit::golden::check("cli/steps.txt", &(shown.join("\n") + "\n"));
+}

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use super::display::Display;
 use trapline_core::breakpoint::BreakpointSpec;
 use trapline_core::stop::Signal;
 use trapline_core::{BreakpointId, Pid};
@@ -70,6 +71,10 @@ pub(crate) enum Action {
     Print { expression: String, format: Option<char> },
     /// Evaluate and show the bare value.
     Output { expression: String, format: Option<char> },
+    /// Show an expression at every stop (`None`: show all now).
+    Display(Option<Display>),
+    /// Show some no more; all if none is named.
+    Undisplay(Vec<u32>),
     /// Evaluate for the effect.
     Assign(String),
     /// Show memory.
@@ -137,6 +142,8 @@ pub(crate) enum Info {
     Symbol(String),
     /// The variables of the frame: arguments, or the others.
     Variables(VariableKind),
+    /// What is shown at every stop.
+    Displays,
     /// The source file of the frame.
     Source,
     /// The selected frame.

@@ -17,6 +17,7 @@ use trapline_engine::event::StopReport;
 use trapline_engine::{Command, CommandError, Event, Reply};
 
 use super::action::{Action, Lifetime, SetWhat};
+use super::display::Displays;
 use super::inspect::Cursor;
 use super::screen::Screen;
 use super::script::{self, Script};
@@ -119,6 +120,7 @@ pub(crate) struct Console<S> {
     pub(crate) known: Known,
     pub(crate) sources: Sources,
     pub(crate) cursor: Cursor,
+    pub(crate) displays: Displays,
     pub(crate) last_breakpoint: Option<BreakpointId>,
     /// Breakpoints to turn off at their next stop.
     pub(crate) once: BTreeSet<BreakpointId>,
@@ -146,6 +148,7 @@ impl<S: Session> Console<S> {
             known: Known::default(),
             sources: Sources::default(),
             cursor: Cursor::default(),
+            displays: Displays::default(),
             last_breakpoint: None,
             once: BTreeSet::new(),
             watches: Vec::new(),

@@ -370,6 +370,7 @@ impl<S: Session> Console<S> {
             _ => None,
         };
         self.screen.line(render::stop::stop(report, source.as_deref(), self.known.many));
+        self.show_displays();
     }
 
     fn turn_off_once(&mut self, report: &StopReport) {

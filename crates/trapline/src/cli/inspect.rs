@@ -58,6 +58,12 @@ impl<S: Session> Console<S> {
                 }
                 Ok(())
             }
+            Action::Display(Some(display)) => self.display(display),
+            Action::Display(None) => {
+                self.show_displays();
+                Ok(())
+            }
+            Action::Undisplay(numbers) => self.undisplay(&numbers),
             Action::Assign(expression) => {
                 self.session.request(Command::Evaluate { expression, format: None }).map(drop)
             }
@@ -127,6 +133,10 @@ impl<S: Session> Console<S> {
             Info::Jump(id) => self.show(Command::Jump(id)),
             Info::Line(location) => self.show(Command::InfoLine(location)),
             Info::Symbol(expression) => self.show(Command::InfoSymbol(expression)),
+            Info::Displays => {
+                self.list_displays();
+                Ok(())
+            }
             Info::Variables(kind) => self.variables(kind),
             Info::Source => self.source_file(),
             Info::Frame => {
@@ -299,7 +309,7 @@ impl<S: Session> Console<S> {
         }
     }
 
-    fn examine(
+    pub(super) fn examine(
         &mut self,
         wanted: MemoryFormat,
         address: Option<String>,

@@ -13,6 +13,7 @@ mod console;
 mod control;
 mod coverage;
 mod demo;
+mod display;
 mod help;
 mod inspect;
 mod json;

@@ -10,6 +10,7 @@ use trapline_core::{BreakpointId, LocationId, Pid};
 use trapline_engine::command::{Change, CodeRange, LineStep, Selection, VariableKind};
 
 use super::action::{Action, Info, Lifetime, ListWhat, MemoryFormat};
+use super::display::{Display, Manner};
 use super::spec;
 use super::words::{Words, split};
 
@@ -431,6 +432,32 @@ fn memory_format(text: &str) -> Result<MemoryFormat, String> {
         }
     }
     Ok(format)
+}
+
+pub(crate) fn display(args: &str) -> Read {
+    if args.is_empty() {
+        return Ok(Action::Display(None));
+    }
+    let (format, expression) = split_format(args);
+    if expression.is_empty() {
+        return Err("an expression is missing".to_owned());
+    }
+    let manner = match formatted(args) {
+        Ok((letter, _)) if letter != Some('s') => Manner::Value(letter),
+        _ => Manner::Memory(memory_format(format)?),
+    };
+    let (text, expression) = (args.to_owned(), expression.to_owned());
+    Ok(Action::Display(Some(Display { text, expression, manner })))
+}
+
+pub(crate) fn undisplay(args: &str) -> Read {
+    let number =
+        |word: &str| word.parse().map_err(|_| format!("`{word}` is not the number of a display"));
+    args.split_whitespace().map(number).collect::<Result<_, _>>().map(Action::Undisplay)
+}
+
+pub(crate) fn info_display(args: &str) -> Read {
+    nothing_after(args, Action::Info(Info::Displays))
 }
 
 fn describe(args: &str, expand: bool) -> Read {

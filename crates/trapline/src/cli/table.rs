@@ -306,6 +306,10 @@ pub(crate) const ROWS: &[Row] = &[
         .long("F is x (hex), d, u, o, t (binary), a (address), c, f, s, or z (hex, padded).")
         .completes(Complete::Expression)
         .needs(Needs::Stop),
+    row("display", &[], "[/F] [EXPR]", "Show an expression at every stop", parse::display)
+        .long("/F is a format of print or, with i, s or a count, of x: display/i $pc.")
+        .completes(Complete::Expression),
+    row("undisplay", &["und"], "[N...]", "Show some no more; all without N", parse::undisplay),
     row("output", &[], "[/F] EXPR", "Show a value alone, without remembering it", parse::output)
         .completes(Complete::Expression)
         .needs(Needs::Stop),
@@ -343,6 +347,7 @@ pub(crate) const ROWS: &[Row] = &[
         .needs(Needs::Process),
     row("info registers", &["r", "reg"], "[NAME...]", "Registers", parse::info_registers)
         .needs(Needs::Process),
+    row("info display", &["di"], "", "What is shown at every stop", parse::info_display),
     row("info locals", &["lo"], "", "The variables of the selected frame", parse::info_locals)
         .needs(Needs::Stop),
     row("info args", &["ar"], "", "The arguments of the selected frame", parse::info_args)
@@ -563,7 +568,6 @@ frame returns.";
 /// Commands that gdb's users try and that are refused with a reason.
 pub(crate) const REFUSED: &[(&str, &[&str], &str)] = &[
     ("jump", &["j"], "not there yet: use `set var $rip = ADDRESS`, then `continue`"),
-    ("display", &[], "not there yet: use `commands` of a breakpoint"),
     ("define", &[], "commands cannot be defined: write them into a file for `source`"),
     (
         "iobreak",
