@@ -313,10 +313,14 @@ impl Image {
         if !inside {
             return None;
         }
-        let start = ImageAddr::new(address.get() & !(STUB_SIZE - 1));
+        let short = address.get() & !(SHORT_STUB_SIZE - 1);
+        let long = address.get() & !(STUB_SIZE - 1);
         let mut code = [0; STUB_SIZE as usize];
-        let read = self.read_static(start, &mut code);
-        let slot = jump_slot(start.get(), &code[..read])?;
+        let mut slot_of = |start: u64, size: u64| {
+            let read = self.read_static(ImageAddr::new(start), &mut code);
+            jump_slot(start, code[..read].get(..size as usize)?)
+        };
+        let slot = slot_of(short, SHORT_STUB_SIZE).or_else(|| slot_of(long, STUB_SIZE))?;
         self.symbols().stubs.get_or_init(|| self.read_slots()).get(&slot).cloned()
     }
 
@@ -366,6 +370,9 @@ impl Image {
 
 /// Bytes of one stub (System V ABI, AMD64 supplement, section 5.2).
 const STUB_SIZE: u64 = 16;
+
+/// Bytes of one stub in `.plt.got`, where nothing is bound lazily.
+const SHORT_STUB_SIZE: u64 = 8;
 
 /// The slot that a stub's `jmp *slot(%rip)` reads.
 fn jump_slot(start: u64, code: &[u8]) -> Option<u64> {

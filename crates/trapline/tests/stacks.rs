@@ -146,6 +146,23 @@ fn calls_inlined_in_c_are_frames() {
 }
 
 #[test]
+fn arguments_of_functions_that_jump_to_each_other_are_not_their_first_callers() {
+    let debuggee = Build::new("tail_cycle").flag("-O2").build();
+    let mut driver = Driver::launching(&debuggee, &[]);
+    driver.break_at(&format!("{} if value == 7", debuggee.mark("see").spec()));
+    driver.run();
+    let mut seen = Vec::new();
+    driver.go_to_end_through(|driver, _| {
+        let request = Command::Backtrace { limit: 2, full: false };
+        let Reply::Backtrace { frames, .. } = driver.ask(request) else { panic!("no frames") };
+        seen.extend(frames[1].arguments.iter().find(|(name, _)| name == "id").cloned());
+    });
+    assert_eq!(seen.len(), 3);
+    assert!(seen.iter().all(|(_, value)| value == OPTIMIZED_OUT), "{seen:?}");
+    driver.quit();
+}
+
+#[test]
 fn methods_and_lambdas_inlined_in_cpp_are_frames() {
     let marks = ["constructor", "operator", "value", "applied", "lambda", "added"];
     for compiler in [Compiler::Gcc, Compiler::Clang] {

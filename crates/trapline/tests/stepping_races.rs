@@ -276,3 +276,90 @@ fn next_over_a_longjmp_stops_where_that_leads() {
     driver.output_is_as_undebugged();
     driver.quit();
 }
+
+#[test]
+fn a_timer_does_not_lose_a_thread_at_jumps_and_calls_through_pointers() {
+    let debuggee = Debuggee::build("alarmed_switch");
+    let callee = debuggee.mark("callee").line;
+    for how in [LineStep::Over, LineStep::Into] {
+        let mut driver = Driver::launching(&debuggee, &[]);
+        driver.let_pass(&[]);
+        driver.break_at(&format!("-once {}", debuggee.mark("choose").spec()));
+        driver.run();
+        driver.go_to_stop();
+        let (mut calls, mut entered) = (0, 0);
+        for _ in 0..loops(300) {
+            let stop = go(&mut driver, how);
+            let function = stop.frame.function.as_deref().unwrap();
+            assert!(["choose", "more", "less"].contains(&function), "{stop:?}");
+            calls += u32::from(line(&stop) == debuggee.mark("call").line && function == "choose");
+            entered += u32::from(line(&stop) == callee || function == "less");
+        }
+        assert!(calls > 5, "{calls}");
+        assert_eq!(entered > 0, how == LineStep::Into);
+        driver.go_to_end();
+        driver.output_is_as_undebugged();
+        driver.quit();
+    }
+}
+
+#[test]
+fn runs_of_a_function_on_stacks_above_are_not_taken_for_the_callers() {
+    let debuggee = Debuggee::build("other_stacks");
+    let mut driver = Driver::launching(&debuggee, &[]);
+    driver.let_pass(&[]);
+    driver.break_at("-once sum if number == 3");
+    driver.run();
+    driver.go_to_stop();
+    driver.ask(Command::Finish);
+    let stop = driver.next_stop();
+    assert_eq!(driver.print("number"), "4", "{stop:?}");
+    assert!(
+        matches!(&stop.reasons[..], [StopReason::Returned { value: Some((_, text)) }] if text == "6"),
+        "{:?}",
+        stop.reasons
+    );
+    let swap = driver.break_at(&debuggee.mark("swap").spec());
+    for _ in 0..2 {
+        let stop = driver.go_to_stop();
+        assert_eq!(hit(&stop), [swap]);
+    }
+    driver.delete(swap);
+    let from = driver.print("from");
+    let stop = go(&mut driver, LineStep::Over);
+    assert_eq!(line(&stop), debuggee.mark("swapped").line, "{stop:?}");
+    assert_eq!(driver.print("from"), from);
+    driver.go_to_end();
+    driver.output_is_as_undebugged();
+    driver.quit();
+}
+
+#[test]
+fn a_stack_is_followed_from_a_handlers_own_to_one_below() {
+    let debuggee = Debuggee::build("other_stacks");
+    let mut driver = Driver::launching(&debuggee, &[]);
+    driver.let_pass(&[]);
+    driver.break_at("-once on_signal");
+    driver.run();
+    driver.go_to_stop();
+    let request = Command::Backtrace { limit: 20, full: false };
+    let Reply::Backtrace { frames, .. } = driver.ask(request) else { panic!("no frames") };
+    let names: Vec<_> = frames.iter().filter_map(|frame| frame.function.as_deref()).collect();
+    assert!(names.contains(&"main") && names.contains(&"sum"), "{names:?}");
+    driver.go_to_end();
+    driver.quit();
+}
+
+#[test]
+fn step_goes_through_a_thunk_into_what_it_calls() {
+    let debuggee = Debuggee::build("thunks");
+    let mut driver = Driver::launching(&debuggee, &[]);
+    driver.break_at(&format!("-once {}", debuggee.mark("call").spec()));
+    driver.run();
+    driver.go_to_stop();
+    let stop = go(&mut driver, LineStep::Into);
+    assert_eq!(line(&stop), debuggee.mark("body").line, "{stop:?}");
+    driver.go_to_end();
+    driver.output_is_as_undebugged();
+    driver.quit();
+}

@@ -86,7 +86,7 @@ pub(crate) fn walk(
             Ok(Some(up)) => {
                 activation.cfa = Some(up.cfa);
                 activation.signal_frame = up.signal_frame;
-                if moves_up(&walk, up.cfa) {
+                if up.signal_frame || moves_up(&walk, up.cfa) {
                     next = activation.above(&up);
                 } else {
                     walk.ended =

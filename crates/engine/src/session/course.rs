@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use trapline_core::memory::ReadMemory;
-use trapline_core::x64::MAX_INSTRUCTION;
+use trapline_core::x64::{MAX_INSTRUCTION, Reg};
 use trapline_core::{Pid, Tid, VirtAddr};
 use trapline_patch::insn::{self, InsnKind};
 
@@ -24,7 +24,7 @@ use super::{Selected, Session};
 use crate::command::CommandError;
 use crate::event::StopReason;
 use crate::process::{Course, Leg, ReturnPoint, Step};
-use crate::space::{Halt, Purpose};
+use crate::space::{Halt, Internal, Purpose};
 
 /// Instructions of a stub that are followed to the function behind it.
 const MAX_STUB: u32 = 16;
@@ -171,14 +171,13 @@ impl Session {
     /// Has the thread execute the instruction at which it stands.
     fn step_once(&mut self, pid: Pid, tid: Tid) {
         self.drop_halts(tid);
-        let back = self.call_at(pid, tid);
+        let call = self.call_at(pid, tid);
         let Some(thread) = self.thread_mut(pid, tid) else { return };
         if let Some(course) = &mut thread.course {
-            let (before, stub) = match course.leg {
-                Leg::Step { back, stub } => (back, stub + 1),
-                Leg::Run => (None, 0),
+            course.leg = match course.leg {
+                Leg::Step { back, stub } => Leg::Step { back, stub: stub + 1 },
+                Leg::Run => Leg::Step { back: call, stub: 0 },
             };
-            course.leg = Leg::Step { back: back.or(before), stub };
         }
         thread.step = Some(Step { remaining: 1, over_calls: false, returns_to: None });
         self.expect_residue(pid, tid);
@@ -246,7 +245,12 @@ impl Session {
         let cfa = course.from.cfa;
         let anywhere = matches!(course.goal, Goal::Places { in_frame: false, .. });
         let level = match halt {
-            Halt::Out { stack } | Halt::Thrown { stack } | Halt::Back { stack } => {
+            // On a stack elsewhere, a signal handler's or a coroutine's, other
+            // runs may be above.
+            Halt::Out { stack } | Halt::Back { stack } => {
+                return self.program_registers(pid, tid).is_some_and(|now| now.rsp() == stack);
+            }
+            Halt::Thrown { stack } => {
                 return self.program_registers(pid, tid).is_some_and(|now| now.rsp() >= stack);
             }
             Halt::Here if anywhere => return true,
@@ -280,6 +284,7 @@ impl Session {
             (Halt::Out { .. } | Halt::Thrown { .. }, _) => self.came_out(pid, tid),
             (Halt::Unclear, Leg::Run) => self.step_once(pid, tid),
             (Halt::Unclear, Leg::Step { back, stub }) => self.look_around(pid, tid, back, stub),
+            (Halt::Back { .. }, Leg::Step { back, stub }) => self.look_around(pid, tid, back, stub),
             (Halt::Here | Halt::Back { .. }, _) => self.decide(pid, tid),
         }
     }
@@ -344,7 +349,7 @@ impl Session {
     /// After an instruction that may lead anywhere: still in the frame, or in
     /// another function that was called or jumped to?
     fn look_around(&mut self, pid: Pid, tid: Tid, back: Option<ReturnPoint>, stub: u32) {
-        let Some(walk) = self.stack(pid, tid, 1) else { return };
+        let Some(walk) = self.stack(pid, tid, 3) else { return };
         let Some(now) = walk.activations.first().copied() else { return };
         let Some(course) = self.thread(pid, tid).and_then(|thread| thread.course.as_ref()) else {
             return;
@@ -355,6 +360,12 @@ impl Session {
             return self.decide(pid, tid);
         }
         let into = course.goal.goes_into_calls();
+        if now.cfa != course.from.cfa
+            && let [_, Activation { signal_frame: true, .. }, interrupted, ..] =
+                walk.activations[..]
+        {
+            return self.wait_for_handler(pid, tid, &interrupted);
+        }
         match self.callee(pid, Some(now.pc)) {
             Callee::Body(body) if into && body == now.pc => self.arrive_here(pid, tid),
             Callee::Body(body) if into => {
@@ -365,11 +376,25 @@ impl Session {
                 self.wait_for(pid, tid, back);
             }
             Callee::Unknown if into && stub < MAX_STUB => self.step_once(pid, tid),
+            // It may be a stub that leads back here, as a retpoline.
+            Callee::Unknown | Callee::Opaque if back.is_none() && stub < MAX_STUB => {
+                self.step_once(pid, tid);
+            }
             _ => {
                 self.drop_halts(tid);
                 self.wait_for(pid, tid, back);
             }
         }
+    }
+
+    /// Waits until a signal handler, which came before or after an instruction
+    /// that was to be executed, leads back to where it came.
+    fn wait_for_handler(&mut self, pid: Pid, tid: Tid, interrupted: &Activation) {
+        self.drop_halts(tid);
+        if let Some(stack) = interrupted.registers.get(Reg::Rsp) {
+            self.halt_at(pid, tid, interrupted.pc, Halt::Back { stack });
+        }
+        self.wait_for_return(pid, tid);
     }
 
     /// Waits for a call to come back, and, should it not, or after a jump out of
@@ -398,6 +423,17 @@ impl Session {
             Some(Arrival::Elsewhere { beginning }) => self.go_on_from(pid, tid, beginning),
             None => self.go_on_from(pid, tid, 0),
         }
+        let course = self.thread(pid, tid).and_then(|thread| thread.course.as_ref());
+        let lost = course.is_some_and(|course| course.from.returns_to.is_none());
+        if lost && !self.has_halts(tid) {
+            // Nobody knows how it goes on from here.
+            self.arrive_here(pid, tid);
+        }
+    }
+
+    fn has_halts(&self, tid: Tid) -> bool {
+        let of_thread = |it: &Internal| matches!(it.purpose, Purpose::Course { tid: whose, .. } if whose == tid);
+        self.spaces.values().any(|space| space.internal.iter().any(of_thread))
     }
 
     /// The thread is where its course leads, before any inlined call that begins

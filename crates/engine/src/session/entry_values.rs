@@ -2,6 +2,8 @@
 //! caller's debug information may say what a call passes, and how to compute it
 //! again in the caller's frame.
 
+use std::collections::HashSet;
+
 use trapline_core::location::{self, Frame, NO_ENTRY_VALUE};
 use trapline_core::memory::ReadMemory;
 use trapline_core::x64::Reg;
@@ -40,12 +42,36 @@ fn asked(
     let site = module.image.call_site_at(returns_to).ok_or_else(unknown)?;
     let caller = Caller { modules, frame, activation: activation_of_caller, callers };
     let callee = function_start(modules, activation.lookup()).ok_or_else(unknown)?;
-    if !caller.calls(module, site.callee, callee) {
-        // It called another, which jumped here: what it passed is not known.
+    if !caller.calls(module, site.callee, callee) || may_come_back(modules, callee) {
+        // It called another, which jumped here, or this one, which jumped around
+        // and is here again: what it was passed is not known.
         return Err(unknown());
     }
     let passed = site.passes.into_iter().find(|(passed, _)| *passed == reg);
     caller.run(module, passed.ok_or_else(unknown)?.1)
+}
+
+/// Whether a function may be entered again, with other arguments, by jumps at
+/// the ends of functions that it ends in a jump to.
+fn may_come_back(modules: &Modules, start: VirtAddr) -> bool {
+    const MOST: usize = 64;
+    let mut seen = HashSet::new();
+    let mut open = vec![start];
+    while let Some(at) = open.pop() {
+        let Some(module) = modules.at(at) else { continue };
+        for callee in module.image.tail_calls_at(module.to_image(at)) {
+            let Callee::Named(name) = callee else { return true };
+            let functions = module.image.functions_named(&name, true);
+            for function in functions.iter().filter(|function| !function.inlined) {
+                let next = module.bias.to_virt(function.entry);
+                if next == start || seen.len() >= MOST {
+                    return true;
+                }
+                open.extend(seen.insert(next).then_some(next));
+            }
+        }
+    }
+    false
 }
 
 /// The frame of a caller.

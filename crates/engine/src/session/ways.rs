@@ -2,8 +2,11 @@
 //! course crosses, whom a call leads to, and where a frame goes on when it
 //! returns, or when an exception or a `longjmp` comes.
 
+use trapline_core::memory::ReadMemory;
+use trapline_core::x64::MAX_INSTRUCTION;
 use trapline_core::{AddrRange, LoadBias, Pid, Tid, VirtAddr};
 use trapline_patch::exits::{self, Call, Exits};
+use trapline_patch::insn::{self, InsnKind};
 use trapline_symbols::{Function, LineMap};
 
 use super::activations::Activation;
@@ -14,6 +17,9 @@ use crate::space::{Module, Modules};
 
 /// Callers that an exception is expected to reach.
 const CATCHERS: usize = 32;
+
+/// Instructions of a thunk that are followed at most.
+const THUNK: u32 = 6;
 
 /// Functions to whose callers a `longjmp` comes back.
 const RETURN_TWICE: [&str; 4] = ["setjmp", "_setjmp", "sigsetjmp", "__sigsetjmp"];
@@ -88,10 +94,40 @@ impl Session {
             return imported(&space.modules, &name);
         }
         match module.image.function_at(at) {
-            Some(function) => callee(module, &function),
+            Some(function) => match callee(module, &function) {
+                Callee::Body(body) if has_line(module, body) => Callee::Body(body),
+                _ => self.behind_thunk(pid, &space.modules, target),
+            },
             None => Callee::Unknown,
         }
     }
+
+    /// The function to which one without lines only jumps, as compilers make
+    /// them for virtual calls that have to move `this` first.
+    fn behind_thunk(&self, pid: Pid, modules: &Modules, thunk: VirtAddr) -> Callee {
+        let Some(memory) = self.memory(pid) else { return Callee::Opaque };
+        let mut at = thunk;
+        for _ in 0..THUNK {
+            let mut bytes = [0; MAX_INSTRUCTION];
+            let read = memory.read_some(at, &mut bytes);
+            let Some(insn) = insn::decode(&bytes[..read], at) else { break };
+            at = match (insn.kind(), insn.branch_target()) {
+                (InsnKind::Plain, _) => insn.next(),
+                (InsnKind::Jump, Some(target)) => {
+                    let Some(module) = modules.at(target) else { break };
+                    let function = module.image.function_at(module.to_image(target));
+                    return function.map_or(Callee::Opaque, |it| callee(module, &it));
+                }
+                _ => break,
+            };
+        }
+        Callee::Opaque
+    }
+}
+
+/// Whether a place is of a line that somebody wrote.
+fn has_line(module: &Module, at: VirtAddr) -> bool {
+    module.image.source_at(module.to_image(at)).is_some_and(|row| row.line != 0)
 }
 
 fn callee(module: &Module, function: &Function) -> Callee {

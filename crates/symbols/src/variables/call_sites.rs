@@ -54,6 +54,24 @@ impl Image {
         }))
     }
 
+    /// Whom the function around an address ends in a jump to, in place of a call
+    /// and a return.
+    pub fn tail_calls_at(&self, pc: ImageAddr) -> Vec<Callee> {
+        let Some(function) = self.function_entry_at(pc) else { return Vec::new() };
+        let mut found = Vec::new();
+        self.visit_within(function.at, |_, offset, entry| {
+            let tail = [dw::DW_AT_call_tail_call, dw::DW_AT_GNU_tail_call];
+            if is_call(entry) && tail.into_iter().any(|attribute| entry.has_attr(attribute)) {
+                found.push(DieRef { unit: function.at.unit, offset });
+            }
+        });
+        let name = |at| {
+            let site = Die::open(self.units(), at)?;
+            name_of(&site, origin_of(&site)?)
+        };
+        found.into_iter().map(|at| name(at).map_or(Callee::Unknown, Callee::Named)).collect()
+    }
+
     fn returns_to(&self, function: &Die<'_>, call: &Entry) -> Option<u64> {
         let value = call
             .attr_value(dw::DW_AT_call_return_pc)
@@ -67,14 +85,19 @@ fn is_call(entry: &Entry) -> bool {
 }
 
 fn callee(site: &Die<'_>, scene: Scene<'_>) -> Callee {
-    let origin = [dw::DW_AT_call_origin, dw::DW_AT_abstract_origin];
-    if let Some(at) = origin.into_iter().find_map(|attribute| site.reference(attribute)) {
+    if let Some(at) = origin_of(site) {
         let name = name_of(site, at);
         return name.map_or(Callee::Unknown, Callee::Named);
     }
     let target = [dw::DW_AT_call_target, dw::DW_AT_GNU_call_site_target];
     let computed = target.into_iter().find_map(|attribute| site.value(attribute));
     computed.and_then(|value| program(value, scene)).map_or(Callee::Unknown, Callee::Computed)
+}
+
+/// The function that a call names.
+fn origin_of(site: &Die<'_>) -> Option<DieRef> {
+    let origin = [dw::DW_AT_call_origin, dw::DW_AT_abstract_origin];
+    origin.into_iter().find_map(|attribute| site.reference(attribute))
 }
 
 fn name_of(site: &Die<'_>, function: DieRef) -> Option<String> {
