@@ -417,15 +417,15 @@ impl Session {
         if matches!(course.goal, Goal::Out | Goal::Places { .. }) {
             return self.arrive_here(pid, tid);
         }
-        match self.arrival(pid, tid, true) {
-            Some(Arrival::End { not_entered }) => self.arrive(pid, tid, not_entered),
+        let beginning = match self.arrival(pid, tid, true) {
+            Some(Arrival::End { not_entered }) => return self.arrive(pid, tid, not_entered),
             // In the midst of the caller's line: that is to be finished.
-            Some(Arrival::Elsewhere { beginning }) => self.go_on_from(pid, tid, beginning),
-            None => self.go_on_from(pid, tid, 0),
-        }
+            Some(Arrival::Elsewhere { beginning }) => beginning,
+            None => 0,
+        };
+        self.go_on_from(pid, tid, beginning);
         let course = self.thread(pid, tid).and_then(|thread| thread.course.as_ref());
-        let lost = course.is_some_and(|course| course.from.returns_to.is_none());
-        if lost && !self.has_halts(tid) {
+        if course.is_some_and(|course| course.leg == Leg::Run) && !self.has_halts(tid) {
             // Nobody knows how it goes on from here.
             self.arrive_here(pid, tid);
         }
@@ -450,7 +450,7 @@ impl Session {
         let Some(thread) = self.thread_mut(pid, tid) else { return };
         thread.not_entered = not_entered;
         let Some(course) = &mut thread.course else { return };
-        course.remaining -= 1;
+        course.remaining = course.remaining.saturating_sub(1);
         if course.remaining > 0 {
             return self.set_out_again(pid, tid);
         }
