@@ -13,6 +13,17 @@ use trapline_testkit::{Build, Debuggee};
 /// A count that no run reaches: hits are counted and nothing stops.
 const NEVER: &str = "-hits '== 1000000000'";
 
+/// A program that stands at a place, which it comes to for the first time, and
+/// in which signals stop nobody.
+fn standing_at(debuggee: &Debuggee, arguments: &[&str], place: &str) -> Driver {
+    let mut driver = Driver::launching(debuggee, arguments);
+    driver.let_pass(&[]);
+    driver.break_at(&format!("-once {place}"));
+    driver.run();
+    driver.go_to_stop();
+    driver
+}
+
 fn go(driver: &mut Driver, how: LineStep) -> StopReport {
     driver.ask(Command::StepLine { count: 1, how });
     driver.next_stop()
@@ -34,10 +45,7 @@ fn line(stop: &StopReport) -> u32 {
 #[test]
 fn a_line_of_a_hundred_million_instructions_is_crossed_at_once() {
     let debuggee = Build::new("long_line").flag("-O1").build();
-    let mut driver = Driver::launching(&debuggee, &[]);
-    driver.break_at(&format!("-once {}", debuggee.mark("long").spec()));
-    driver.run();
-    driver.go_to_stop();
+    let mut driver = standing_at(&debuggee, &[], &debuggee.mark("long").spec());
     let mut seen = Vec::new();
     for _ in 0..3 {
         seen.push(line(&go(&mut driver, LineStep::Over)));
@@ -112,11 +120,7 @@ fn threads_in_the_same_code_lose_no_hit_and_stop_nobody() {
 fn signals_that_come_meanwhile_are_handled_and_lead_nowhere_else() {
     let debuggee = Debuggee::build("signal_storm");
     for how in [LineStep::Into, LineStep::Over] {
-        let mut driver = Driver::launching(&debuggee, &["20000"]);
-        driver.let_pass(&[]);
-        driver.break_at(&format!("-once {}", debuggee.mark("loop").spec()));
-        driver.run();
-        driver.go_to_stop();
+        let mut driver = standing_at(&debuggee, &["20000"], &debuggee.mark("loop").spec());
         let loop_lines = debuggee.mark("loop").line..debuggee.mark("loop").line + 2;
         for _ in 0..loops(60) {
             let stop = go(&mut driver, how);
@@ -153,10 +157,7 @@ fn a_fork_is_stepped_over_in_the_parent() {
 #[test]
 fn a_step_ends_with_its_program() {
     let debuggee = Debuggee::build("exec_from_thread");
-    let mut driver = Driver::launching(&debuggee, &["2"]);
-    driver.break_at(&format!("-once {}", debuggee.mark("exec").spec()));
-    driver.run();
-    driver.go_to_stop();
+    let mut driver = standing_at(&debuggee, &["2"], &debuggee.mark("exec").spec());
     driver.ask(Command::StepLine { count: 1, how: LineStep::Over });
     let status = driver.wait_for(|event| match event {
         Event::ProcessExited { status, .. } => Some(*status),
@@ -170,10 +171,7 @@ fn a_step_ends_with_its_program() {
 #[test]
 fn a_breakpoint_in_a_call_that_is_stepped_over_stops_there() {
     let debuggee = Debuggee::build("recursion");
-    let mut driver = Driver::launching(&debuggee, &["4"]);
-    driver.break_at("-once main");
-    driver.run();
-    driver.go_to_stop();
+    let mut driver = standing_at(&debuggee, &["4"], "main");
     let bottom = driver.break_at(&debuggee.mark("bottom").spec());
     let mut stop = go(&mut driver, LineStep::Over);
     while hit(&stop).is_empty() {
@@ -197,10 +195,7 @@ fn a_breakpoint_in_a_call_that_is_stepped_over_stops_there() {
 #[test]
 fn the_frame_that_finish_and_advance_are_about_is_the_selected_one() {
     let debuggee = Debuggee::build("recursion");
-    let mut driver = Driver::launching(&debuggee, &["4"]);
-    driver.break_at(&format!("-once {}", debuggee.mark("bottom").spec()));
-    driver.run();
-    driver.go_to_stop();
+    let mut driver = standing_at(&debuggee, &["4"], &debuggee.mark("bottom").spec());
     let run_to = |driver: &mut Driver, mark: &str, in_frame| {
         let location = debuggee.mark(mark).spec();
         driver.ask(Command::RunTo { location, in_frame });
@@ -249,10 +244,7 @@ fn next_over_what_throws_stops_where_the_exception_is_caught() {
 fn an_exception_that_leaves_frames_does_not_lose_the_thread() {
     let debuggee = Debuggee::build("throws");
     for command in [Command::StepLine { count: 1, how: LineStep::Over }, Command::Finish] {
-        let mut driver = Driver::launching(&debuggee, &[]);
-        driver.break_at(&format!("-once {}", debuggee.mark("passes").spec()));
-        driver.run();
-        driver.go_to_stop();
+        let mut driver = standing_at(&debuggee, &[], &debuggee.mark("passes").spec());
         driver.ask(command);
         let stop = driver.next_stop();
         assert_eq!(stop.frame.function.as_deref(), Some("outer"), "{stop:?}");
@@ -265,10 +257,7 @@ fn an_exception_that_leaves_frames_does_not_lose_the_thread() {
 #[test]
 fn next_over_a_longjmp_stops_where_that_leads() {
     let debuggee = Debuggee::build("walks");
-    let mut driver = Driver::launching(&debuggee, &[]);
-    driver.break_at(&format!("-once {}", debuggee.mark("jump_back").spec()));
-    driver.run();
-    driver.go_to_stop();
+    let mut driver = standing_at(&debuggee, &[], &debuggee.mark("jump_back").spec());
     let stop = go(&mut driver, LineStep::Over);
     assert_eq!(line(&stop), debuggee.mark("jumped_back").line, "{stop:?}");
     assert_eq!(stop.reasons, [StopReason::Line { same_frame: true }]);
@@ -282,11 +271,7 @@ fn a_timer_does_not_lose_a_thread_at_jumps_and_calls_through_pointers() {
     let debuggee = Debuggee::build("alarmed_switch");
     let callee = debuggee.mark("callee").line;
     for how in [LineStep::Over, LineStep::Into] {
-        let mut driver = Driver::launching(&debuggee, &[]);
-        driver.let_pass(&[]);
-        driver.break_at(&format!("-once {}", debuggee.mark("choose").spec()));
-        driver.run();
-        driver.go_to_stop();
+        let mut driver = standing_at(&debuggee, &[], &debuggee.mark("choose").spec());
         let (mut calls, mut entered) = (0, 0);
         for _ in 0..loops(300) {
             let stop = go(&mut driver, how);
@@ -306,11 +291,7 @@ fn a_timer_does_not_lose_a_thread_at_jumps_and_calls_through_pointers() {
 #[test]
 fn runs_of_a_function_on_stacks_above_are_not_taken_for_the_callers() {
     let debuggee = Debuggee::build("other_stacks");
-    let mut driver = Driver::launching(&debuggee, &[]);
-    driver.let_pass(&[]);
-    driver.break_at("-once sum if number == 3");
-    driver.run();
-    driver.go_to_stop();
+    let mut driver = standing_at(&debuggee, &[], "sum if number == 3");
     driver.ask(Command::Finish);
     let stop = driver.next_stop();
     assert_eq!(driver.print("number"), "4", "{stop:?}");
@@ -337,11 +318,7 @@ fn runs_of_a_function_on_stacks_above_are_not_taken_for_the_callers() {
 #[test]
 fn a_stack_is_followed_from_a_handlers_own_to_one_below() {
     let debuggee = Debuggee::build("other_stacks");
-    let mut driver = Driver::launching(&debuggee, &[]);
-    driver.let_pass(&[]);
-    driver.break_at("-once on_signal");
-    driver.run();
-    driver.go_to_stop();
+    let mut driver = standing_at(&debuggee, &[], "on_signal");
     let request = Command::Backtrace { limit: 20, full: false };
     let Reply::Backtrace { frames, .. } = driver.ask(request) else { panic!("no frames") };
     let names: Vec<_> = frames.iter().filter_map(|frame| frame.function.as_deref()).collect();
@@ -353,10 +330,7 @@ fn a_stack_is_followed_from_a_handlers_own_to_one_below() {
 #[test]
 fn step_goes_through_a_thunk_into_what_it_calls() {
     let debuggee = Debuggee::build("thunks");
-    let mut driver = Driver::launching(&debuggee, &[]);
-    driver.break_at(&format!("-once {}", debuggee.mark("call").spec()));
-    driver.run();
-    driver.go_to_stop();
+    let mut driver = standing_at(&debuggee, &[], &debuggee.mark("call").spec());
     let stop = go(&mut driver, LineStep::Into);
     assert_eq!(line(&stop), debuggee.mark("body").line, "{stop:?}");
     driver.go_to_end();
