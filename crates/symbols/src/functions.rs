@@ -200,26 +200,9 @@ impl Image {
     /// The inlined calls around an address, innermost first.
     pub fn inline_chain_at(&self, address: ImageAddr) -> Vec<InlinedCall> {
         let Some(function) = self.function_die_at(address.get()) else { return Vec::new() };
-        let mut chain: Vec<InlinedCall> = self
-            .inlined_dies_at(function, address.get())
-            .into_iter()
-            .filter_map(|die| self.inlined_call(die))
-            .collect();
-        chain.reverse();
-        chain
-    }
-
-    /// The inlined copies within `function` around an address, outermost first.
-    fn inlined_dies_at(&self, function: DieRef, address: u64) -> Vec<DieRef> {
-        let Some(unit) = self.units().unit(function.unit) else { return Vec::new() };
-        let mut found = Vec::new();
-        self.visit_within(function, |_, offset, entry| {
-            let inlined = entry.tag() == dw::DW_TAG_inlined_subroutine;
-            if inlined && covers(&dies::ranges(unit, entry), address) {
-                found.push(DieRef { unit: function.unit, offset });
-            }
-        });
-        found
+        let inlined = self.inlined_calls(function);
+        let around = inlined.around(address).into_iter().rev();
+        around.filter_map(|call| self.inlined_call(inlined.calls[call].die)).collect()
     }
 
     /// Shows every entry within a function with its depth, outer ones first.
@@ -380,10 +363,6 @@ fn completion(prefix: &str, path: &[&str]) -> Option<String> {
     let scopes = prefix.matches("::").count() + 1;
     let tails = (0..path.len()).rev().take(path.len().min(scopes + 1));
     tails.map(|from| path[from..].join("::")).find(|tail| tail.starts_with(prefix))
-}
-
-fn covers(ranges: &[(u64, u64)], address: u64) -> bool {
-    ranges.iter().any(|&(start, end)| start <= address && address < end)
 }
 
 fn image_ranges(ranges: Vec<(u64, u64)>) -> Vec<(ImageAddr, ImageAddr)> {

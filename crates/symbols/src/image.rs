@@ -12,6 +12,7 @@ use crate::elf::{Elf, ImageKind, Section, SectionInfo, Segment, Tls};
 use crate::error::LoadError;
 use crate::files::Files;
 use crate::index::Index;
+use crate::line_map::KeptCalls;
 use crate::live;
 use crate::separate::{self, DebugInfo, Source};
 use crate::symbols::Symbols;
@@ -81,6 +82,7 @@ pub struct Image {
     pub(crate) symbols: OnceLock<Symbols>,
     /// Starts and lengths of restartable sequences.
     pub(crate) restartable: OnceLock<Vec<(u64, u64)>>,
+    pub(crate) inlined: KeptCalls,
     pub(crate) values: Values,
 }
 
@@ -122,6 +124,7 @@ impl Image {
             file_names: OnceLock::new(),
             symbols: OnceLock::new(),
             restartable: OnceLock::new(),
+            inlined: KeptCalls::default(),
             values: Values::default(),
         })
     }

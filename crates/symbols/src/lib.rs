@@ -44,7 +44,7 @@ pub use elf::{ImageKind, SectionInfo, Segment, Tls};
 pub use error::{LoadError, LoadFailure};
 pub use functions::{Function, InlinedCall};
 pub use image::{Image, LoadOptions, Progress, ProgressFn, any_cut_short};
-pub use line_map::{CallIndex, Line, LineMap, MappedCall, Stretch};
+pub use line_map::{CallIndex, InlinedCalls, Line, LineMap, MappedCall, Stretch};
 pub use lines::{LineError, LineMatch, LinePlace, SourceLine};
 pub use live::lost_at;
 pub use separate::DebugInfo;

@@ -1,9 +1,9 @@
 //! The lines and inlined calls of one function, for whoever moves through it
 //! line by line. What a step is, is left to the engine.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use gimli::UnitOffset;
 use gimli::constants as dw;
 use trapline_core::ImageAddr;
 
@@ -22,7 +22,8 @@ pub struct Line {
     pub number: u32,
 }
 
-/// A call that the compiler put inline, by its place in [`LineMap::calls`].
+/// A call that the compiler put inline, by its place in
+/// [`InlinedCalls::calls`].
 pub type CallIndex = usize;
 
 /// An inlined call.
@@ -34,6 +35,43 @@ pub struct MappedCall {
     pub entry: ImageAddr,
     /// Where it was made.
     pub line: Option<Line>,
+    pub(crate) die: DieRef,
+}
+
+/// The inlined calls of a function.
+#[derive(Debug)]
+pub struct InlinedCalls {
+    /// Outer ones before those in them.
+    pub calls: Vec<MappedCall>,
+    /// Where their code begins and ends, in any order.
+    pub edges: Vec<ImageAddr>,
+    /// The innermost call at each address.
+    around: RangeMap<CallIndex>,
+}
+
+/// Functions whose inlined calls are kept: those that the program stops in, and
+/// those on its stacks.
+const MOST_KEPT: usize = 256;
+
+/// Inlined calls that have been read, by function.
+#[derive(Debug, Default)]
+pub(crate) struct KeptCalls(Mutex<HashMap<DieRef, Arc<InlinedCalls>>>);
+
+impl KeptCalls {
+    fn get(&self, function: DieRef, read: impl FnOnce() -> InlinedCalls) -> Arc<InlinedCalls> {
+        // What another thread left half done is still whole: entries are.
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(&function) {
+            return known.clone();
+        }
+        let calls = Arc::new(read());
+        let mut kept = lock();
+        if kept.len() >= MOST_KEPT {
+            kept.clear();
+        }
+        kept.insert(function, calls.clone());
+        calls
+    }
 }
 
 /// The code of a line, as far as it lies together.
@@ -56,12 +94,8 @@ pub struct LineMap {
     pub function: Function,
     /// By address.
     pub stretches: Vec<Stretch>,
-    /// Outer ones before those in them.
-    pub calls: Vec<MappedCall>,
-    /// Where the code of calls begins and ends, in any order.
-    pub call_edges: Vec<ImageAddr>,
-    /// The innermost call at each address.
-    around: RangeMap<CallIndex>,
+    /// Its inlined calls.
+    pub inlined: Arc<InlinedCalls>,
 }
 
 impl LineMap {
@@ -70,16 +104,18 @@ impl LineMap {
         let after = self.stretches.partition_point(|stretch| stretch.start <= address);
         self.stretches[..after].last().filter(|stretch| address < stretch.end)
     }
+}
 
+impl InlinedCalls {
     /// Whether an address within an inlined call is one where that begins: where
     /// it is entered, or where its code goes on behind other code.
     pub fn begins_at(&self, call: CallIndex, address: ImageAddr) -> bool {
         let before = address.wrapping_sub(1);
-        self.calls[call].entry == address || !self.calls_at(before).contains(&call)
+        self.calls[call].entry == address || !self.around(before).contains(&call)
     }
 
     /// The inlined calls around an address, outermost first.
-    pub fn calls_at(&self, address: ImageAddr) -> Vec<CallIndex> {
+    pub fn around(&self, address: ImageAddr) -> Vec<CallIndex> {
         let mut found = Vec::new();
         let mut next = self.around.find(address.get()).copied();
         while let Some(call) = next {
@@ -107,18 +143,19 @@ impl Image {
         if stretches.is_empty() {
             return None;
         }
-        let (calls, ranges) = self.mapped_calls(die);
-        let edges = ranges.iter().flat_map(|&(start, end, _)| [start, end]);
-        let call_edges = edges.map(ImageAddr::new).collect();
-        let around = RangeMap::new(ranges);
-        Some(LineMap { function, stretches, calls, call_edges, around })
+        Some(LineMap { function, stretches, inlined: self.inlined_calls(die) })
     }
 
-    fn mapped_calls(&self, function: DieRef) -> (Vec<MappedCall>, Vec<(u64, u64, CallIndex)>) {
+    /// The inlined calls of a function, kept once read.
+    pub(crate) fn inlined_calls(&self, function: DieRef) -> Arc<InlinedCalls> {
+        self.inlined.get(function, || self.read_inlined_calls(function))
+    }
+
+    fn read_inlined_calls(&self, function: DieRef) -> InlinedCalls {
         let mut calls: Vec<MappedCall> = Vec::new();
         let mut ranges = Vec::new();
         let mut open: Vec<(isize, CallIndex)> = Vec::new();
-        self.visit_within(function, |depth, _: UnitOffset, entry| {
+        self.visit_within(function, |depth, offset, entry| {
             while open.last().is_some_and(|(last, _)| *last >= depth) {
                 open.pop();
             }
@@ -126,22 +163,25 @@ impl Image {
                 return;
             }
             let around = open.last().map(|(_, call)| *call);
-            let Some((call, code)) = self.mapped_call(function, entry, around) else { return };
+            let die = DieRef { unit: function.unit, offset };
+            let Some((call, code)) = self.mapped_call(die, entry, around) else { return };
             let index = calls.len();
             calls.push(call);
             ranges.extend(code.into_iter().map(|(start, end)| (start, end, index)));
             open.push((depth, index));
         });
-        (calls, ranges)
+        let edges = ranges.iter().flat_map(|&(start, end, _)| [start, end]);
+        let edges = edges.map(ImageAddr::new).collect();
+        InlinedCalls { calls, edges, around: RangeMap::new(ranges) }
     }
 
     fn mapped_call(
         &self,
-        function: DieRef,
+        die: DieRef,
         entry: &Entry,
         around: Option<CallIndex>,
     ) -> Option<(MappedCall, Vec<(u64, u64)>)> {
-        let unit = self.units().unit(function.unit)?;
+        let unit = self.units().unit(die.unit)?;
         let code = dies::ranges(unit, entry);
         let at = dies::entry_pc(unit, entry, &code)?;
         let line = || {
@@ -149,7 +189,7 @@ impl Image {
             let number = u32::try_from(dies::number(entry, dw::DW_AT_call_line)?).ok()?;
             Some(Line { file, number })
         };
-        Some((MappedCall { around, entry: ImageAddr::new(at), line: line() }, code))
+        Some((MappedCall { around, entry: ImageAddr::new(at), line: line(), die }, code))
     }
 }
 

@@ -103,7 +103,7 @@ impl Session {
         let (calls, line_end) = match line_map(modules, activation.lookup()) {
             Some((module, map)) => {
                 let at = module.to_image(activation.lookup());
-                let calls = map.map.calls_at(at).into_iter().take(depth).collect();
+                let calls = map.map.inlined.around(at).into_iter().take(depth).collect();
                 (calls, map.map.stretch_at(at).map(|stretch| stretch.end))
             }
             None => (Vec::new(), None),

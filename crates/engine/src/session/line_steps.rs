@@ -83,14 +83,15 @@ impl Lines<'_> {
     /// Every place in the function that means something.
     pub(super) fn ends(&self) -> HashSet<ImageAddr> {
         let lines = self.map.stretches.iter().map(|stretch| stretch.start);
-        let calls = self.map.call_edges.iter().copied();
+        let calls = self.map.inlined.edges.iter().copied();
         lines.chain(calls).filter(|place| self.arrival(*place).is_some()).collect()
     }
 
     /// What it means to come to a place in the function; `None` is nothing.
     pub(super) fn arrival(&self, place: ImageAddr) -> Option<Arrival> {
-        let within = self.map.calls_at(place);
-        let begins = |call: &&CallIndex| self.map.begins_at(**call, place);
+        let inlined = &self.map.inlined;
+        let within = inlined.around(place);
+        let begins = |call: &&CallIndex| inlined.begins_at(**call, place);
         let beginning = within.iter().rev().take_while(begins).count();
         let (entered, next) = within.split_at(within.len() - beginning);
         let inside = self.same_activation && entered.starts_with(&self.from.calls);
@@ -112,7 +113,7 @@ impl Lines<'_> {
     /// Where an inlined call is about to be entered: it is, by who goes into
     /// calls; who comes from another line stops before it.
     fn before_call(&self, call: CallIndex, beginning: usize) -> Option<usize> {
-        let line = self.map.calls[call].line.as_ref();
+        let line = self.map.inlined.calls[call].line.as_ref();
         if line.map(|line| (line.file.clone(), line.number)) != self.from.line {
             return Some(beginning);
         }
