@@ -200,10 +200,16 @@ pub fn wait_until(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
     true
 }
 
-fn fresh_folder() -> (String, PathBuf) {
+/// A value of [`MARKER`] that nobody else has, as long as all others: a
+/// program's stack begins below its environment.
+pub fn fresh_marker() -> String {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     let serial = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let marker = format!("{}-{serial}", std::process::id());
+    format!("{:0>10}-{serial:0>6}", std::process::id())
+}
+
+fn fresh_folder() -> (String, PathBuf) {
+    let marker = fresh_marker();
     let mut name = OsString::from("trapline-run-");
     name.push(&marker);
     let folder = std::env::temp_dir().join(name);

@@ -4,9 +4,8 @@
 
 mod support;
 
-use std::process::Command as Process;
-
 use support::Driver;
+use support::gdb::Gdb;
 use trapline::Command;
 use trapline::command::Reply;
 use trapline::event::VariableInfo;
@@ -43,17 +42,12 @@ fn ours(debuggee: &Debuggee, arguments: &[&str], place: &str) -> Vec<Stop> {
 }
 
 fn gdbs(debuggee: &Debuggee, arguments: &[&str], place: &str, stops: usize) -> Vec<Stop> {
-    let mut gdb = Process::new("gdb");
-    gdb.args(["--quiet", "--batch", "--nx", "-iex", "set auto-load no"]);
-    gdb.args(["-ex", "set debuginfod enabled off"]);
-    gdb.args(["-ex", "set width 0", "-ex", "set print frame-arguments none"]);
-    gdb.args(["-ex", &format!("break {place}"), "-ex", "run"]);
+    let mut gdb = Gdb::new();
+    gdb.say("set print frame-arguments none").say(&format!("break {place}")).say("run");
     for _ in 0..stops {
-        gdb.args(["-ex", "echo ==\\n", "-ex", "backtrace -full", "-ex", "echo ==end\\n"]);
-        gdb.args(["-ex", "continue"]);
+        gdb.say("echo ==\\n").say("backtrace -full").say("echo ==end\\n").say("continue");
     }
-    let told = gdb.arg("--args").arg(&debuggee.path).args(arguments).output().unwrap();
-    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    let told = gdb.told(debuggee, arguments);
     told.split("==\n").skip(1).map(|part| gdb_stop(part.split("==end").next().unwrap())).collect()
 }
 
@@ -134,7 +128,7 @@ fn comparable((name, value): &(String, String)) -> (String, String) {
 fn every_local_in_a_deep_recursion_of_python_is_what_gdb_prints() {
     let path = std::fs::canonicalize("/usr/bin/python3.11-dbg").unwrap();
     let python = Debuggee { image: path.clone(), source: path.clone(), path };
-    let script = "x = []\nfor i in range(40):\n    x = [x]\nrepr(x)";
+    let script = "repr(eval('[' * 41 + ']' * 41))";
     let place = "list_repr if v->ob_base.ob_size == 0";
     // What was just entered has nothing but garbage, addresses among it.
     let compared = check_program(&python, &["-Sc", script], Compiler::Gcc, place, 1);

@@ -5,9 +5,9 @@
 mod support;
 
 use std::path::Path;
-use std::process::Command as Process;
 
 use support::Driver;
+use support::gdb::Gdb;
 use trapline::Command;
 use trapline::command::Reply;
 use trapline::event::FrameInfo;
@@ -94,15 +94,13 @@ fn ours(debuggee: &Debuggee, spec: &str) -> Vec<Frame> {
 
 /// gdb's frames at the first stop at each place.
 fn gdbs(debuggee: &Debuggee, specs: &[String]) -> Vec<Vec<Frame>> {
-    let mut gdb = Process::new("gdb");
-    gdb.args(["--quiet", "--batch", "--nx", "-ex", "set debuginfod enabled off"]);
-    gdb.args(["-ex", "set width 0", "-ex", "set print entry-values no"]);
+    let mut gdb = Gdb::new();
+    gdb.say("set print entry-values no");
     for spec in specs {
-        gdb.args(["-ex", &format!("tbreak {spec}"), "-ex", "run", "-ex", "echo ==\\n"]);
-        gdb.args(["-ex", "backtrace", "-ex", "kill", "-ex", "delete"]);
+        gdb.say(&format!("tbreak {spec}")).say("run").say("echo ==\\n");
+        gdb.say("backtrace").say("kill").say("delete");
     }
-    let told = gdb.arg(&debuggee.path).output().unwrap();
-    let told = String::from_utf8_lossy(&told.stdout);
+    let told = gdb.told(debuggee, &[]);
     let of_stop = |part: &str| -> Vec<Frame> {
         let lines = part.lines().filter_map(|line| line.strip_prefix('#')?.split_once("  "));
         let frames = lines.map(|(_, text)| match text.split_once(" in ") {

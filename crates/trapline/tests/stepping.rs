@@ -5,8 +5,8 @@
 mod support;
 
 use std::path::Path;
-use std::process::Command as Process;
 
+use support::gdb::Gdb;
 use support::{Driver, loops};
 use trapline::command::LineStep;
 use trapline::event::FrameInfo;
@@ -80,16 +80,14 @@ fn ours<'a>(debuggee: &Debuggee, main: &str, words: &[&'a str]) -> (Vec<&'a str>
 }
 
 fn gdbs(debuggee: &Debuggee, main: &str, words: &[&str]) -> Vec<String> {
-    let mut gdb = Process::new("gdb");
-    gdb.args(["--quiet", "--batch", "--nx", "-ex", "set debuginfod enabled off"]);
-    gdb.args(["-ex", "set width 0", "-ex", &format!("tbreak {main}"), "-ex", "run"]);
+    let mut gdb = Gdb::new();
+    gdb.say(&format!("tbreak {main}")).say("run");
     let note = "python f = gdb.selected_frame(); s = f.find_sal(); print('==', f.name(), s.symtab.filename if s.symtab else '??', s.line, sep='|')";
-    gdb.args(["-ex", note]);
+    gdb.say(note);
     for word in words {
-        gdb.args(["-ex", word, "-ex", note]);
+        gdb.say(word).say(note);
     }
-    let told = gdb.arg(&debuggee.path).output().unwrap();
-    let told = String::from_utf8_lossy(&told.stdout);
+    let told = gdb.told(debuggee, &[]);
     let of_line = |line: &str| {
         let mut parts = line.strip_prefix("==|")?.split('|');
         let (function, file, line) = (parts.next()?, parts.next()?, parts.next()?);

@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use trapline::breakpoint::{BreakpointSpec, Mechanism, Subject, Tally};
@@ -25,12 +24,13 @@ use trapline::{
     Access, BreakpointId, Command, Event, Events, ExitStatus, LaunchSpec, Pid, SessionHandle,
     Signal, spec,
 };
-use trapline_testkit::run::MARKER;
+use trapline_testkit::run::{MARKER, fresh_marker};
 use trapline_testkit::{Debuggee, leaks, run};
 
 pub mod beside;
 pub mod bystander;
 pub mod everywhere;
+pub mod gdb;
 
 use bystander::Bystander;
 
@@ -162,7 +162,7 @@ impl Driver {
     pub fn launch_spec(&self, debuggee: &Debuggee) -> LaunchSpec {
         LaunchSpec {
             program: debuggee.path.clone(),
-            environment: BTreeMap::from([(MARKER.into(), Some(self.marker.clone().into()))]),
+            environment: gdb::environment(&self.marker).collect(),
             stdout: Some(self.folder.join("stdout")),
             stderr: Some(self.folder.join("stderr")),
             stdin: Some("/dev/null".into()),
@@ -543,10 +543,8 @@ impl Drop for Driver {
 }
 
 fn fresh_folder() -> (String, PathBuf) {
-    static COUNTER: AtomicU32 = AtomicU32::new(0);
-    let serial = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let marker = format!("scenario-{}-{serial}", std::process::id());
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(&marker);
+    let marker = fresh_marker();
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("scenario-{marker}"));
     fs::create_dir_all(&folder).expect("the folder for test files is writable");
     (marker, folder)
 }
