@@ -179,6 +179,19 @@ pub struct Record {
     pub virtual_bases: Vec<TypeLink>,
     /// True when only a declaration is known here.
     pub declaration: bool,
+    /// What a template or a generic type was instantiated with, packs spread.
+    pub arguments: Vec<GenericArgument>,
+}
+
+/// What a type parameter, or a parameter of another kind, stands for.
+#[derive(Clone, PartialEq, Debug)]
+pub enum GenericArgument {
+    /// A type; `None` for `void`.
+    Type(Option<TypeLink>),
+    /// A number.
+    Number(i128),
+    /// Something else: the address of an object, a template.
+    Other,
 }
 
 /// The flavours of [`Record`].

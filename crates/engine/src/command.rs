@@ -111,16 +111,16 @@ pub enum Command {
     Print {
         /// The expression; assignments are allowed (`x = 1`).
         expression: String,
-        /// gdb's format letter.
-        format: Option<char>,
+        /// How the value is shown.
+        format: ValueFormat,
     },
     /// Evaluates as [`Command::Print`] does, and remembers no value. Answer:
     /// [`Reply::Text`].
     Evaluate {
         /// The expression; assignments are allowed.
         expression: String,
-        /// gdb's format letter.
-        format: Option<char>,
+        /// How the value is shown.
+        format: ValueFormat,
     },
     /// The type of an expression or the definition of a named type. Answer:
     /// [`Reply::Text`].
@@ -192,6 +192,16 @@ pub enum Command {
     /// Sends a signal to the selected thread when it next runs, in place of
     /// the one it stopped for (`None`: nothing).
     NextSignal(Option<Signal>),
+    /// Adds views of types from the text of a file, to be tried before those
+    /// that are there. Answer: [`Reply::Text`].
+    AddViews {
+        /// What the file is called in messages.
+        name: String,
+        /// What is in it.
+        text: String,
+    },
+    /// The types that there are views for. Answer: [`Reply::Text`].
+    Views,
     /// Changes a setting. Answer: [`Reply::Done`].
     Set(Setting),
     /// The settings. Answer: [`Reply::Settings`].
@@ -307,6 +317,15 @@ pub enum ResumePolicy {
     /// The client does: resuming at a breakpoint reports it again and runs
     /// nothing.
     Driver,
+}
+
+/// How `print` shows a value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ValueFormat {
+    /// gdb's format letter.
+    pub letter: Option<char>,
+    /// Whether views of library types are left out, as with gdb's `/r`.
+    pub raw: bool,
 }
 
 /// What to complete.

@@ -1,5 +1,7 @@
 //! Log messages compiled for one place: text, values and macros.
 
+use std::sync::Arc;
+
 use trapline_core::breakpoint::Tally;
 use trapline_core::{VirtAddr, x64::Registers};
 use trapline_expr::format::{FormatOptions, Letter, format_value};
@@ -7,7 +9,7 @@ use trapline_expr::template::{self, Macro, Segment};
 use trapline_expr::{Program, Purpose, check, evaluate};
 
 use crate::command::CommandError;
-use crate::session::{CodeScope, PassContext, activations, symbolic};
+use crate::session::{CodeScope, Known, PassContext, activations, symbolic};
 use crate::space::Modules;
 
 /// Frames that `$CALLSTACK` shows.
@@ -17,6 +19,7 @@ const STACK_LIMIT: usize = 64;
 #[derive(Clone)]
 pub(crate) struct LogMessage {
     parts: Vec<Part>,
+    known: Arc<Known>,
 }
 
 #[derive(Clone)]
@@ -47,7 +50,7 @@ impl LogMessage {
                 }
             });
         }
-        Ok(Self { parts })
+        Ok(Self { parts, known: Arc::new(scope.known().without_values()) })
     }
 
     /// The message for one hit. What cannot be evaluated shows as `<why>` in
@@ -64,7 +67,7 @@ impl LogMessage {
                 Part::Text(plain) => text.push_str(plain),
                 Part::Macro(name) => text.push_str(&expand(*name, context, tally, remembered)),
                 Part::Value { program, letter } => {
-                    text.push_str(&show(program, *letter, context, tally, remembered));
+                    text.push_str(&show(program, *letter, &self.known, context, tally, remembered));
                 }
             }
         }
@@ -75,6 +78,7 @@ impl LogMessage {
 fn show(
     program: &Program,
     letter: Option<Letter>,
+    known: &Known,
     context: &mut PassContext<'_>,
     tally: &Tally,
     remembered: &mut Vec<Option<Box<[u8]>>>,
@@ -82,16 +86,13 @@ fn show(
     let modules = &context.space.modules;
     let symbolize = |addr: VirtAddr| symbolic(modules, addr);
     let options = FormatOptions { letter, symbolize: Some(&symbolize), ..FormatOptions::default() };
-    let scope = CodeScope::at(modules, VirtAddr::new(context.registers.rip), NO_VALUES);
+    let scope = CodeScope::at(modules, VirtAddr::new(context.registers.rip), known);
     let mut machine = context.machine(tally, remembered);
     match evaluate(program, &mut machine) {
         Ok(value) => format_value(&value, &scope, &machine, &options),
         Err(error) => format!("<{error}>"),
     }
 }
-
-/// Log messages name no values of the user's history.
-const NO_VALUES: &crate::session::ValueHistory = &crate::session::ValueHistory::EMPTY;
 
 fn expand(
     name: Macro,

@@ -102,6 +102,15 @@ pub enum ExprKind {
         /// The name's bytes in the source.
         name_span: SpanOfName,
     },
+    /// `object.name()`: what a view names.
+    MemberCall {
+        /// What has the view.
+        object: Box<Expr>,
+        /// What is asked of it.
+        name: String,
+        /// The name's bytes in the source.
+        name_span: SpanOfName,
+    },
     /// `(type)value`, or `value as type`.
     Cast {
         /// The type.
@@ -147,7 +156,8 @@ impl ExprKind {
             | Self::SizeOf(only)
             | Self::At(_, only)
             | Self::Cast { value: only, .. }
-            | Self::Member { object: only, .. } => visit(only),
+            | Self::Member { object: only, .. }
+            | Self::MemberCall { object: only, .. } => visit(only),
             Self::Binary(_, both) | Self::Assign(_, both) | Self::Index(both) => {
                 both.iter().for_each(visit);
             }

@@ -28,6 +28,10 @@ mod operators;
 mod scalar;
 mod text;
 mod types;
+mod views;
+
+use views::ViewFrame;
+pub(crate) use views::{Asked, check_asked, fit};
 
 /// What an expression is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,32 +57,7 @@ pub fn check(ast: &Ast, scope: &dyn Scope, purpose: Purpose) -> Result<Program, 
     if purpose == Purpose::Filter {
         filter::names_only_threads(&ast.root)?;
     }
-    let mut checker = Checker {
-        scope,
-        allow_assignment: purpose == Purpose::Assignment,
-        nodes: Vec::new(),
-        inputs: Vec::new(),
-        slots: 0,
-    };
-    let typed = checker.expr(&ast.root)?;
-    let (object, ty) = match purpose {
-        Purpose::Condition | Purpose::Filter => {
-            (Object::Word(checker.truth(typed)?), builtin::boolean())
-        }
-        Purpose::Value | Purpose::Assignment => checker.whole(typed)?,
-    };
-    let program = Program {
-        nodes: checker.nodes,
-        object,
-        ty,
-        inputs: checker.inputs,
-        changed_slots: checker.slots,
-        source: ast.source.clone(),
-    };
-    verify(&program).map_err(|error| {
-        Error::new(ast.root.span.clone(), format!("the checker made a wrong program: {error}"))
-    })?;
-    Ok(program)
+    Checker::new(scope, purpose == Purpose::Assignment, 0).finish(ast, purpose)
 }
 
 /// The tree read again, when a name that was taken for a variable is a type.
@@ -106,6 +85,10 @@ struct Checker<'a> {
     nodes: Vec<Node>,
     inputs: Vec<Input>,
     slots: usize,
+    /// The views that the subexpression at hand is of, outermost first.
+    frames: Vec<ViewFrame>,
+    /// How many fittings of views this is a part of.
+    fits: usize,
 }
 
 /// A checked subexpression.
@@ -133,6 +116,36 @@ enum Kind {
     Repeated { address: NodeId, count: NodeId },
 }
 
+impl<'a> Checker<'a> {
+    fn new(scope: &'a dyn Scope, allow_assignment: bool, fits: usize) -> Self {
+        let (nodes, inputs, frames) = (Vec::new(), Vec::new(), Vec::new());
+        Self { scope, allow_assignment, nodes, inputs, slots: 0, frames, fits }
+    }
+
+    /// The program of a tree.
+    fn finish(mut self, ast: &Ast, purpose: Purpose) -> Result<Program, Error> {
+        let typed = self.expr(&ast.root)?;
+        let (object, ty) = match purpose {
+            Purpose::Condition | Purpose::Filter => {
+                (Object::Word(self.truth(typed)?), builtin::boolean())
+            }
+            Purpose::Value | Purpose::Assignment => self.whole(typed)?,
+        };
+        let program = Program {
+            nodes: self.nodes,
+            object,
+            ty,
+            inputs: self.inputs,
+            changed_slots: self.slots,
+            source: ast.source.clone(),
+        };
+        verify(&program).map_err(|error| {
+            Error::new(ast.root.span.clone(), format!("the checker made a wrong program: {error}"))
+        })?;
+        Ok(program)
+    }
+}
+
 impl Checker<'_> {
     fn push(&mut self, op: Op, sort: Sort, span: &Range<usize>) -> Result<NodeId, Error> {
         if self.nodes.len() >= limits::MAX_NODES {
@@ -140,6 +153,7 @@ impl Checker<'_> {
             return Err(Error::new(span.clone(), message));
         }
         let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
+        let span = self.frames.last().map_or(span, ViewFrame::span);
         let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         self.nodes.push(Node { op, sort, span: narrow(span.start)..narrow(span.end) });
         Ok(id)
@@ -189,6 +203,9 @@ impl Checker<'_> {
             ExprKind::Index(operands) => self.index(operands, span),
             ExprKind::Member { object, name, name_span, .. } => {
                 self.member(object, name, &name_span.0, span)
+            }
+            ExprKind::MemberCall { object, name, name_span } => {
+                self.member_call(object, name, &name_span.0, span)
             }
             ExprKind::Cast { ty, value, .. } => self.cast(ty, value, span),
             ExprKind::At(ty, address) => self.at_address(ty, address, span),
@@ -255,7 +272,7 @@ impl Checker<'_> {
     /// `sizeof x`, where `x` may also turn out to be a type's name.
     fn size_of(&mut self, only: &Expr, span: &Range<usize>) -> Result<Typed, Error> {
         if let ExprKind::Path(path) = &only.kind
-            && self.binding(path, &only.span)?.is_none()
+            && (!self.frames.is_empty() || self.binding(path, &only.span)?.is_none())
             && let Some(ty) = self.find_type(&path.joined(), &only.span)?
         {
             return self.size_constant(&ty, span);

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use trapline_core::VirtAddr;
 use trapline_core::memory::ReadMemory;
-use trapline_core::types::{PointerFlavour, ResolveType, Type, TypeKind};
+use trapline_core::types::{PointerFlavour, Type, TypeKind};
 
 use crate::limits;
+use crate::scope::Scope;
 use crate::value::Value;
 
 mod aggregate;
@@ -19,6 +20,7 @@ mod number;
 mod pointer;
 mod quote;
 mod spell;
+mod view;
 
 pub use describe::describe_type;
 pub use number::float_text;
@@ -38,6 +40,8 @@ pub struct FormatOptions<'a> {
     pub depth: usize,
     /// One member a line.
     pub pretty: bool,
+    /// Whether records are shown as they are, whatever views there are.
+    pub raw: bool,
     /// Whether a pointer that stands by itself shows its type, as gdb's
     /// `print` does and its frame arguments do not.
     pub pointer_types: bool,
@@ -53,6 +57,7 @@ impl Default for FormatOptions<'_> {
             max_elements: 200,
             depth: limits::MAX_PRINT_DEPTH,
             pretty: false,
+            raw: false,
             pointer_types: true,
             symbolize: None,
         }
@@ -107,12 +112,12 @@ impl Letter {
 /// place; the rest is still printed.
 pub fn format_value(
     value: &Value,
-    types: &dyn ResolveType,
+    scope: &dyn Scope,
     memory: &dyn ReadMemory,
     options: &FormatOptions<'_>,
 ) -> String {
     let missing = &value.missing[..];
-    let mut formatter = Formatter { types, memory, options, missing, out: String::new() };
+    let mut formatter = Formatter { scope, memory, options, missing, out: String::new() };
     let at = value.address();
     formatter.top(&value.ty, value.bytes.as_ref(), at);
     formatter.out
@@ -127,7 +132,7 @@ pub fn format_unavailable(why: &str) -> String {
 const MAX_OUTPUT: usize = 1 << 20;
 
 struct Formatter<'a> {
-    types: &'a dyn ResolveType,
+    scope: &'a dyn Scope,
     memory: &'a dyn ReadMemory,
     options: &'a FormatOptions<'a>,
     /// Which bytes of the whole value are nowhere.
@@ -197,7 +202,7 @@ impl Formatter<'_> {
         if self.out.len() > MAX_OUTPUT {
             return self.out.push_str("...");
         }
-        let stripped = match self.types.strip(ty) {
+        let stripped = match self.scope.strip(ty) {
             Ok(stripped) => stripped,
             Err(why) => return self.note(&why),
         };
@@ -207,7 +212,7 @@ impl Formatter<'_> {
             return self.note(OPTIMIZED_OUT);
         }
         match &stripped.kind {
-            TypeKind::Void => self.out.push_str("void"),
+            TypeKind::Void => self.out.push_str(if stripped.name == "()" { "()" } else { "void" }),
             TypeKind::Base(kind) => self.base(*kind, bytes),
             TypeKind::Enum { signed, enumerators } => self.enumeration(*signed, enumerators, bytes),
             TypeKind::Pointer { flavour: PointerFlavour::Pointer, .. } => {

@@ -6,7 +6,8 @@
 //! [`interp::evaluate`] runs that program against a stopped thread (its
 //! meaning is the reference for every other way to run it), and
 //! [`format::format_value`] prints what came out. [`template`] does log
-//! messages with expressions inside. [`native`] makes machine code of programs
+//! messages with expressions inside. [`views`] says how the values of library
+//! types are seen. [`native`] makes machine code of programs
 //! that the debuggee itself is to run at every pass.
 //!
 //! It knows no debug format and no operating system: names, memory, registers
@@ -30,6 +31,7 @@ mod print;
 mod scope;
 pub mod template;
 mod value;
+pub mod views;
 
 pub use ast::{Ast, Path};
 pub use check::{Purpose, check};
@@ -39,6 +41,7 @@ pub use ir::{Input, Program};
 pub use parse::{fuzz_parse, parse};
 pub use scope::{Binding, Scope};
 pub use value::{Value, ValuePlace};
+pub use views::Views;
 
 /// Parses and checks in one go.
 ///

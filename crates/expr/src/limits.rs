@@ -22,6 +22,9 @@ pub const MAX_MEMBER_WALK: usize = 16;
 /// Deepest nesting of a printed value or type.
 pub const MAX_PRINT_DEPTH: usize = 20;
 
+/// Deepest nesting of views that are defined by others.
+pub const MAX_VIEW_DEPTH: usize = 16;
+
 /// Most records searched for one member: the object's own, its base classes
 /// and its members without a name.
 pub const MAX_RECORDS_SEARCHED: usize = 256;

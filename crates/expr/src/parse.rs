@@ -47,6 +47,22 @@ pub(crate) fn parse_with(text: &str, is_type: &dyn Fn(&str) -> bool) -> Result<A
     Ok(Ast { root, source: Arc::from(text), doubtful: parser.doubtful })
 }
 
+/// Parses a type as C or Rust write it.
+///
+/// # Errors
+/// Where the text stops being one.
+pub(crate) fn parse_type(text: &str) -> Result<TypeName, Error> {
+    let tokens = tokenize(text)?;
+    let (doubtful, is_type) = (Vec::new(), &|_: &str| true);
+    let mut parser = Parser { text, tokens, at: 0, depth: 0, is_type, doubtful, half_angle: false };
+    let in_rust = matches!(parser.token(), Token::Punct("*" | "&" | "["));
+    let ty = if in_rust { parser.rust_type()? } else { parser.c_type()? };
+    match parser.token() {
+        Token::End => Ok(ty),
+        _ => parser.unexpected("the end of the type"),
+    }
+}
+
 /// Parses arbitrary text and checks that what it accepts prints and reads back
 /// the same: the entry point of fuzzers.
 #[doc(hidden)]
@@ -327,10 +343,23 @@ impl<'a> Parser<'a> {
                     let name = self.member_name()?;
                     ExprKind::Member { object: Box::new(object), name, arrow, name_span }
                 }
-                Token::Punct("(") => return Err(self.no_calls(&object)),
+                Token::Punct("(") => self.member_call(object)?,
                 _ => return Ok(object),
             };
             object = self.node(kind, start)?;
+        }
+    }
+
+    /// `object.name()`; nothing else can be called.
+    fn member_call(&mut self, callee: Expr) -> Result<ExprKind, Error> {
+        let ends = self.ahead(1).token == Token::Punct(")");
+        match callee.kind {
+            ExprKind::Member { object, name, name_span, .. } if ends => {
+                self.advance();
+                self.advance();
+                Ok(ExprKind::MemberCall { object, name, name_span })
+            }
+            _ => Err(self.no_calls(&callee)),
         }
     }
 

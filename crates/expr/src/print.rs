@@ -30,6 +30,14 @@ fn operand(f: &mut fmt::Formatter<'_>, expr: &Expr, least: u8) -> fmt::Result {
     if power(expr) < least { write!(f, "({expr})") } else { expr.fmt(f) }
 }
 
+fn write_member(f: &mut fmt::Formatter<'_>, object: &Expr, by: &str, name: &str) -> fmt::Result {
+    // A dot after digits would be a decimal point.
+    let digits = matches!(object.kind, ExprKind::Int(_) | ExprKind::Float(_));
+    operand(f, object, if digits { 17 } else { 16 })?;
+    f.write_str(by)?;
+    write_name(f, name, true)
+}
+
 impl fmt::Display for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
@@ -68,12 +76,12 @@ impl fmt::Display for Expr {
                 operand(f, object, 16)?;
                 write!(f, "[{index}]")
             }
+            ExprKind::MemberCall { object, name, .. } => {
+                write_member(f, object, ".", name)?;
+                f.write_str("()")
+            }
             ExprKind::Member { object, name, arrow, .. } => {
-                // A dot after digits would be a decimal point.
-                let digits = matches!(object.kind, ExprKind::Int(_) | ExprKind::Float(_));
-                operand(f, object, if digits { 17 } else { 16 })?;
-                f.write_str(if *arrow { "->" } else { "." })?;
-                write_name(f, name, true)
+                write_member(f, object, if *arrow { "->" } else { "." }, name)
             }
             ExprKind::Cast { ty, value, rust: true } => {
                 operand(f, value, 16)?;

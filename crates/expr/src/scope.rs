@@ -9,6 +9,7 @@ use trapline_core::types::{ResolveType, Type};
 
 use crate::ast::Path;
 use crate::value::Value;
+use crate::views::Views;
 
 /// The names that are visible at one place of the program.
 ///
@@ -41,6 +42,11 @@ pub trait Scope: ResolveType {
 
     /// Names close to one that was not found, best first.
     fn suggest(&self, name: &str) -> Vec<String>;
+
+    /// How values of library types are seen.
+    fn views(&self) -> &Views {
+        Views::builtin()
+    }
 }
 
 /// What a name is bound to.

@@ -56,7 +56,7 @@ fn what_is_nowhere_is_said_part_by_part() {
     check("*ip@3", &[(4, 8)], "{20, <optimized out>, 40}");
     check("i", &[(3, 4)], "<optimized out>");
     check("opt", &[(0, 1)], "<optimized out>");
-    check("s", &[(0, 1)], "<optimized out>");
+    check("s", &[(0, 1)], "{data_ptr = <optimized out>, length = 5}");
 }
 
 #[test]

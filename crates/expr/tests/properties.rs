@@ -192,6 +192,10 @@ fn tree() -> impl Strategy<Value = Expr> {
                     expr(ExprKind::Member { object, name, arrow, name_span })
                 }
             ),
+            (boxed(), prop::sample::select(vec!["m", "x y"])).prop_map(|(object, name)| {
+                let (name, name_span) = (name.to_owned(), SpanOfName(0..0));
+                expr(ExprKind::MemberCall { object, name, name_span })
+            }),
             (type_name(), boxed(), any::<bool>())
                 .prop_map(|(ty, value, rust)| expr(ExprKind::Cast { ty, value, rust })),
             (type_name(), boxed()).prop_map(|(ty, address)| expr(ExprKind::At(ty, address))),

@@ -227,11 +227,16 @@ fn rust_impl_path(path: &str) -> Option<(&str, &str)> {
     Some((rest.get(..at)?, path.get(method + 3..)?))
 }
 
-/// The text without spaces that carry no meaning.
+/// The text without spaces that carry no meaning, and without the suffixes of
+/// numbers, which clang writes and gcc does not: `array<int, 3UL>`.
 fn squeeze(text: &str) -> String {
     let mut squeezed = String::with_capacity(text.len());
     let mut pending = false;
+    let mut in_number = false;
     for next in text.chars() {
+        if in_number && matches!(next, 'u' | 'U' | 'l' | 'L') {
+            continue;
+        }
         if next.is_whitespace() {
             pending = true;
             continue;
@@ -240,6 +245,10 @@ fn squeeze(text: &str) -> String {
         if pending && word(next) && squeezed.chars().next_back().is_some_and(word) {
             squeezed.push(' ');
         }
+        in_number = match next {
+            '0'..='9' if !in_number => !squeezed.chars().next_back().is_some_and(word),
+            _ => in_number && word(next),
+        };
         pending = false;
         squeezed.push(next);
     }
@@ -284,6 +293,9 @@ mod tests {
             ("foo", "int demo::foo<int>(int)", false, true),
             ("foo<int>", "int demo::foo<int>(int)", false, true),
             ("foo<long>", "int demo::foo<int>(int)", false, false),
+            ("foo<int, 3>", "foo<int, 3UL>()", false, true),
+            ("foo<int, 3ul>", "foo<int, 3>()", false, true),
+            ("foo<a3UL>", "foo<a3>()", false, false),
             ("Box::get", "Box<std::pair<int, a::b> >::get() const", false, true),
             ("ns::f", "ns::(anonymous namespace)::f()", true, true),
             ("operator<", "bool operator< <int>(A<int> const&, A<int> const&)", false, true),

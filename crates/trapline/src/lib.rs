@@ -11,7 +11,7 @@
 //!
 //! ```no_run
 //! use trapline::breakpoint::{BreakpointSpec, Subject};
-//! use trapline::command::Reply;
+//! use trapline::command::{Reply, ValueFormat};
 //! use trapline::{Command, Event, LaunchSpec};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -31,8 +31,9 @@
 //!         // ... and the stop comes as an event.
 //!         Event::Stopped(stop) => {
 //!             println!("{} stopped in {:?}", stop.tid, stop.frame.function);
+//!             let (expression, format) = ("argc".to_owned(), ValueFormat::default());
 //!             if let Reply::Value { text, .. } =
-//!                 session.request(Command::Print { expression: "argc".into(), format: None })?
+//!                 session.request(Command::Print { expression, format })?
 //!             {
 //!                 println!("argc = {text}");
 //!             }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use support::{PATIENCE, eventually, is_untouched, loops, running};
+use trapline::command::ValueFormat;
 use trapline::{Command, Event, SessionHandle};
 use trapline_core::stop::{Signal, SignalInfo};
 use trapline_core::target::*;
@@ -116,7 +117,8 @@ fn a_panic_of_ours_leaves_an_attached_program_clean() {
     check(|session, _| {
         session.request(Command::Continue).unwrap();
         session.request(Command::Interrupt).unwrap();
-        let asked = Command::Print { expression: "$_machine".to_owned(), format: None };
+        let asked =
+            Command::Print { expression: "$_machine".to_owned(), format: ValueFormat::default() };
         let failed = session.request(asked);
         assert!(failed.is_err(), "{failed:?}");
     });

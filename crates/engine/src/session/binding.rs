@@ -18,7 +18,7 @@ use super::search::{
     Among, EVERYWHERE, Found, Search, Where, found_at, found_in, known_places, search,
 };
 use super::source::default_file;
-use super::values::ValueHistory;
+use super::values::Known;
 use crate::breakpoints::{Anchor, Breakpoint, Location, Say, idle, is_searched};
 use crate::command::CommandError;
 use crate::event::Event;
@@ -275,7 +275,7 @@ impl Session {
             }
             let Some(module) = home.modules.by_id(id) else { continue };
             let addr = module.bias.to_virt(at);
-            let compile = || say_at(&bound.spec, home.modules, addr, &self.values);
+            let compile = || say_at(&bound.spec, home.modules, addr, &self.known);
             changed |= rehome(location, Some(home.space), addr, compile)?;
         }
         if let Some(space) = self.spaces.get_mut(&home.space) {
@@ -349,7 +349,7 @@ impl Session {
         known: Vec<Found>,
     ) -> Result<(), CommandError> {
         let stale = self.stale_source_note(modules, &search);
-        let values = &self.values;
+        let besides = &self.known;
         let Some(breakpoint) = self.breakpoints.get_mut(bound.id) else { return Ok(()) };
         note_findings(breakpoint, &search, stale);
         let mut changed = false;
@@ -363,7 +363,7 @@ impl Session {
             breakpoint.locations.reserve_exact(search.found.len());
         }
         for found in search.found.into_iter().chain(known) {
-            let compile = || say_at(&bound.spec, modules, found.addr, values);
+            let compile = || say_at(&bound.spec, modules, found.addr, besides);
             if let Some(known) = reuse(&mut breakpoint.locations, &known_at, found.anchor, space) {
                 changed |= rehome(known, space, found.addr, compile)?;
                 continue;
@@ -421,8 +421,8 @@ impl Session {
                 .and_then(|id| self.spaces.get(&id))
                 .map_or(&preview, |space| &space.modules);
             let scope = match location.watch {
-                Some(_) => CodeScope::at_place_of(modules, here, &self.values),
-                None => CodeScope::at(modules, location.addr, &self.values),
+                Some(_) => CodeScope::at_place_of(modules, here, &self.known),
+                None => CodeScope::at(modules, location.addr, &self.known),
             };
             compiled.push(compile_say(&spec, &scope)?);
         }
@@ -588,10 +588,10 @@ fn say_at(
     spec: &BreakpointSpec,
     modules: &Modules,
     addr: VirtAddr,
-    values: &ValueHistory,
+    known: &Known,
 ) -> Result<Say, CommandError> {
     refuse_restartable(modules, addr)?;
-    compile_say(spec, &CodeScope::at(modules, addr, values))
+    compile_say(spec, &CodeScope::at(modules, addr, known))
 }
 
 /// Compiles everything a breakpoint says for one place.

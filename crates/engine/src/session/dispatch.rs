@@ -40,6 +40,8 @@ impl Session {
             Command::Print { expression, format } => self.print(&expression, format),
             Command::Evaluate { expression, format } => self.output(&expression, format),
             Command::Describe { what, expand } => self.describe_type(&what, expand),
+            Command::AddViews { name, text } => self.add_views(&name, &text),
+            Command::Views => Ok(self.list_views()),
             Command::Variables(kind) => self.variables(kind),
             Command::Registers(names) => self.registers(&names),
             Command::ReadMemory { address, len, raw } => self.read_memory(&address, len, raw),

@@ -101,7 +101,7 @@ impl Session {
         modules: &Modules,
         expression: &str,
     ) -> Result<Program, CommandError> {
-        let scope = CodeScope::at_place_of(modules, None, &self.values);
+        let scope = CodeScope::at_place_of(modules, None, &self.known);
         trapline_expr::compile(expression, &scope, Purpose::Value)
             .map_err(|error| expression_error(expression, &error))
     }

@@ -51,7 +51,7 @@ pub(crate) use hits::PassContext;
 pub(crate) use line_steps::{Departure, Goal};
 pub(crate) use scope::CodeScope;
 pub(crate) use stepping::Residue;
-pub(crate) use values::{ValueHistory, symbolic};
+pub(crate) use values::{Known, symbolic};
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
@@ -94,7 +94,7 @@ pub(crate) struct Session {
     next_thread: u32,
     next_space: u32,
     next_load_order: u32,
-    values: values::ValueHistory,
+    known: values::Known,
     source_ages: SourceAges,
     began: Instant,
     /// First stop of the hold under way, for its duration.
@@ -198,7 +198,7 @@ impl Session {
             next_thread: 1,
             next_space: 1,
             next_load_order: 1,
-            values: values::ValueHistory::default(),
+            known: values::Known::default(),
             source_ages: SourceAges::default(),
             began: Instant::now(),
             hold_began: None,

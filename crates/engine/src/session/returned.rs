@@ -46,7 +46,7 @@ impl Session {
         };
         let value = Value::new(ty, bytes.get(..size)?);
         let text = self.format(&value, None);
-        Some((self.values.push(value), text))
+        Some((self.known.values.push(value), text))
     }
 }
 

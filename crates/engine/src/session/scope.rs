@@ -7,10 +7,10 @@ use std::sync::Arc;
 use trapline_core::VirtAddr;
 use trapline_core::location::{self, Place};
 use trapline_core::types::{ResolveType, Type, TypeKind, TypeRef};
-use trapline_expr::{Binding, Path, Scope, Value};
+use trapline_expr::{Binding, Path, Scope, Value, Views};
 use trapline_symbols::{Function, PcKind, Variable};
 
-use super::values::ValueHistory;
+use super::values::Known;
 use crate::space::{Module, Modules};
 
 /// A place in code, which decides which scopes are open.
@@ -46,7 +46,7 @@ pub(crate) struct CodeScope<'a> {
     modules: &'a Modules,
     /// `None` sees globals only.
     place: Option<CodePlace>,
-    values: &'a ValueHistory,
+    known: &'a Known,
     /// What every plain name means, when one variable is asked for.
     only: Option<&'a Variable>,
     /// Whether a name was found that lives and dies with its frame.
@@ -57,22 +57,23 @@ pub(crate) struct CodeScope<'a> {
 
 impl<'a> CodeScope<'a> {
     /// The scope of a frame, or of the instruction at an address.
-    pub(crate) fn at(
-        modules: &'a Modules,
-        place: impl Into<CodePlace>,
-        values: &'a ValueHistory,
-    ) -> Self {
-        Self::at_place_of(modules, Some(place.into()), values)
+    pub(crate) fn at(modules: &'a Modules, place: impl Into<CodePlace>, known: &'a Known) -> Self {
+        Self::at_place_of(modules, Some(place.into()), known)
+    }
+
+    /// What it knows besides the program.
+    pub(crate) fn known(&self) -> &Known {
+        self.known
     }
 
     /// The scope of a frame, or of no frame.
     pub(crate) fn at_place_of(
         modules: &'a Modules,
         place: Option<CodePlace>,
-        values: &'a ValueHistory,
+        known: &'a Known,
     ) -> Self {
         let (used_frame, rooted) = (Cell::new(false), Cell::new(false));
-        Self { modules, place, values, only: None, used_frame, rooted }
+        Self { modules, place, known, only: None, used_frame, rooted }
     }
 
     /// The same, every plain name being that of one variable.
@@ -304,7 +305,11 @@ impl Scope for CodeScope<'_> {
     }
 
     fn convenience(&self, name: &str) -> Option<Value> {
-        self.values.get(name)
+        self.known.values.get(name)
+    }
+
+    fn views(&self) -> &Views {
+        &self.known.views
     }
 
     fn suggest(&self, name: &str) -> Vec<String> {

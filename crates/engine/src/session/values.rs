@@ -8,15 +8,15 @@ use trapline_core::x64::{Reg, RegView};
 use trapline_core::{AddrRange, Pid, VirtAddr};
 use trapline_expr::format::{FormatOptions, Letter, format_value};
 use trapline_expr::interp::Fault;
-use trapline_expr::{EvalError, Program, Purpose, Scope, Value, ValuePlace};
+use trapline_expr::{EvalError, Program, Purpose, Scope, Value, ValuePlace, Views};
 
 use super::activations::{Activation, function_start, symbol_and_offset};
 use super::frames::Frame;
 use super::machine::ThreadMachine;
-use super::scope::{CodePlace, CodeScope, Types};
+use super::scope::{CodePlace, CodeScope};
 use super::{Selected, Session};
 use crate::breakpoints::WatchScope;
-use crate::command::{CommandError, Reply};
+use crate::command::{CommandError, Reply, ValueFormat};
 use crate::space::Modules;
 
 /// Values that `print` showed, for `$1`, `$2`, ...
@@ -25,10 +25,28 @@ pub(crate) struct ValueHistory {
     values: Vec<Value>,
 }
 
-impl ValueHistory {
-    /// No values.
-    pub(crate) const EMPTY: Self = Self { values: Vec::new() };
+/// What expressions know besides the program.
+pub(crate) struct Known {
+    /// Values shown before.
+    pub(super) values: ValueHistory,
+    /// How values of library types are seen.
+    pub(super) views: Views,
+}
 
+impl Default for Known {
+    fn default() -> Self {
+        Self { values: ValueHistory::default(), views: Views::builtin().clone() }
+    }
+}
+
+impl Known {
+    /// The same without values: messages name none.
+    pub(crate) fn without_values(&self) -> Self {
+        Self { values: ValueHistory::default(), views: self.views.clone() }
+    }
+}
+
+impl ValueHistory {
     pub(super) fn push(&mut self, value: Value) -> u32 {
         self.values.push(value);
         u32::try_from(self.values.len()).unwrap_or(u32::MAX)
@@ -167,7 +185,7 @@ impl Session {
         purpose: Purpose,
     ) -> Result<(Program, bool), CommandError> {
         let space = self.space_of(pid).ok_or_else(|| CommandError::new("no process"))?;
-        let scope = CodeScope::at(&space.modules, place, &self.values);
+        let scope = CodeScope::at(&space.modules, place, &self.known);
         let program = trapline_expr::compile(expression, &scope, purpose)
             .map_err(|error| expression_error(expression, &error))?;
         Ok((program, scope.used_frame()))
@@ -234,10 +252,10 @@ impl Session {
     pub(super) fn print(
         &mut self,
         expression: &str,
-        format: Option<char>,
+        format: ValueFormat,
     ) -> Result<Reply, CommandError> {
         let (value, text) = self.shown(expression, format)?;
-        let number = self.values.push(value);
+        let number = self.known.values.push(value);
         Ok(Reply::Value { text, number })
     }
 
@@ -245,7 +263,7 @@ impl Session {
     pub(super) fn output(
         &mut self,
         expression: &str,
-        format: Option<char>,
+        format: ValueFormat,
     ) -> Result<Reply, CommandError> {
         self.shown(expression, format).map(|(_, text)| Reply::Text(text))
     }
@@ -253,16 +271,19 @@ impl Session {
     fn shown(
         &mut self,
         expression: &str,
-        format: Option<char>,
+        format: ValueFormat,
     ) -> Result<(Value, String), CommandError> {
-        let letter = match format {
+        let ValueFormat { letter, raw } = format;
+        let letter = match letter {
             Some(letter) => Some(Letter::parse(letter).ok_or_else(|| {
                 CommandError::new(format!("`{letter}` is not a format: one of x d u o t c a f s z"))
             })?),
             None => None,
         };
         let value = self.value_of(expression, Purpose::Assignment)?;
-        let text = self.format(&value, letter);
+        let pid = self.selected().map(|selected| selected.pid).ok();
+        let options = FormatOptions { letter, raw, ..FormatOptions::default() };
+        let text = self.format_with(pid, &value, options);
         Ok((value, text))
     }
 
@@ -286,11 +307,12 @@ impl Session {
         let modules = pid.and_then(|pid| self.space_of(pid)).map_or(&empty, |s| &s.modules);
         let symbolize = |addr: VirtAddr| symbolic(modules, addr);
         let options = FormatOptions { symbolize: Some(&symbolize), ..options };
+        let scope = CodeScope::at_place_of(modules, None, &self.known);
         match pid.and_then(|pid| self.memory(pid)) {
-            Some(memory) => format_value(value, &Types(modules), &memory, &options),
+            Some(memory) => format_value(value, &scope, &memory, &options),
             None => {
                 let nothing = trapline_core::memory::Bytes::default();
-                format_value(value, &Types(modules), &nothing, &options)
+                format_value(value, &scope, &nothing, &options)
             }
         }
     }
@@ -317,6 +339,21 @@ impl Session {
         }
     }
 
+    /// Answers `load-views`.
+    pub(super) fn add_views(&mut self, name: &str, text: &str) -> Result<Reply, CommandError> {
+        let added = self.known.views.add(name, text);
+        let count = added.map_err(|error| CommandError::new(error.to_string()))?;
+        let views = if count == 1 { "view" } else { "views" };
+        Ok(Reply::Text(format!("{count} {views} from {name}.")))
+    }
+
+    /// Answers `info views`.
+    pub(super) fn list_views(&self) -> Reply {
+        let rows = self.known.views.patterns();
+        let rows = rows.map(|(pattern, at)| format!("{pattern}  ({at})"));
+        Reply::Text(rows.collect::<Vec<_>>().join("\n"))
+    }
+
     /// Answers `whatis` and `ptype`.
     pub(super) fn describe_type(
         &mut self,
@@ -329,7 +366,7 @@ impl Session {
         }
         .unwrap_or_default();
         let place = self.selected_place();
-        let scope = CodeScope::at_place_of(&modules, place, &self.values);
+        let scope = CodeScope::at_place_of(&modules, place, &self.known);
         let bare = ["struct ", "class ", "union ", "enum "]
             .iter()
             .find_map(|tag| what.strip_prefix(tag))

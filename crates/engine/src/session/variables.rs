@@ -103,7 +103,7 @@ impl Session {
         manner: Manner,
     ) -> String {
         let Some(space) = self.space_of(selected.pid) else { return String::new() };
-        let scope = CodeScope::at(&space.modules, frame.place(), &self.values).of_one(variable);
+        let scope = CodeScope::at(&space.modules, frame.place(), &self.known).of_one(variable);
         let program = match trapline_expr::compile(IT, &scope, Purpose::Value) {
             Ok(program) => program,
             Err(error) => return format!("<{}>", error.message),

@@ -88,7 +88,7 @@ impl Session {
         let gone = || CommandError::new("the process is gone");
         let space_id = self.processes.get(&pid).map(|process| process.space).ok_or_else(gone)?;
         let space = self.spaces.get_mut(&space_id).ok_or_else(gone)?;
-        let scope = CodeScope::at_place_of(&space.modules, place, &self.values);
+        let scope = CodeScope::at_place_of(&space.modules, place, &self.known);
         let say = compile_say(spec, &scope)?;
         let anchor = match space.modules.at(watch.range.start) {
             Some(module) => Anchor::Image(module.id(), module.to_image(watch.range.start)),
@@ -201,7 +201,7 @@ impl Session {
         let Anchor::Image(module, place) = anchor else { return Ok(()) };
         let Some(module) = space.modules.by_id(module) else { return Ok(()) };
         let Some(mut location) = breakpoint.watch_to_rebind(anchor, here) else { return Ok(()) };
-        let scope = CodeScope::at_place_of(&space.modules, None, &self.values);
+        let scope = CodeScope::at_place_of(&space.modules, None, &self.known);
         location.say = compile_say(&breakpoint.spec, &scope)?;
         let Some(watch) = &mut location.watch else { return Ok(()) };
         watch.range = AddrRange::sized(module.bias.to_virt(place), watch.range.len());

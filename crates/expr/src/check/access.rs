@@ -24,6 +24,11 @@ impl Checker<'_> {
             let object = self.through_references(operand)?;
             return Ok(Typed { span: span.clone(), ..object });
         }
+        if matches!(self.strip(&operand.ty, span)?.kind, TypeKind::Record(_))
+            && let Some(object) = self.pointed_to(&operand, span)?
+        {
+            return Ok(object);
+        }
         let pointer = self.rvalue(operand)?;
         let (address, ty) = match &pointer.scalar {
             Scalar::Pointer(Some(target)) => (pointer.node, target.clone()),
@@ -108,10 +113,7 @@ impl Checker<'_> {
                 let kind = Kind::Stored { place: place.clone(), offset };
                 Ok(Typed { kind, ty: element, span: span.clone() })
             }
-            (_, TypeKind::Record(_)) => {
-                let data = self.slice_data(&object, span)?;
-                self.element(&data, &index, span)
-            }
+            (_, TypeKind::Record(_)) => self.viewed_element(&object, &index, span),
             _ => {
                 let pointer = self.rvalue(object)?;
                 self.element(&pointer, &index, span)
@@ -140,18 +142,7 @@ impl Checker<'_> {
         Ok(known.saturating_mul(size))
     }
 
-    /// The data pointer of a Rust slice.
-    fn slice_data(&mut self, object: &Typed, span: &Range<usize>) -> Result<Rvalue, Error> {
-        match self.find_member(object, "data_ptr", span)? {
-            Some(data) => self.rvalue(data),
-            None => {
-                let message = format!("`{}` cannot be indexed", self.spell(&object.ty));
-                Err(Error::new(span.clone(), message))
-            }
-        }
-    }
-
-    fn element(
+    pub(super) fn element(
         &mut self,
         pointer: &Rvalue,
         index: &Rvalue,

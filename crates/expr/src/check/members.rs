@@ -28,11 +28,16 @@ impl Checker<'_> {
         span: &Range<usize>,
     ) -> Result<Typed, Error> {
         let object = self.expr(object)?;
-        let object = self.through_pointers(object)?;
-        match self.find_member(&object, name, span)? {
-            Some(member) => Ok(member),
-            None => Err(self.no_member(&object, name, name_span)),
+        let first = self.through_pointers(object)?;
+        let mut object = first.clone();
+        for _ in 0..limits::MAX_MEMBER_WALK {
+            if let Some(member) = self.find_member(&object, name, span)? {
+                return Ok(member);
+            }
+            let Some(target) = self.pointed_to(&object, span)? else { break };
+            object = self.through_pointers(target)?;
         }
+        Err(self.no_member(&first, name, name_span))
     }
 
     fn no_member(&self, object: &Typed, name: &str, span: &Range<usize>) -> Error {

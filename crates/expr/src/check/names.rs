@@ -44,6 +44,10 @@ impl Checker<'_> {
         span: &Range<usize>,
         untyped: Option<&Arc<Type>>,
     ) -> Result<Option<Typed>, Error> {
+        if let Some(frame) = self.frames.last() {
+            let frame = frame.clone();
+            return self.path_in_view(frame, path);
+        }
         if self.hidden_by_member(path, span)?
             && let Some(member) = self.member_of_this(path, span)?
         {
@@ -179,6 +183,9 @@ impl Checker<'_> {
 
     /// `$name`: an input, a register, or the user's own.
     pub(super) fn dollar(&mut self, name: &str, span: &Range<usize>) -> Result<Typed, Error> {
+        if let Some(found) = self.dollar_in_view(name) {
+            return Ok(found);
+        }
         if let Some(input) = Input::named(name) {
             return self.input(input, span);
         }
@@ -293,6 +300,7 @@ fn vector_type() -> Arc<Type> {
         members: views.into_iter().map(member).collect(),
         virtual_bases: Vec::new(),
         declaration: false,
+        arguments: Vec::new(),
     };
     Arc::new(Type { name: "vec128".to_owned(), size: Some(16), kind: TypeKind::Record(record) })
 }

@@ -141,6 +141,11 @@ impl Checker<'_> {
                 Ok(pointer_rvalue(*address, element, span))
             }
             _ => {
+                if matches!(stripped.kind, TypeKind::Record(_))
+                    && let Some(number) = self.number_stood_for(&typed)?
+                {
+                    return Ok(number);
+                }
                 let (scalar, load) = self.stripped_scalar(ty, &stripped, span)?;
                 let node = self.load(&typed, load)?;
                 let Typed { ty, span, .. } = typed;

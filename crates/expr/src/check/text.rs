@@ -8,7 +8,7 @@ use super::scalar::Scalar;
 use super::{Checker, Kind, Typed};
 use crate::ast::{BinaryOp, Expr};
 use crate::error::Error;
-use crate::ir::{IntKind, NodeId, Object, Op, Sort, Text};
+use crate::ir::{NodeId, Object, Op, Sort, Text};
 use crate::layout;
 
 impl Checker<'_> {
@@ -48,7 +48,7 @@ impl Checker<'_> {
     }
 
     /// A subexpression as a text.
-    fn text(&mut self, typed: Typed) -> Result<Text, Error> {
+    pub(super) fn text(&mut self, typed: Typed) -> Result<Text, Error> {
         if let Kind::Text(text) = typed.kind {
             return Ok(text);
         }
@@ -90,33 +90,9 @@ impl Checker<'_> {
         Err(self.no_text(&typed))
     }
 
-    /// A record of a data pointer and a length.
+    /// A record that its view says to be a text.
     fn counted(&mut self, object: &Typed) -> Result<Text, Error> {
-        let stripped = self.strip(&object.ty, &object.span)?;
-        let Some(found) = layout::text(&stripped, self.scope) else {
-            return Err(self.no_text(object));
-        };
-        let address = self.word_inside(object, found.pointer)?;
-        let len = self.word_inside(object, found.len)?;
-        Ok(Text::Counted { address, len })
-    }
-
-    /// The unsigned word at an offset in an object.
-    fn word_inside(&mut self, object: &Typed, offset: u64) -> Result<NodeId, Error> {
-        let kind = match &object.kind {
-            Kind::Memory { address, .. } => {
-                let address = self.displaced(*address, offset, &object.span)?;
-                Kind::Memory { address, bits: None }
-            }
-            Kind::Stored { place, offset: start } => {
-                let offset = start.saturating_add(offset);
-                Kind::Stored { place: place.clone(), offset }
-            }
-            _ => return Err(self.no_text(object)),
-        };
-        let ty = crate::builtin::integer(IntKind::U64);
-        let word = self.rvalue(Typed { kind, ty, span: object.span.clone() })?;
-        Ok(word.node)
+        self.viewed_text(object)?.ok_or_else(|| self.no_text(object))
     }
 
     /// `$_changed(e)`.

@@ -21,6 +21,9 @@ impl Checker<'_> {
         if name == "void" {
             return Ok(builtin::named(name));
         }
+        if let Some(found) = self.type_in_view(name, span)? {
+            return Ok(Some(found));
+        }
         let own = self.scope.type_named(name).map_err(|why| Error::new(span.clone(), why))?;
         Ok(own.or_else(|| builtin::named(name)))
     }

@@ -3,13 +3,11 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use trapline_core::VirtAddr;
 use trapline_core::types::{BitField, Member, Record, RecordFlavour, Type, TypeKind, TypeLink};
 
 use super::number::{signed, unsigned};
 use super::pointer::is_c_text;
 use super::{Context, Formatter, Letter, OPTIMIZED_OUT, Present, quote};
-use crate::layout;
 
 impl Formatter<'_> {
     pub(super) fn array(
@@ -19,8 +17,8 @@ impl Formatter<'_> {
         bytes: &[u8],
         context: Context,
     ) {
-        let resolved = self.types.follow(element).and_then(|ty| {
-            let stripped = self.types.strip(&ty)?;
+        let resolved = self.scope.follow(element).and_then(|ty| {
+            let stripped = self.scope.strip(&ty)?;
             Ok((ty, stripped))
         });
         let (ty, stripped) = match resolved {
@@ -89,14 +87,22 @@ impl Formatter<'_> {
             return self.note("incomplete type");
         }
         let by_parts = !matches!(record.flavour, RecordFlavour::Variants { .. });
-        let text = layout::text(ty, self.types);
         let whole = self.present(context, bytes.len()) == Present::All;
-        if !whole && (!by_parts || text.is_some()) {
+        if !whole && !by_parts {
             return self.note(OPTIMIZED_OUT);
         }
-        if let Some(text) = text {
-            return self.counted_text(text, bytes);
+        if !self.by_view(ty, bytes, context) {
+            self.record_as_it_is(ty, record, bytes, context);
         }
+    }
+
+    pub(super) fn record_as_it_is(
+        &mut self,
+        ty: &Type,
+        record: &Record,
+        bytes: &[u8],
+        context: Context,
+    ) {
         if context.depth >= self.options.depth {
             return self.out.push_str("{...}");
         }
@@ -109,21 +115,6 @@ impl Formatter<'_> {
         }
     }
 
-    fn counted_text(&mut self, layout: layout::TextLayout, bytes: &[u8]) {
-        let (Some(pointer), Some(len)) =
-            (word_at(bytes, layout.pointer), word_at(bytes, layout.len))
-        else {
-            return self.note("a string of another layout");
-        };
-        let max = self.options.max_elements;
-        let shown = len.min(max as u64) as usize;
-        let mut text = vec![0; shown];
-        match self.memory.read_exact(VirtAddr::new(pointer), &mut text) {
-            Ok(()) => self.out.push_str(&quote::string(&text, max, len > shown as u64)),
-            Err(error) => self.note(&format!("error: {error}")),
-        }
-    }
-
     fn members(&mut self, record: &Record, bytes: &[u8], context: Context) {
         if record.members.is_empty() && record.virtual_bases.is_empty() {
             return self.out.push_str("{}");
@@ -131,14 +122,14 @@ impl Formatter<'_> {
         self.out.push('{');
         for (index, base) in record.virtual_bases.iter().enumerate() {
             self.separate(index, context);
-            let name = self.types.follow(base).map(|ty| ty.name.clone());
+            let name = self.scope.follow(base).map(|ty| ty.name.clone());
             let _ = write!(self.out, "<{}> = ", name.unwrap_or_default());
             self.note("virtual base");
         }
         for (index, member) in record.members.iter().enumerate() {
             self.separate(record.virtual_bases.len() + index, context);
             if member.base_class {
-                let name = self.types.follow(&member.ty).map(|ty| ty.name.clone());
+                let name = self.scope.follow(&member.ty).map(|ty| ty.name.clone());
                 let _ = write!(self.out, "<{}> = ", name.unwrap_or_default());
             } else if !member.name.is_empty() {
                 let _ = write!(self.out, "{} = ", member.name);
@@ -151,7 +142,7 @@ impl Formatter<'_> {
         self.out.push('}');
     }
 
-    fn separate(&mut self, index: usize, context: Context) {
+    pub(super) fn separate(&mut self, index: usize, context: Context) {
         if index > 0 {
             self.out.push(',');
         }
@@ -162,18 +153,18 @@ impl Formatter<'_> {
         }
     }
 
-    fn new_line(&mut self, depth: usize) {
+    pub(super) fn new_line(&mut self, depth: usize) {
         self.out.push('\n');
         self.out.push_str(&"  ".repeat(depth));
     }
 
     /// The value of one member of a record's bytes.
     fn member(&mut self, member: &Member, bytes: &[u8], context: Context) {
-        let ty = match self.types.follow(&member.ty) {
+        let ty = match self.scope.follow(&member.ty) {
             Ok(ty) => ty,
             Err(why) => return self.note(&why),
         };
-        let size = self.types.strip(&ty).ok().and_then(|stripped| stripped.size);
+        let size = self.scope.strip(&ty).ok().and_then(|stripped| stripped.size);
         let Some(mine) = part(bytes, member.offset, size) else {
             return self.note("outside the record");
         };
@@ -195,7 +186,7 @@ impl Formatter<'_> {
 
     fn is_signed(&self, ty: &Arc<Type>) -> bool {
         use trapline_core::types::BaseKind;
-        self.types.strip(ty).is_ok_and(|stripped| {
+        self.scope.strip(ty).is_ok_and(|stripped| {
             matches!(
                 stripped.kind,
                 TypeKind::Base(BaseKind::Signed | BaseKind::SignedChar)
@@ -238,7 +229,7 @@ impl Formatter<'_> {
         let Some(variant) = selected else {
             return self.note(&format!("{} without a live variant", ty.name));
         };
-        let inner = self.types.follow(&variant.ty).and_then(|ty| self.types.strip(&ty));
+        let inner = self.scope.follow(&variant.ty).and_then(|ty| self.scope.strip(&ty));
         let inner = match inner {
             Ok(inner) => inner,
             Err(why) => return self.note(&why),
@@ -279,7 +270,7 @@ impl Formatter<'_> {
 
     /// The discriminant read as unsigned and as signed.
     fn discriminant(&self, member: &Member, bytes: &[u8]) -> Option<(i128, i128)> {
-        let ty = self.types.follow(&member.ty).and_then(|ty| self.types.strip(&ty)).ok()?;
+        let ty = self.scope.follow(&member.ty).and_then(|ty| self.scope.strip(&ty)).ok()?;
         let mine = part(bytes, member.offset, ty.size)?;
         Some((unsigned(mine).cast_signed(), signed(mine)))
     }
@@ -315,10 +306,6 @@ fn part(bytes: &[u8], offset: u64, size: Option<u64>) -> Option<&[u8]> {
     let start = usize::try_from(offset).ok()?;
     let end = start.checked_add(usize::try_from(size.unwrap_or(0)).ok()?)?;
     bytes.get(start..end)
-}
-
-fn word_at(bytes: &[u8], offset: u64) -> Option<u64> {
-    part(bytes, offset, Some(8)).map(|word| unsigned(word) as u64)
 }
 
 /// A bit-field's value in the bytes of its integer.

@@ -28,7 +28,7 @@ impl Formatter<'_> {
         let target = self.target(stripped);
         let is_text = target.as_ref().is_some_and(|target| is_c_text(target));
         if context.top && self.options.pointer_types && !is_text {
-            let _ = write!(self.out, "({}) ", type_name(ty, self.types));
+            let _ = write!(self.out, "({}) ", type_name(ty, self.scope));
         }
         self.address(address);
         if is_text && address.get() != 0 {
@@ -40,8 +40,8 @@ impl Formatter<'_> {
     /// What a pointer points to, its qualifiers taken off.
     fn target(&self, pointer: &Type) -> Option<Arc<Type>> {
         let TypeKind::Pointer { target: Some(link), .. } = &pointer.kind else { return None };
-        let target = self.types.follow(link).ok()?;
-        self.types.strip(&target).ok()
+        let target = self.scope.follow(link).ok()?;
+        self.scope.strip(&target).ok()
     }
 
     fn c_string(&mut self, address: VirtAddr) {
@@ -67,15 +67,18 @@ impl Formatter<'_> {
             return self.pointer(ty, stripped, bytes, context);
         }
         let address = VirtAddr::new(unsigned(bytes) as u64);
-        if context.top && self.options.pointer_types {
-            let _ = write!(self.out, "({}) ", type_name(ty, self.types));
+        let target = self.target(stripped);
+        let by_view = target.as_ref().is_some_and(|target| self.has_view(target));
+        if !by_view {
+            if context.top && self.options.pointer_types {
+                let _ = write!(self.out, "({}) ", type_name(ty, self.scope));
+            }
+            let _ = write!(self.out, "@{address}");
         }
-        let _ = write!(self.out, "@{address}");
-        let Some(target) = self.target(stripped) else { return };
-        if !context.top {
-            return;
+        let Some(target) = target.filter(|_| context.top || by_view) else { return };
+        if !by_view {
+            self.out.push_str(": ");
         }
-        self.out.push_str(": ");
         let size = usize::try_from(target.size.unwrap_or(0)).unwrap_or(usize::MAX);
         if size as u64 > crate::limits::MAX_VALUE {
             return self.note("too large");
@@ -92,7 +95,7 @@ impl Formatter<'_> {
 
     /// A function, whose bytes are its address.
     pub(super) fn function(&mut self, ty: &Arc<Type>, bytes: &[u8]) {
-        let _ = write!(self.out, "{{{}}} ", type_name(ty, self.types));
+        let _ = write!(self.out, "{{{}}} ", type_name(ty, self.scope));
         self.address(VirtAddr::new(unsigned(bytes) as u64));
     }
 }

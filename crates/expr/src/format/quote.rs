@@ -95,3 +95,42 @@ fn push_next(out: &mut String, bytes: &[u8]) -> usize {
         }
     }
 }
+
+/// What stands before the quotes of a text of wide characters, by their type.
+pub(super) fn prefix(character: &str) -> &'static str {
+    match character {
+        "wchar_t" => "L",
+        "char16_t" => "u",
+        "char32_t" => "U",
+        _ => "",
+    }
+}
+
+/// Code units of two or four bytes as a string in quotes; what is no character
+/// is escaped.
+pub(super) fn wide(bytes: &[u8], width: usize, prefix: &str, cut: bool) -> String {
+    let units = bytes.chunks_exact(width.max(1)).map(|unit| {
+        let mut word = [0; 4];
+        word[..unit.len().min(4)].copy_from_slice(&unit[..unit.len().min(4)]);
+        u32::from_le_bytes(word)
+    });
+    let mut out = format!("{prefix}\"");
+    let mut push = |unit: u32| match char::from_u32(unit) {
+        Some(c) => out.push_str(&escape(c, '"')),
+        None => {
+            let _ = write!(out, "\\x{unit:x}");
+        }
+    };
+    if width == 2 {
+        for unit in char::decode_utf16(units.map(|unit| unit as u16)) {
+            push(unit.map_or_else(|lone| u32::from(lone.unpaired_surrogate()), u32::from));
+        }
+    } else {
+        units.for_each(push);
+    }
+    out.push('"');
+    if cut {
+        out.push_str("...");
+    }
+    out
+}

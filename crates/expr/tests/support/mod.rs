@@ -60,8 +60,9 @@ pub fn member(name: &str, ty: &Arc<Type>, offset: u64) -> Member {
 }
 
 pub fn record(name: &str, flavour: RecordFlavour, size: u64, members: Vec<Member>) -> Arc<Type> {
-    let virtual_bases = Vec::new();
-    let kind = TypeKind::Record(Record { flavour, members, virtual_bases, declaration: false });
+    let (virtual_bases, arguments) = (Vec::new(), Vec::new());
+    let kind =
+        TypeKind::Record(Record { flavour, members, virtual_bases, declaration: false, arguments });
     Arc::new(Type { name: name.to_owned(), size: Some(size), kind })
 }
 
@@ -254,13 +255,21 @@ impl World {
         let piece = |op| Piece { place: Place::Value(vec![op]), len: 8 };
         let pieces = vec![piece(Op::Const(0x1180)), piece(Op::Const(4))];
         self.bind("split", &str_type, Place::Pieces(pieces));
+        // As the standard library of Rust 1.95 has it.
+        let within = |name: &str, inner: &str, ty: &Arc<Type>, size: u64, at: u64| {
+            record(name, RecordFlavour::Struct, size, vec![member(inner, ty, at)])
+        };
+        let non_null = within("NonNull<u8>", "pointer", &pointer(&u8_type), 8, 0);
+        let unique = within("Unique<u8>", "pointer", &non_null, 8, 0);
+        let raw_inner = within("RawVecInner", "ptr", &unique, 16, 8);
+        let raw = within("RawVec<u8, Global>", "inner", &raw_inner, 16, 0);
         let vec_type = record(
-            "Vec<u8, Global>",
+            "alloc::vec::Vec<u8, Global>",
             RecordFlavour::Struct,
             24,
-            vec![member("ptr", &pointer(&u8_type), 8), member("len", &usize_type, 16)],
+            vec![member("buf", &raw, 0), member("len", &usize_type, 16)],
         );
-        let string = record("String", RecordFlavour::Struct, 24, vec![member("vec", &vec_type, 0)]);
+        let string = within("alloc::string::String", "vec", &vec_type, 24, 0);
         let mut owned = 5u64.to_le_bytes().to_vec();
         owned.extend_from_slice(&fat);
         self.global("owned", &string, 0x1420, &owned);

@@ -3,7 +3,7 @@
 use gimli::constants as dw;
 use gimli::{AttributeValue, DwDsc, DwTag, Operation};
 use trapline_core::ModuleId;
-use trapline_core::types::{BitField, Member, Record, RecordFlavour};
+use trapline_core::types::{BitField, GenericArgument, Member, Record, RecordFlavour};
 
 use super::die::Die;
 use super::scalar::{constant, fit, has_signed_type};
@@ -18,6 +18,7 @@ const MAX_RANGE: usize = 4096;
 pub(super) fn record(die: &Die<'_>, module: ModuleId) -> Record {
     let mut members = Vec::new();
     let mut virtual_bases = Vec::new();
+    let mut arguments = Vec::new();
     let mut flavour = flavour_of(die.tag());
     for child in die.children() {
         match child.tag() {
@@ -30,13 +31,36 @@ pub(super) fn record(die: &Die<'_>, module: ModuleId) -> Record {
                 flavour = RecordFlavour::Variants { discriminant };
                 members.extend(variants);
             }
-            _ => {}
+            dw::DW_TAG_GNU_template_parameter_pack => {
+                arguments.extend(die_arguments(&child.children(), module));
+            }
+            _ => arguments.extend(argument(&child, module)),
         }
     }
     // A stable sort: base classes come first, all else stays in order.
     members.sort_by_key(|member| !member.base_class);
     let declaration = die.flag(dw::DW_AT_declaration);
-    Record { flavour, members, virtual_bases, declaration }
+    Record { flavour, members, virtual_bases, declaration, arguments }
+}
+
+fn die_arguments(dies: &[Die<'_>], module: ModuleId) -> Vec<GenericArgument> {
+    dies.iter().filter_map(|die| argument(die, module)).collect()
+}
+
+/// What an entry says of one template parameter; `None` for other entries.
+fn argument(die: &Die<'_>, module: ModuleId) -> Option<GenericArgument> {
+    match die.tag() {
+        dw::DW_TAG_template_type_parameter => {
+            let ty = die.type_reference().map(|at| type_link(module, at));
+            Some(GenericArgument::Type(ty))
+        }
+        dw::DW_TAG_template_value_parameter => {
+            let number = die.value(dw::DW_AT_const_value).and_then(constant);
+            Some(number.map_or(GenericArgument::Other, GenericArgument::Number))
+        }
+        dw::DW_TAG_GNU_template_template_param => Some(GenericArgument::Other),
+        _ => None,
+    }
 }
 
 fn flavour_of(tag: DwTag) -> RecordFlavour {

@@ -7,7 +7,9 @@ use super::display::Display;
 use trapline_core::breakpoint::BreakpointSpec;
 use trapline_core::stop::Signal;
 use trapline_core::{BreakpointId, Pid};
-use trapline_engine::command::{Change, CodeRange, LineStep, Selection, Setting, VariableKind};
+use trapline_engine::command::{
+    Change, CodeRange, LineStep, Selection, Setting, ValueFormat, VariableKind,
+};
 
 /// One thing to do.
 #[derive(Clone, Debug)]
@@ -68,9 +70,9 @@ pub(crate) enum Action {
     /// Go outward (positive) or inward.
     MoveFrame(i64),
     /// Evaluate and show.
-    Print { expression: String, format: Option<char> },
+    Print { expression: String, format: ValueFormat },
     /// Evaluate and show the bare value.
-    Output { expression: String, format: Option<char> },
+    Output { expression: String, format: ValueFormat },
     /// Show an expression at every stop (`None`: show all now).
     Display(Option<Display>),
     /// Show some no more; all if none is named.
@@ -98,6 +100,8 @@ pub(crate) enum Action {
     SaveBreakpoints(PathBuf),
     /// Read commands from a file.
     Source(PathBuf),
+    /// Read views of types from a file.
+    LoadViews(PathBuf),
     /// Print text.
     Echo(String),
     /// Say how to use a command (empty: what there is).
@@ -122,6 +126,8 @@ pub(crate) enum Lifetime {
 /// What `info` shows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Info {
+    /// The types that there are views for.
+    Views,
     /// Breakpoints and watches; only watches if `watches`.
     Breakpoints { watches: bool },
     /// Threads.

@@ -228,6 +228,7 @@ impl<S: Session> Console<S> {
             | Action::Clear(_) => self.change_breakpoints(action, lines).map(|()| Flow::Stay),
             Action::SaveBreakpoints(file) => self.save(&file).map(|()| Flow::Stay),
             Action::Source(file) => self.source(&file),
+            Action::LoadViews(file) => self.load_views(&file).map(|()| Flow::Stay),
             Action::ThreadApply { threads, line } => self.thread_apply(threads, &line, lines),
             Action::Set(what) => self.set(what).map(|()| Flow::Stay),
             Action::Quit => Ok(if self.may_quit(lines) { Flow::Quit } else { Flow::Stay }),
@@ -419,6 +420,16 @@ impl<S: Session> Console<S> {
         }
         fs::write(file, text).map_err(|error| cannot("write", file, &error))?;
         self.screen.line(format!("Saved {} breakpoints to {}.", all.len(), file.display()));
+        Ok(())
+    }
+
+    /// Reads views of types.
+    fn load_views(&mut self, file: &Path) -> Result<(), CommandError> {
+        let text = fs::read_to_string(file).map_err(|error| cannot("read", file, &error))?;
+        let name = file.display().to_string();
+        if let Reply::Text(told) = self.session.request(Command::AddViews { name, text })? {
+            self.screen.line(told);
+        }
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! Expressions that are shown at every stop: `display` and its kin.
 
+use trapline_engine::command::ValueFormat;
 use trapline_engine::{Command, CommandError, Reply};
 
 use super::action::MemoryFormat;
@@ -9,7 +10,7 @@ use super::console::{Console, Session};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Manner {
     /// As `print` does.
-    Value(Option<char>),
+    Value(ValueFormat),
     /// As `x` does.
     Memory(MemoryFormat),
 }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use trapline_core::VirtAddr;
-use trapline_engine::command::{CodeRange, InstructionInfo, VariableKind};
+use trapline_engine::command::{CodeRange, InstructionInfo, ValueFormat, VariableKind};
 use trapline_engine::event::FrameInfo;
 use trapline_engine::{Command, CommandError, Reply};
 
@@ -64,9 +64,10 @@ impl<S: Session> Console<S> {
                 Ok(())
             }
             Action::Undisplay(numbers) => self.undisplay(&numbers),
-            Action::Assign(expression) => {
-                self.session.request(Command::Evaluate { expression, format: None }).map(drop)
-            }
+            Action::Assign(expression) => self
+                .session
+                .request(Command::Evaluate { expression, format: ValueFormat::default() })
+                .map(drop),
             Action::Examine { format, address } => self.examine(format, address),
             Action::Describe { what, expand } => self.show(Command::Describe { what, expand }),
             Action::Disassemble { what, source, raw } => self.disassemble(what, source, raw),
@@ -133,6 +134,7 @@ impl<S: Session> Console<S> {
             Info::Jump(id) => self.show(Command::Jump(id)),
             Info::Line(location) => self.show(Command::InfoLine(location)),
             Info::Symbol(expression) => self.show(Command::InfoSymbol(expression)),
+            Info::Views => self.show(Command::Views),
             Info::Displays => {
                 self.list_displays();
                 Ok(())

@@ -7,7 +7,7 @@ use trapline_core::breakpoint::{BreakpointSpec, HitRule, Mechanism, Subject};
 use trapline_core::stop::Signal;
 use trapline_core::x64::debug::Access;
 use trapline_core::{BreakpointId, LocationId, Pid};
-use trapline_engine::command::{Change, CodeRange, LineStep, Selection, VariableKind};
+use trapline_engine::command::{Change, CodeRange, LineStep, Selection, ValueFormat, VariableKind};
 
 use super::action::{Action, Info, Lifetime, ListWhat, MemoryFormat};
 use super::display::{Display, Manner};
@@ -391,15 +391,16 @@ pub(crate) fn output(args: &str) -> Read {
 }
 
 /// An optional `/F` and the expression behind it.
-fn formatted(args: &str) -> Result<(Option<char>, &str), String> {
+fn formatted(args: &str) -> Result<(ValueFormat, &str), String> {
     let (format, expression) = split_format(args);
-    let mut letters = format.chars();
-    let format = match (letters.next(), letters.next()) {
+    let raw = format.contains('r');
+    let mut letters = format.chars().filter(|letter| *letter != 'r');
+    let letter = match (letters.next(), letters.next()) {
         (None, _) => None,
         (Some(letter), None) if "xduotacfsz".contains(letter) => Some(letter),
-        _ => return Err(format!("`/{format}` is not a format: one of x d u o t a c f s z")),
+        _ => return Err(format!("`/{format}` is not a format: r and one of x d u o t a c f s z")),
     };
-    Ok((format, expression))
+    Ok((ValueFormat { letter, raw }, expression))
 }
 
 pub(crate) fn examine(args: &str) -> Read {
@@ -443,7 +444,7 @@ pub(crate) fn display(args: &str) -> Read {
         return Err("an expression is missing".to_owned());
     }
     let manner = match formatted(args) {
-        Ok((letter, _)) if letter != Some('s') => Manner::Value(letter),
+        Ok((format, _)) if format.letter != Some('s') => Manner::Value(format),
         _ => Manner::Memory(memory_format(format)?),
     };
     let (text, expression) = (args.to_owned(), expression.to_owned());
@@ -639,6 +640,14 @@ pub(crate) fn family_unset(args: &str) -> Read {
 
 pub(crate) fn source(args: &str) -> Read {
     Ok(Action::Source(path(args, "which file")?))
+}
+
+pub(crate) fn load_views(args: &str) -> Read {
+    Ok(Action::LoadViews(path(args, "which file")?))
+}
+
+pub(crate) fn info_views(args: &str) -> Read {
+    nothing_after(args, Action::Info(Info::Views))
 }
 
 pub(crate) fn echo(args: &str) -> Read {

@@ -303,7 +303,10 @@ pub(crate) const ROWS: &[Row] = &[
     .completes(Complete::Command)
     .needs(Needs::Stop),
     row("print", &["p", "inspect"], "[/F] EXPR", "Show the value of an expression", parse::print)
-        .long("F is x (hex), d, u, o, t (binary), a (address), c, f, s, or z (hex, padded).")
+        .long(
+            "F is x (hex), d, u, o, t (binary), a (address), c, f, s, or z (hex, padded); r before\n\
+             it shows records as they are, without the views of library types.",
+        )
         .completes(Complete::Expression)
         .needs(Needs::Stop),
     row("display", &[], "[/F] [EXPR]", "Show an expression at every stop", parse::display)
@@ -381,6 +384,7 @@ pub(crate) const ROWS: &[Row] = &[
             "The program's bytes and ours, why the jump is placed as it is, and the code that
 decides in the program, with a word on each step.",
         ),
+    row("info views", &[], "", "Which types are shown in a way of their own", parse::info_views),
     row("info line", &["li"], "LOCATION", "Where the code of a line is", parse::info_line)
         .completes(Complete::Location),
     row(
@@ -539,6 +543,9 @@ What none of them can serve is served by a trap.",
     row("show", &["sho"], "[SETTING]", "Show settings", parse::show),
     // Ourselves.
     row("source", &["so"], "FILE", "Run the commands of a file", parse::source)
+        .completes(Complete::Path),
+    row("load-views", &[], "FILE", "Read how types are shown from a file", parse::load_views)
+        .long("`docs/views.md` describes such files. What is read is tried before what was there.")
         .completes(Complete::Path),
     row("echo", &[], "TEXT", "Print text; \\n and \\t are understood", parse::echo),
     row("help", &["h"], "[COMMAND]", "Say what there is, or how to use a command", parse::help)

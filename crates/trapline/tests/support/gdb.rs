@@ -27,10 +27,20 @@ pub fn environment(marker: &str) -> impl Iterator<Item = (OsString, Option<OsStr
 pub struct Gdb(Command);
 
 impl Gdb {
+    /// One that shows records as they are.
     pub fn new() -> Self {
+        Self::with(&["-iex", "set auto-load no"])
+    }
+
+    /// One with the printers that come with the libraries.
+    pub fn with_printers() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(options: &[&str]) -> Self {
         let mut command = Command::new("gdb");
         command.env_clear().envs(ENVIRONMENT);
-        command.args(["--quiet", "--batch", "--nx", "-iex", "set auto-load no"]);
+        command.args(["--quiet", "--batch", "--nx"]).args(options);
         let mut gdb = Self(command);
         gdb.say("set debuginfod enabled off").say("set width 0");
         // The shell that reads the arguments and gdb itself add variables.

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use trapline::breakpoint::{BreakpointSpec, Mechanism, Subject, Tally};
 use trapline::command::{
-    BreakpointInfo, CodeRange, InstructionInfo, Reply, Selection, Setting, ThreadInfo,
+    BreakpointInfo, CodeRange, InstructionInfo, Reply, Selection, Setting, ThreadInfo, ValueFormat,
 };
 use trapline::event::{LogRecord, StopReason, StopReport};
 use trapline::{
@@ -309,7 +309,8 @@ impl Driver {
     /// The value of an expression in the selected frame, as printed.
     #[track_caller]
     pub fn print(&self, expression: &str) -> String {
-        let command = Command::Print { expression: expression.to_owned(), format: None };
+        let command =
+            Command::Print { expression: expression.to_owned(), format: ValueFormat::default() };
         let Reply::Value { text, .. } = self.ask(command) else { panic!("not a value") };
         text
     }

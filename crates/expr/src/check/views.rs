@@ -1,0 +1,418 @@
+//! What views say of objects, made part of the program: names that a view gives
+//! to what it computes, elements, texts, what a smart pointer points to.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use trapline_core::types::{GenericArgument, Type, TypeKind};
+
+use super::scalar::{Rvalue, Scalar};
+use super::{Checker, Kind, Purpose, Typed};
+use crate::ast::{Ast, Expr, Path};
+use crate::builtin;
+use crate::error::Error;
+use crate::ir::{IntKind, Program, Sort, Text};
+use crate::layout;
+use crate::limits;
+use crate::scope::Scope;
+use crate::views::pattern::{Bound, Name};
+use crate::views::{Fitted, Items, View, Walk, viewed};
+
+/// The view that the expression at hand is of.
+#[derive(Clone)]
+pub(super) struct ViewFrame {
+    object: Typed,
+    fitted: Fitted,
+    /// Only the lets before this one have a meaning.
+    before: usize,
+    /// `$n`.
+    node: Option<Typed>,
+    /// `$i`.
+    number: Option<Typed>,
+    /// Where the user asked for it.
+    span: Range<usize>,
+}
+
+/// An object at a known address, for an expression of its view.
+pub(crate) struct Asked<'a> {
+    pub(crate) ty: &'a Arc<Type>,
+    pub(crate) address: u64,
+    pub(crate) fitted: &'a Fitted,
+    /// `$n`: a pointer of this type.
+    pub(crate) node: Option<(Arc<Type>, u64)>,
+    /// `$i`.
+    pub(crate) number: Option<u64>,
+}
+
+/// Compiles an expression of a view for one object.
+pub(crate) fn check_asked(
+    ast: &Ast,
+    scope: &dyn Scope,
+    asked: &Asked<'_>,
+    purpose: Purpose,
+) -> Result<Program, Error> {
+    let mut checker = Checker::new(scope, false, 0);
+    let span = ast.root.span.clone();
+    let address = checker.constant(asked.address, IntKind::U64, &span)?;
+    let kind = Kind::Memory { address, bits: None };
+    let object = Typed { kind, ty: asked.ty.clone(), span: span.clone() };
+    let mut frame = ViewFrame::new(object, asked.fitted.clone(), &span);
+    if let Some((ty, node)) = &asked.node {
+        let node = checker.constant(*node, IntKind::U64, &span)?;
+        frame.node = Some(Typed { kind: Kind::Word(node), ty: ty.clone(), span: span.clone() });
+    }
+    if let Some(number) = asked.number {
+        let node = checker.constant(number, IntKind::U64, &span)?;
+        let ty = builtin::integer(IntKind::U64);
+        frame.number = Some(Typed { kind: Kind::Word(node), ty, span });
+    }
+    checker.frames.push(frame);
+    checker.finish(ast, purpose)
+}
+
+/// Fits a view to a type: what its patterns' names stand for, and which of its
+/// lets have a meaning. The first of several lets of one name counts.
+pub(crate) fn fit(
+    view: &Arc<View>,
+    bound: Vec<Bound>,
+    ty: &Arc<Type>,
+    scope: &dyn Scope,
+    depth: usize,
+) -> Result<Fitted, String> {
+    if depth >= limits::MAX_VIEW_DEPTH {
+        return Err("views that need each other too deeply".to_owned());
+    }
+    let mut checker = Checker::new(scope, false, depth + 1);
+    let address = checker.constant(0, IntKind::U64, &(0..0)).map_err(|error| error.message)?;
+    let kind = Kind::Memory { address, bits: None };
+    let object = Typed { kind, ty: ty.clone(), span: 0..0 };
+    let mut bound = bound;
+    bound.push(Bound { name: "Self".to_owned(), text: ty.name.clone(), argument: None });
+    let mut fitted =
+        Fitted { view: view.clone(), bound: Arc::new(bound), lets: Arc::new(Vec::new()) };
+    for (part, pattern) in &view.matches {
+        let typed = checker.in_view(&object, &fitted, usize::MAX, part);
+        let part_ty = typed.map_err(|error| error.message)?.ty;
+        let stripped = viewed(&part_ty, scope);
+        let TypeKind::Record(record) = stripped.as_ref().map_or(&TypeKind::Void, |ty| &ty.kind)
+        else {
+            return Err(format!("`{}` is no record", part.source));
+        };
+        let name = stripped.as_ref().map_or("", |ty| &ty.name);
+        let more = pattern.matches(&Name::new(name), record);
+        let more = more.ok_or_else(|| format!("`{}` is a `{name}`", part.source))?;
+        Arc::make_mut(&mut fitted.bound).extend(more);
+    }
+    let mut missing: Option<(&str, String)> = None;
+    for (index, found) in view.lets.iter().enumerate() {
+        if fitted.find_let(&found.name, usize::MAX).is_some() {
+            continue;
+        }
+        match checker.in_view(&object, &fitted, index, &found.value) {
+            Ok(_) => {
+                Arc::make_mut(&mut fitted.lets).push(index);
+                missing = missing.filter(|(name, _)| *name != found.name);
+            }
+            Err(error) => missing = missing.or(Some((&found.name, error.message))),
+        }
+    }
+    match missing {
+        None => Ok(fitted),
+        Some((name, why)) => Err(format!("`{name}`: {why}")),
+    }
+}
+
+impl ViewFrame {
+    fn new(object: Typed, fitted: Fitted, span: &Range<usize>) -> Self {
+        let (node, number, span) = (None, None, span.clone());
+        Self { object, fitted, before: usize::MAX, node, number, span }
+    }
+
+    pub(super) fn span(&self) -> &Range<usize> {
+        &self.span
+    }
+}
+
+impl Checker<'_> {
+    /// An expression of a view, for an object.
+    fn in_view(
+        &mut self,
+        object: &Typed,
+        fitted: &Fitted,
+        before: usize,
+        ast: &Ast,
+    ) -> Result<Typed, Error> {
+        let frame = ViewFrame::new(object.clone(), fitted.clone(), &object.span);
+        self.in_frame(ViewFrame { before, ..frame }, ast)
+    }
+
+    fn in_frame(&mut self, frame: ViewFrame, ast: &Ast) -> Result<Typed, Error> {
+        if self.frames.len() >= limits::MAX_VIEW_DEPTH {
+            return Err(Error::new(frame.span, "views that need each other too deeply"));
+        }
+        let span = frame.span.clone();
+        let at = frame.fitted.view.at.clone();
+        self.frames.push(frame);
+        let found = self.expr(&ast.root);
+        self.frames.pop();
+        match found {
+            Ok(typed) => Ok(Typed { span, ..typed }),
+            Err(error) => Err(Error::new(span, format!("{at}: {}", error.message))),
+        }
+    }
+
+    /// What a name means in an expression of a view.
+    pub(super) fn path_in_view(
+        &mut self,
+        frame: ViewFrame,
+        path: &Path,
+    ) -> Result<Option<Typed>, Error> {
+        let Some(name) = path.as_simple() else { return Ok(None) };
+        let span = frame.span.clone();
+        if let Some((index, _)) = frame.fitted.find_let(name, frame.before) {
+            return self.value_of_let(frame, index).map(Some);
+        }
+        if let Some(number) = frame.fitted.bound(name).and_then(number_of) {
+            let node = self.constant(number, IntKind::U64, &span)?;
+            let ty = builtin::integer(IntKind::U64);
+            return Ok(Some(Typed { kind: Kind::Word(node), ty, span }));
+        }
+        self.find_member(&frame.object, name, &span)
+    }
+
+    fn value_of_let(&mut self, frame: ViewFrame, index: usize) -> Result<Typed, Error> {
+        let view = frame.fitted.view.clone();
+        let found = view.lets.get(index);
+        let found = found.ok_or_else(|| Error::new(frame.span.clone(), "no such name"))?;
+        self.in_frame(ViewFrame { before: index, ..frame }, &found.value)
+    }
+
+    /// `$n` and `$i` in an expression of a view.
+    pub(super) fn dollar_in_view(&self, name: &str) -> Option<Typed> {
+        let frame = self.frames.last()?;
+        match name {
+            "n" => frame.node.clone(),
+            "i" => frame.number.clone(),
+            _ => None,
+        }
+    }
+
+    /// The type that a name means in an expression of a view: what its pattern
+    /// calls so, or a type whose arguments have such names.
+    pub(super) fn type_in_view(
+        &self,
+        name: &str,
+        span: &Range<usize>,
+    ) -> Result<Option<Arc<Type>>, Error> {
+        let Some(frame) = self.frames.last() else { return Ok(None) };
+        let Some(bound) = frame.fitted.bound(name) else {
+            let spelled = frame.fitted.spelled(name);
+            return if spelled == name { Ok(None) } else { self.type_spelled(&spelled, span) };
+        };
+        match &bound.argument {
+            Some(GenericArgument::Type(Some(link))) => self.follow(link, span).map(Some),
+            Some(GenericArgument::Type(None)) => Ok(Some(Arc::new(Type::void()))),
+            Some(GenericArgument::Number(_) | GenericArgument::Other) => Ok(None),
+            None => match crate::parse::parse_type(&bound.text) {
+                Ok(ty) => self.type_named(&ty, span).map(Some),
+                Err(_) => self.type_spelled(&bound.text, span),
+            },
+        }
+    }
+
+    /// The type with a name as debug information spells it.
+    fn type_spelled(&self, name: &str, span: &Range<usize>) -> Result<Option<Arc<Type>>, Error> {
+        let own = self.scope.type_named(name).map_err(|why| Error::new(span.clone(), why))?;
+        Ok(own.or_else(|| builtin::named(name)))
+    }
+
+    /// The view of an object's type, if it has one that fits.
+    fn fitted(&self, object: &Typed) -> Result<Option<Fitted>, Error> {
+        let Some(ty) = viewed(&object.ty, self.scope) else { return Ok(None) };
+        match self.scope.views().fit(&ty, self.scope, self.fits) {
+            None => Ok(None),
+            Some(Ok(fitted)) => Ok(Some(fitted)),
+            Some(Err(why)) => {
+                let message = format!("the view of `{}` does not fit it: {}", ty.name, why.0);
+                Err(Error::new(object.span.clone(), message))
+            }
+        }
+    }
+
+    /// `object.name()`: what the object's view, or that of what it points to,
+    /// calls so.
+    pub(super) fn member_call(
+        &mut self,
+        object: &Expr,
+        name: &str,
+        name_span: &Range<usize>,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        let object = self.expr(object)?;
+        let mut object = self.through_pointers(object)?;
+        let mut known = Vec::new();
+        for _ in 0..limits::MAX_MEMBER_WALK {
+            let Some(fitted) = self.fitted(&object)? else { break };
+            if let Some((index, _)) = fitted.find_let(name, usize::MAX) {
+                let frame = ViewFrame::new(object, fitted, span);
+                return self.value_of_let(frame, index);
+            }
+            known.extend(fitted.names().map(|name| format!("`{name}()`")));
+            let Some(target) = self.target(&object, &fitted, span)? else { break };
+            object = self.through_pointers(target)?;
+        }
+        if let TypeKind::Array { count: Some(count), .. } = self.strip(&object.ty, span)?.kind
+            && matches!(name, "len" | "size")
+        {
+            let node = self.constant(count, IntKind::U64, span)?;
+            let ty = builtin::integer(IntKind::U64);
+            return Ok(Typed { kind: Kind::Word(node), ty, span: span.clone() });
+        }
+        Err(self.no_call(&object, name, name_span, &known))
+    }
+
+    fn no_call(&self, object: &Typed, name: &str, span: &Range<usize>, known: &[String]) -> Error {
+        let spelled = self.spell(&object.ty);
+        let message = format!("`{spelled}` has no `{name}()` that needs no call");
+        let error = Error::new(span.clone(), message);
+        if known.is_empty() {
+            return error.with_help(
+                "an expression cannot call functions of the program: only what a view names",
+            );
+        }
+        error.with_help(format!("its view has {}", known.join(", ")))
+    }
+
+    /// What an object points to, by its view.
+    fn target(
+        &mut self,
+        object: &Typed,
+        fitted: &Fitted,
+        span: &Range<usize>,
+    ) -> Result<Option<Typed>, Error> {
+        let Some(target) = &fitted.view.target else { return Ok(None) };
+        let pointer = self.in_view(object, fitted, usize::MAX, target)?;
+        self.dereference(pointer, span).map(Some)
+    }
+
+    /// What a smart pointer points to; `None` for other objects.
+    pub(super) fn pointed_to(
+        &mut self,
+        object: &Typed,
+        span: &Range<usize>,
+    ) -> Result<Option<Typed>, Error> {
+        match self.fitted(object) {
+            Ok(Some(fitted)) => self.target(object, &fitted, span),
+            // Members are asked for far more often than views: whoever has a
+            // view that does not fit is told so where its members are none.
+            Ok(None) | Err(_) => Ok(None),
+        }
+    }
+
+    /// What an object stands for by its view, and that by its view, and so on;
+    /// most stand for themselves.
+    fn stood_for(&mut self, object: &Typed) -> Result<Typed, Error> {
+        let mut object = object.clone();
+        for _ in 0..limits::MAX_VIEW_DEPTH {
+            let Some(fitted) = self.fitted(&object)? else { return Ok(object) };
+            let Some(is) = &fitted.view.is else { return Ok(object) };
+            let inner = self.in_view(&object, &fitted, usize::MAX, is)?;
+            object = self.through_references(inner)?;
+        }
+        Err(Error::new(object.span, "views that need each other too deeply"))
+    }
+
+    /// The number that a record stands for; `None` where it stands for none.
+    pub(super) fn number_stood_for(&mut self, object: &Typed) -> Result<Option<Rvalue>, Error> {
+        let Ok(inner) = self.stood_for(object) else { return Ok(None) };
+        match self.strip(&inner.ty, &inner.span)?.kind {
+            TypeKind::Record(_) => Ok(None),
+            _ => self.rvalue(inner).map(Some),
+        }
+    }
+
+    /// The element of a container.
+    pub(super) fn viewed_element(
+        &mut self,
+        object: &Typed,
+        index: &Rvalue,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        let mut object = object.clone();
+        for _ in 0..limits::MAX_MEMBER_WALK {
+            let Some(fitted) = self.fitted(&object)? else { break };
+            let view = fitted.view.clone();
+            for items in &view.items {
+                let Items::Elements(container) = items else { continue };
+                match &container.walk {
+                    Walk::Array { first, .. } => {
+                        let first = self.in_view(&object, &fitted, usize::MAX, first)?;
+                        let first = self.rvalue(first)?;
+                        return self.element(&first, index, span);
+                    }
+                    Walk::Indexed { value, when: None, .. } => {
+                        let mut frame = ViewFrame::new(object, fitted, span);
+                        frame.number = Some(Typed {
+                            kind: Kind::Word(index.node),
+                            ty: index.ty.clone(),
+                            span: span.clone(),
+                        });
+                        return self.in_frame(frame, value);
+                    }
+                    _ => {}
+                }
+            }
+            let inner = match &view.is {
+                Some(is) => Some(self.in_view(&object, &fitted, usize::MAX, is)?),
+                None => self.target(&object, &fitted, span)?,
+            };
+            let Some(inner) = inner else { break };
+            object = self.through_references(inner)?;
+            if !matches!(self.strip(&object.ty, span)?.kind, TypeKind::Record(_)) {
+                let pointer = self.rvalue(object)?;
+                return self.element(&pointer, index, span);
+            }
+        }
+        let message = format!("`{}` cannot be indexed", self.spell(&object.ty));
+        Err(Error::new(span.clone(), message))
+    }
+
+    /// The text that an object is by its view; `None` when it is none.
+    pub(super) fn viewed_text(&mut self, object: &Typed) -> Result<Option<Text>, Error> {
+        let object = &self.stood_for(object)?;
+        let Some(fitted) = self.fitted(object)? else { return Ok(None) };
+        let view = fitted.view.clone();
+        let Some(text) = &view.text else { return Ok(None) };
+        let data = self.in_view(object, &fitted, usize::MAX, &text.data)?;
+        let data = self.rvalue(data)?;
+        let of_bytes = match &data.scalar {
+            Scalar::Pointer(Some(target)) => {
+                layout::is_text_byte(&*self.strip(target, &object.span)?)
+            }
+            _ => false,
+        };
+        if !of_bytes {
+            let message = "only texts of single bytes can be compared";
+            return Err(Error::new(object.span.clone(), message));
+        }
+        let Some(count) = &text.count else {
+            return Ok(Some(Text::Terminated { address: data.node, capacity: None }));
+        };
+        let count = self.in_view(object, &fitted, usize::MAX, count)?;
+        let count = self.rvalue(count)?;
+        let len = self.at_sort(count.node, Sort::Int(IntKind::U64), &object.span)?;
+        Ok(Some(Text::Counted { address: data.node, len }))
+    }
+}
+
+/// The number that a template argument is.
+fn number_of(bound: &Bound) -> Option<u64> {
+    match &bound.argument {
+        Some(GenericArgument::Number(number)) => u64::try_from(*number).ok(),
+        Some(_) => None,
+        None => {
+            let digits = bound.text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+            digits.parse().ok()
+        }
+    }
+}
