@@ -1,7 +1,7 @@
-// Objects of Rust's standard library: empty, with one element, with many, in
-// one another. Functions are called with them in numbers that are counted.
-// Usage: containers_of_rust
-// Prints: alices=N longs=N fives=N
+//! Objects of Rust's standard library: empty, with one element, with many, in
+//! one another. Functions are called with them in numbers that are counted.
+//! Usage: containers_of_rust
+//! Prints: alices=N longs=N fives=N
 
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
