@@ -2,9 +2,10 @@
 // one another, moved away from, not yet there, and overwritten. Functions are
 // called with them in numbers that are counted.
 // Usage: containers
-// Prints: alices=N longs=N fives=N shared=N
+// Prints: alices=N longs=N fives=N shared=N empty=N
 
 #include <any>
+#include <atomic>
 #include <array>
 #include <bitset>
 #include <cstdio>
@@ -137,6 +138,72 @@ static void moved() {
     sink = sink + text_to.size(); // @mark moved
 }
 
+// What a handle is in place of a pointer.
+struct Handle {
+    int number;
+    Handle(int number = -1) : number(number) {}
+    Handle(std::nullptr_t) : number(-1) {}
+    explicit operator bool() const {
+        return number >= 0;
+    }
+    bool operator==(Handle other) const {
+        return number == other.number;
+    }
+};
+
+struct Close {
+    using pointer = Handle;
+    void operator()(Handle) {}
+};
+
+struct Crowd : std::vector<Person> {
+    int limit = 9;
+};
+
+struct Title : std::string {
+    using std::string::string;
+};
+
+static void special(std::optional<int> &maybe, std::unique_ptr<Person> &owner, std::vector<int>::iterator &at) {
+    std::unique_ptr<int, Close> handle(Handle(7));
+    std::unique_ptr<int[]> numbers(new int[3]{4, 5, 6});
+    std::shared_ptr<int[]> shared_numbers(new int[2]{7, 8});
+    std::map<std::string, std::unique_ptr<int[]>> map_of_arrays;
+    map_of_arrays["a"].reset(new int[1]{9});
+    Crowd crowd;
+    crowd.push_back({1, "one"});
+    Title title = "sir";
+    std::atomic<double> real = 1.5;
+    std::bitset<0> no_bits;
+    std::vector<int> short_one = {1, 2, 3};
+    short_one.pop_back();
+    std::optional<int> emptied = 7;
+    emptied.reset();
+    sink = sink + *maybe + owner->id + *at; // @mark special
+}
+
+// Two types of one name, to compilers that name them by their names alone.
+static void local_long() {
+    struct Local {
+        long pad[3];
+        int id;
+    };
+    std::unique_ptr<Local> owner(new Local{{}, 1});
+    std::list<Local> list = {{{}, 3}};
+    auto at = list.begin();
+    sink = sink + owner->id + at->id; // @mark local_long
+}
+
+static void local_short() {
+    struct Local {
+        int id;
+    };
+    std::unique_ptr<Local> owner(new Local{2});
+    std::list<Local> list = {{4}};
+    auto at = list.begin();
+    sink = sink + owner->id + at->id; // @mark local_short
+}
+
 // Room for objects whose bytes are never those of sound ones.
 template <typename T> union Room {
     char bytes[sizeof(T)];
@@ -209,11 +276,18 @@ int main() {
     lookups();
     wrappers();
     moved();
+    std::optional<int> maybe = 3;
+    auto owner = std::make_unique<Person>(Person{5, "five"});
+    std::vector<int> vector = {6};
+    auto at = vector.begin();
+    special(maybe, owner, at);
+    local_long();
+    local_short();
     for (unsigned pattern : {0u, 1u, 0x41u, 0x7fu, 0x80u, 0xffu, 256u, 256u + 8, 256u + 16}) {
         overwritten(pattern);
     }
     const char *names[] = {"alice", "alic", "alices", "", "bob"};
-    int alices = 0, longs = 0, fives = 0, shared = 0;
+    int alices = 0, longs = 0, fives = 0, shared = 0, empty = 0;
     for (int i = 0; i < 2000; i++) {
         std::string name = names[i % 5];
         alices += name == "alice";
@@ -221,11 +295,12 @@ int main() {
         std::vector<Person> people(i % 7, Person{i % 6, name});
         longs += people.size() > 3;
         fives += people.size() > 1 && people[1].id == 5;
+        empty += people.size() - 1 > 100;
         count(people);
         auto person = std::make_shared<Person>(Person{i % 3, name});
         shared += person->id == 2 && person->name == "bob";
         share(person, person->name);
     }
-    std::printf("alices=%d longs=%d fives=%d shared=%d\n", alices, longs, fives, shared);
+    std::printf("alices=%d longs=%d fives=%d shared=%d empty=%d\n", alices, longs, fives, shared, empty);
     return sink == -1;
 }

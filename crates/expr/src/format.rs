@@ -117,7 +117,8 @@ pub fn format_value(
     options: &FormatOptions<'_>,
 ) -> String {
     let missing = &value.missing[..];
-    let mut formatter = Formatter { scope, memory, options, missing, out: String::new() };
+    let mut formatter =
+        Formatter { scope, memory, options, missing, elements_shown: 0, out: String::new() };
     let at = value.address();
     formatter.top(&value.ty, value.bytes.as_ref(), at);
     formatter.out
@@ -137,6 +138,8 @@ struct Formatter<'a> {
     options: &'a FormatOptions<'a>,
     /// Which bytes of the whole value are nowhere.
     missing: &'a [Range<usize>],
+    /// How many elements of containers were written.
+    elements_shown: usize,
     out: String,
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use trapline_core::VirtAddr;
 use trapline_core::location::Place;
-use trapline_core::types::{ResolveType, Type};
+use trapline_core::types::{ResolveType, Type, TypeRef};
 
 use crate::ast::Path;
 use crate::value::Value;
@@ -36,6 +36,15 @@ pub trait Scope: ResolveType {
     /// # Errors
     /// The debug information is corrupt.
     fn type_named(&self, name: &str) -> Result<Option<Arc<Type>>, String>;
+
+    /// The types with a name, those that are described beside `near` first:
+    /// different types may have one name in different parts of a program.
+    ///
+    /// # Errors
+    /// The debug information is corrupt.
+    fn types_beside(&self, name: &str, _near: TypeRef) -> Result<Vec<Arc<Type>>, String> {
+        Ok(self.type_named(name)?.into_iter().collect())
+    }
 
     /// The value of the user's own `$name`.
     fn convenience(&self, name: &str) -> Option<Value>;

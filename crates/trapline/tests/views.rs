@@ -228,6 +228,12 @@ fn conditions_over_cpp_containers_run_in_the_program() {
             ("count", "people.size() > 1 && people[1].id == 5", "fives"),
             ("share", "person->id == 2 && person->name == \"bob\"", "shared"),
             ("share", "(*person).id == 2 && view == \"bob\"", "shared"),
+            (
+                "share",
+                "person.get()->id == 2 && person->name == view && view.size() == 3",
+                "shared",
+            ),
+            ("count", "people.size() - 1 > 100", "empty"),
         ],
     );
 }
@@ -243,6 +249,56 @@ fn conditions_over_rust_containers_run_in_the_program() {
             ("count", "people.len() > 1 && people[1].id == 5", "fives"),
         ],
     );
+}
+
+#[test]
+fn what_is_asked_of_special_objects_is_theirs() {
+    for compiler in [Compiler::Gcc, Compiler::Clang] {
+        let debuggee = cpp(compiler);
+        let mut driver = Driver::launching(&debuggee, &[]);
+        for mark in ["special", "local_long", "local_short"] {
+            driver.break_at(&debuggee.mark(mark).spec());
+        }
+        driver.run();
+        let check = |driver: &Driver, expression: &str, expected: &str| {
+            assert_eq!(driver.print(expression), expected, "{expression} {compiler:?}");
+        };
+        driver.go_to_stop();
+        check(&driver, "*maybe", "3");
+        check(&driver, "*maybe < 10", "true");
+        check(&driver, "owner->id", "5");
+        check(&driver, "(*owner).name", "\"five\"");
+        check(&driver, "*at", "6");
+        check(&driver, "handle", "std::unique_ptr<int> = {get() = {number = 7}}");
+        check(&driver, "numbers[1]", "5");
+        check(&driver, "shared_numbers[1]", "8");
+        check(&driver, "crowd.size()", "1");
+        check(&driver, "crowd[0].name", "\"one\"");
+        check(&driver, "title == \"sir\"", "true");
+        check(&driver, "title.size()", "3");
+        check(&driver, "real * 2", "3");
+        check(&driver, "no_bits", "std::bitset");
+        check(&driver, "short_one[1]", "2");
+        for (expression, why) in [
+            ("short_one[2]", "Cannot access memory at address 0x0"),
+            ("short_one[-1]", "Cannot access memory at address 0x0"),
+            ("*emptied", "Cannot access memory at address 0x0"),
+            ("emptied.value()", "Cannot access memory at address 0x0"),
+            ("crowd.nothing()", "its view has `size()`"),
+            ("crowd._count()", "its view has `size()`"),
+        ] {
+            let (expression, format) = (expression.to_owned(), ValueFormat::default());
+            let told = driver.try_ask(Command::Print { expression, format }).unwrap_err();
+            assert!(told.contains(why), "{told}");
+        }
+        driver.go_to_stop();
+        check(&driver, "owner->id", "1");
+        check(&driver, "at->id", "3");
+        driver.go_to_stop();
+        check(&driver, "*owner", "{id = 2}");
+        check(&driver, "*at", "{id = 4}");
+        driver.quit();
+    }
 }
 
 #[test]
@@ -288,10 +344,15 @@ fn views_of_the_users_own_come_first() {
         load("view Person\n  shwo 1").unwrap_err(),
         "own.views:2: `shwo` is no word of views"
     );
+    // Views of what they are views of come to an end.
+    for text in ["view Person\n is *this_one\n", "view Person\n let again = name\n is again\n"] {
+        assert!(load(text).is_ok());
+    }
+    assert_eq!(driver.print("people[0]"), "\"alic\"");
     // A view that does not fit says so and leaves the record as it is.
     assert!(load("view Person\n    let old = age\n").is_ok());
     let told = driver.print("people[0]");
-    assert_eq!(told, "\"alic\" (2)", "the next view that fits");
+    assert_eq!(told, "\"alic\"", "the next view that fits");
     assert!(load("view std::vector<*>\n    let old = age\n").is_ok());
     assert!(driver.print("people").starts_with("std::vector of length 1"));
     driver.quit();

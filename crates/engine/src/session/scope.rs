@@ -304,6 +304,15 @@ impl Scope for CodeScope<'_> {
             .find_map(|module| module.image.types_named(name).into_iter().next()))
     }
 
+    fn types_beside(&self, name: &str, near: TypeRef) -> Result<Vec<Arc<Type>>, String> {
+        let own = self.modules.by_id(near.module);
+        let found = own.map(|module| module.image.types_beside(name, near.offset));
+        match found {
+            Some(found) if !found.is_empty() => Ok(found),
+            _ => Ok(self.type_named(name)?.into_iter().collect()),
+        }
+    }
+
     fn convenience(&self, name: &str) -> Option<Value> {
         self.known.values.get(name)
     }

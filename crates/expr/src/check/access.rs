@@ -21,8 +21,12 @@ impl Checker<'_> {
     ) -> Result<Typed, Error> {
         let target = self.referent(&operand.ty, span)?;
         if !Arc::ptr_eq(&target, &operand.ty) && !self.is_pointer(&target, span)? {
+            // C++'s references are what they refer to; Rust's, which have names,
+            // are followed by hand.
+            let by_hand = !self.strip(&operand.ty, span)?.name.is_empty();
             let object = self.through_references(operand)?;
-            return Ok(Typed { span: span.clone(), ..object });
+            let pointed = if by_hand { None } else { self.pointed_to(&object, span)? };
+            return Ok(pointed.unwrap_or(Typed { span: span.clone(), ..object }));
         }
         if matches!(self.strip(&operand.ty, span)?.kind, TypeKind::Record(_))
             && let Some(object) = self.pointed_to(&operand, span)?

@@ -44,7 +44,7 @@ impl Checker<'_> {
     /// A `char` where it fits one byte, as debuggers have it.
     pub(super) fn char_literal(&mut self, c: char, span: &Range<usize>) -> Result<Typed, Error> {
         let code = u32::from(c);
-        let (kind, ty) = if code < 256 {
+        let (kind, ty) = if code < 128 {
             (IntKind { bytes: 1, signed: true }, builtin::character())
         } else {
             (IntKind { bytes: 4, signed: false }, builtin::wide_character())

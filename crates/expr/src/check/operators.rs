@@ -221,7 +221,8 @@ impl Checker<'_> {
         span: &Range<usize>,
     ) -> Result<Typed, Error> {
         let (a, b) = self.compared(a, b)?;
-        if matches!(a.kind, Kind::Text(_)) || matches!(b.kind, Kind::Text(_)) {
+        let is_text = |typed: &Typed| matches!(typed.kind, Kind::Text(_));
+        if is_text(&a) || is_text(&b) || self.are_texts(&a, &b)? {
             return self.text_comparison(op, &a, &b, span);
         }
         let (a, b) = (self.rvalue(a)?, self.rvalue(b)?);

@@ -4,19 +4,19 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use trapline_core::types::{GenericArgument, Type, TypeKind};
+use trapline_core::types::{GenericArgument, Type, TypeKind, TypeLink, TypeRef};
 
 use super::scalar::{Rvalue, Scalar};
 use super::{Checker, Kind, Purpose, Typed};
-use crate::ast::{Ast, Expr, Path};
+use crate::ast::{Ast, Expr, ExprKind, Path, UnaryOp};
 use crate::builtin;
 use crate::error::Error;
-use crate::ir::{IntKind, Program, Sort, Text};
+use crate::ir::{Comparison, IntKind, Load, NodeId, Op, Program, Sort, Text};
 use crate::layout;
 use crate::limits;
 use crate::scope::Scope;
-use crate::views::pattern::{Bound, Name};
-use crate::views::{Fitted, Items, View, Walk, viewed};
+use crate::views::pattern::{Bound, Name, Pattern};
+use crate::views::{Fitted, Items, Let, View, Walk, viewed};
 
 /// The view that the expression at hand is of.
 #[derive(Clone)]
@@ -108,7 +108,8 @@ pub(crate) fn fit(
         if fitted.find_let(&found.name, usize::MAX).is_some() {
             continue;
         }
-        match checker.in_view(&object, &fitted, index, &found.value) {
+        let frame = ViewFrame::new(object.clone(), fitted.clone(), &(0..0));
+        match checker.meaning(&ViewFrame { before: index, ..frame }, found) {
             Ok(_) => {
                 Arc::make_mut(&mut fitted.lets).push(index);
                 missing = missing.filter(|(name, _)| *name != found.name);
@@ -184,7 +185,18 @@ impl Checker<'_> {
         let view = frame.fitted.view.clone();
         let found = view.lets.get(index);
         let found = found.ok_or_else(|| Error::new(frame.span.clone(), "no such name"))?;
-        self.in_frame(ViewFrame { before: index, ..frame }, &found.value)
+        self.meaning(&ViewFrame { before: index, ..frame }, found)
+    }
+
+    fn meaning(&mut self, frame: &ViewFrame, found: &Let) -> Result<Typed, Error> {
+        let mut value = self.in_frame(frame.clone(), &found.value)?;
+        if let Some(pattern) = &found.base {
+            value = self.base(&value, pattern)?;
+        }
+        let Some(when) = &found.when else { return Ok(value) };
+        let there = self.in_frame(frame.clone(), when)?;
+        let there = self.truth(there)?;
+        self.only_if(there, value, &frame.span)
     }
 
     /// `$n` and `$i` in an expression of a view.
@@ -207,7 +219,11 @@ impl Checker<'_> {
         let Some(frame) = self.frames.last() else { return Ok(None) };
         let Some(bound) = frame.fitted.bound(name) else {
             let spelled = frame.fitted.spelled(name);
-            return if spelled == name { Ok(None) } else { self.type_spelled(&spelled, span) };
+            return if spelled == name {
+                Ok(None)
+            } else {
+                self.type_of(frame, name, &spelled, span)
+            };
         };
         match &bound.argument {
             Some(GenericArgument::Type(Some(link))) => self.follow(link, span).map(Some),
@@ -215,28 +231,132 @@ impl Checker<'_> {
             Some(GenericArgument::Number(_) | GenericArgument::Other) => Ok(None),
             None => match crate::parse::parse_type(&bound.text) {
                 Ok(ty) => self.type_named(&ty, span).map(Some),
-                Err(_) => self.type_spelled(&bound.text, span),
+                Err(_) => self.type_of(frame, name, &bound.text, span),
             },
         }
     }
 
-    /// The type with a name as debug information spells it.
-    fn type_spelled(&self, name: &str, span: &Range<usize>) -> Result<Option<Arc<Type>>, Error> {
-        let own = self.scope.type_named(name).map_err(|why| Error::new(span.clone(), why))?;
-        Ok(own.or_else(|| builtin::named(name)))
+    /// The type with a name as debug information spells it, of several the one
+    /// whose arguments are what the names of the pattern stand for.
+    fn type_of(
+        &self,
+        frame: &ViewFrame,
+        name: &str,
+        spelled: &str,
+        span: &Range<usize>,
+    ) -> Result<Option<Arc<Type>>, Error> {
+        let failed = |why| Error::new(span.clone(), why);
+        let meant = frame.fitted.arguments_in(name);
+        let Some(&near) = meant.first() else {
+            // gcc says nothing of the arguments that are local to functions, and
+            // spells those as no scope is called.
+            for spelled in [spelled, &without_parameters(spelled)] {
+                let own = self.scope.type_named(spelled).map_err(failed)?;
+                if let Some(ty) = own.or_else(|| builtin::named(spelled)) {
+                    return Ok(Some(ty));
+                }
+            }
+            return Ok(None);
+        };
+        let mut found = self.scope.types_beside(spelled, near).map_err(failed)?;
+        let best = found.iter().position(|ty| meant.iter().all(|&at| self.is_made_of(ty, at)));
+        Ok((!found.is_empty()).then(|| found.swap_remove(best.unwrap_or(0))))
     }
 
-    /// The view of an object's type, if it has one that fits.
-    fn fitted(&self, object: &Typed) -> Result<Option<Fitted>, Error> {
-        let Some(ty) = viewed(&object.ty, self.scope) else { return Ok(None) };
-        match self.scope.views().fit(&ty, self.scope, self.fits) {
-            None => Ok(None),
-            Some(Ok(fitted)) => Ok(Some(fitted)),
-            Some(Err(why)) => {
-                let message = format!("the view of `{}` does not fit it: {}", ty.name, why.0);
-                Err(Error::new(object.span.clone(), message))
+    /// Whether a type, or a pointer to it, is an argument of another.
+    fn is_made_of(&self, ty: &Type, argument: TypeRef) -> bool {
+        let TypeKind::Record(record) = &ty.kind else { return false };
+        let wanted = TypeLink::Lazy(argument);
+        record.arguments.iter().any(|other| {
+            let GenericArgument::Type(Some(link)) = other else { return false };
+            let pointer = || self.scope.follow(link).ok();
+            *link == wanted
+                || pointer().is_some_and(|ty| match &ty.kind {
+                    TypeKind::Pointer { target: Some(target), .. } => *target == wanted,
+                    _ => false,
+                })
+        })
+    }
+
+    /// The view of an object's type, or of the nearest of its base classes, with
+    /// the object as that.
+    fn fitted(&mut self, object: &Typed) -> Result<Option<(Typed, Fitted)>, Error> {
+        let mut object = object.clone();
+        for _ in 0..limits::MAX_MEMBER_WALK {
+            let Some(ty) = viewed(&object.ty, self.scope) else { return Ok(None) };
+            match self.scope.views().fit(&ty, self.scope, self.fits) {
+                Some(Ok(fitted)) => return Ok(Some((object, fitted))),
+                Some(Err(why)) => {
+                    let message = format!("the view of `{}` does not fit it: {}", ty.name, why.0);
+                    return Err(Error::new(object.span, message));
+                }
+                None => {}
+            }
+            let TypeKind::Record(record) = &ty.kind else { return Ok(None) };
+            let base = record.members.first().filter(|member| member.base_class);
+            let Some(base) = base else { return Ok(None) };
+            let base_ty = self.follow(&base.ty, &object.span)?;
+            let Some(inner) = self.displaced_to(&object, base.offset, base_ty)? else {
+                return Ok(None);
+            };
+            object = inner;
+        }
+        Ok(None)
+    }
+
+    /// A part of an object; `None` for what is no object.
+    fn displaced_to(
+        &mut self,
+        object: &Typed,
+        offset: u64,
+        ty: Arc<Type>,
+    ) -> Result<Option<Typed>, Error> {
+        let kind = match &object.kind {
+            Kind::Memory { address, .. } => {
+                let address = self.displaced(*address, offset, &object.span)?;
+                Kind::Memory { address, bits: None }
+            }
+            Kind::Stored { place, offset: start } => {
+                let offset = start.saturating_add(offset);
+                Kind::Stored { place: place.clone(), offset }
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(Typed { kind, ty, span: object.span.clone() }))
+    }
+
+    /// The base class of an object, at any depth, that a pattern is for.
+    fn base(&mut self, object: &Typed, pattern: &Pattern) -> Result<Typed, Error> {
+        let span = object.span.clone();
+        let ty = self.strip(&object.ty, &span)?;
+        let mut budget = limits::MAX_RECORDS_SEARCHED;
+        let Some((offset, base)) = self.find_base(&ty, pattern, &mut budget) else {
+            let message = format!("`{}` has no base class `{}`", ty.name, pattern.text());
+            return Err(Error::new(span, message));
+        };
+        let found = self.displaced_to(object, offset, base)?;
+        found.ok_or_else(|| Error::new(span, "a computed value has no base classes"))
+    }
+
+    fn find_base(
+        &self,
+        ty: &Arc<Type>,
+        pattern: &Pattern,
+        budget: &mut usize,
+    ) -> Option<(u64, Arc<Type>)> {
+        *budget = budget.checked_sub(1)?;
+        let TypeKind::Record(record) = &ty.kind else { return None };
+        if pattern.matches(&Name::new(&ty.name), record).is_some() {
+            return Some((0, ty.clone()));
+        }
+        for member in record.members.iter().filter(|member| member.base_class) {
+            let inner = self.scope.follow(&member.ty).and_then(|ty| self.scope.strip(&ty));
+            let Ok(inner) = inner else { continue };
+            if let Some((offset, base)) = self.find_base(&inner, pattern, budget) {
+                return Some((member.offset.saturating_add(offset), base));
             }
         }
+        None
     }
 
     /// `object.name()`: what the object's view, or that of what it points to,
@@ -252,14 +372,16 @@ impl Checker<'_> {
         let mut object = self.through_pointers(object)?;
         let mut known = Vec::new();
         for _ in 0..limits::MAX_MEMBER_WALK {
-            let Some(fitted) = self.fitted(&object)? else { break };
-            if let Some((index, _)) = fitted.find_let(name, usize::MAX) {
-                let frame = ViewFrame::new(object, fitted, span);
+            let Some((seen, fitted)) = self.fitted(&object)? else { break };
+            if let Some((index, _)) = fitted.find_let(name, usize::MAX)
+                && !name.starts_with('_')
+            {
+                let frame = ViewFrame::new(seen, fitted, span);
                 return self.value_of_let(frame, index);
             }
             known.extend(fitted.names().map(|name| format!("`{name}()`")));
-            let Some(target) = self.target(&object, &fitted, span)? else { break };
-            object = self.through_pointers(target)?;
+            let Some(inner) = self.within(&seen, &fitted, span)? else { break };
+            object = self.through_pointers(inner)?;
         }
         if let TypeKind::Array { count: Some(count), .. } = self.strip(&object.ty, span)?.kind
             && matches!(name, "len" | "size")
@@ -283,6 +405,19 @@ impl Checker<'_> {
         error.with_help(format!("its view has {}", known.join(", ")))
     }
 
+    /// What an object stands for or points to, by its view.
+    fn within(
+        &mut self,
+        object: &Typed,
+        fitted: &Fitted,
+        span: &Range<usize>,
+    ) -> Result<Option<Typed>, Error> {
+        match &fitted.view.is {
+            Some(is) => self.in_view(object, fitted, usize::MAX, is).map(Some),
+            None => self.target(object, fitted, span),
+        }
+    }
+
     /// What an object points to, by its view.
     fn target(
         &mut self,
@@ -290,9 +425,20 @@ impl Checker<'_> {
         fitted: &Fitted,
         span: &Range<usize>,
     ) -> Result<Option<Typed>, Error> {
-        let Some(target) = &fitted.view.target else { return Ok(None) };
+        let Some((target, when)) = &fitted.view.target else { return Ok(None) };
+        if let (Kind::Stored { .. }, ExprKind::Unary(UnaryOp::AddressOf, inside)) =
+            (&object.kind, &target.root.kind)
+        {
+            // What is inside an object in registers has no address.
+            let inside = Ast { root: (**inside).clone(), ..target.clone() };
+            return self.in_view(object, fitted, usize::MAX, &inside).map(Some);
+        }
         let pointer = self.in_view(object, fitted, usize::MAX, target)?;
-        self.dereference(pointer, span).map(Some)
+        let found = self.dereference(pointer, span)?;
+        let Some(when) = when else { return Ok(Some(found)) };
+        let leads = self.in_view(object, fitted, usize::MAX, when)?;
+        let leads = self.truth(leads)?;
+        self.only_if(leads, found, span).map(Some)
     }
 
     /// What a smart pointer points to; `None` for other objects.
@@ -302,7 +448,7 @@ impl Checker<'_> {
         span: &Range<usize>,
     ) -> Result<Option<Typed>, Error> {
         match self.fitted(object) {
-            Ok(Some(fitted)) => self.target(object, &fitted, span),
+            Ok(Some((seen, fitted))) => self.target(&seen, &fitted, span),
             // Members are asked for far more often than views: whoever has a
             // view that does not fit is told so where its members are none.
             Ok(None) | Err(_) => Ok(None),
@@ -314,9 +460,9 @@ impl Checker<'_> {
     fn stood_for(&mut self, object: &Typed) -> Result<Typed, Error> {
         let mut object = object.clone();
         for _ in 0..limits::MAX_VIEW_DEPTH {
-            let Some(fitted) = self.fitted(&object)? else { return Ok(object) };
+            let Some((seen, fitted)) = self.fitted(&object)? else { return Ok(object) };
             let Some(is) = &fitted.view.is else { return Ok(object) };
-            let inner = self.in_view(&object, &fitted, usize::MAX, is)?;
+            let inner = self.in_view(&seen, &fitted, usize::MAX, is)?;
             object = self.through_references(inner)?;
         }
         Err(Error::new(object.span, "views that need each other too deeply"))
@@ -340,47 +486,142 @@ impl Checker<'_> {
     ) -> Result<Typed, Error> {
         let mut object = object.clone();
         for _ in 0..limits::MAX_MEMBER_WALK {
-            let Some(fitted) = self.fitted(&object)? else { break };
-            let view = fitted.view.clone();
-            for items in &view.items {
+            let Some((seen, fitted)) = self.fitted(&object)? else { break };
+            for items in &fitted.view.clone().items {
                 let Items::Elements(container) = items else { continue };
-                match &container.walk {
-                    Walk::Array { first, .. } => {
-                        let first = self.in_view(&object, &fitted, usize::MAX, first)?;
-                        let first = self.rvalue(first)?;
-                        return self.element(&first, index, span);
-                    }
-                    Walk::Indexed { value, when: None, .. } => {
-                        let mut frame = ViewFrame::new(object, fitted, span);
-                        frame.number = Some(Typed {
-                            kind: Kind::Word(index.node),
-                            ty: index.ty.clone(),
-                            span: span.clone(),
-                        });
-                        return self.in_frame(frame, value);
-                    }
-                    _ => {}
+                if let Some(found) =
+                    self.element_by(&container.walk, &seen, &fitted, index, span)?
+                {
+                    return Ok(found);
                 }
             }
-            let inner = match &view.is {
-                Some(is) => Some(self.in_view(&object, &fitted, usize::MAX, is)?),
-                None => self.target(&object, &fitted, span)?,
-            };
-            let Some(inner) = inner else { break };
+            let Some(inner) = self.within(&seen, &fitted, span)? else { break };
             object = self.through_references(inner)?;
             if !matches!(self.strip(&object.ty, span)?.kind, TypeKind::Record(_)) {
-                let pointer = self.rvalue(object)?;
-                return self.element(&pointer, index, span);
+                return self.beside_target(&seen, &fitted, object, index, span);
             }
         }
         let message = format!("`{}` cannot be indexed", self.spell(&object.ty));
         Err(Error::new(span.clone(), message))
     }
 
+    /// The element of an array that a smart pointer leads to, or that an object
+    /// stands for.
+    fn beside_target(
+        &mut self,
+        seen: &Typed,
+        fitted: &Fitted,
+        inner: Typed,
+        index: &Rvalue,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        let pointer = match (&fitted.view.is, &fitted.view.target) {
+            (None, Some((target, _))) => self.in_view(seen, fitted, usize::MAX, target)?,
+            _ => inner,
+        };
+        let pointer = self.rvalue(pointer)?;
+        self.element(&pointer, index, span)
+    }
+
+    /// The element that a way through a container finds by its number; `None`
+    /// where it finds none so.
+    fn element_by(
+        &mut self,
+        walk: &Walk,
+        seen: &Typed,
+        fitted: &Fitted,
+        index: &Rvalue,
+        span: &Range<usize>,
+    ) -> Result<Option<Typed>, Error> {
+        let (found, count) = match walk {
+            Walk::Array { first, count } => {
+                let first = self.in_view(seen, fitted, usize::MAX, first)?;
+                let first = self.rvalue(first)?;
+                (self.element(&first, index, span)?, count)
+            }
+            Walk::Indexed { value, count, when: None } => {
+                let mut frame = ViewFrame::new(seen.clone(), fitted.clone(), span);
+                frame.number = Some(Typed {
+                    kind: Kind::Word(index.node),
+                    ty: index.ty.clone(),
+                    span: span.clone(),
+                });
+                (self.in_frame(frame, value)?, count)
+            }
+            _ => return Ok(None),
+        };
+        let count = self.in_view(seen, fitted, usize::MAX, count)?;
+        let count = self.rvalue(count)?;
+        self.within_bounds(found, index, &count, span).map(Some)
+    }
+
+    /// An element, read from null where the index is not one of the elements':
+    /// what lies behind them may look like one.
+    fn within_bounds(
+        &mut self,
+        found: Typed,
+        index: &Rvalue,
+        count: &Rvalue,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        let index = self.at_sort(index.node, Sort::ADDRESS, span)?;
+        let count = self.at_sort(count.node, Sort::ADDRESS, span)?;
+        if let (Some(index), Some(count)) = (self.known(index), self.known(count)) {
+            if index < count {
+                return Ok(found);
+            }
+            let message = format!("there is no element {index}: there are {count}");
+            return Err(Error::new(span.clone(), message));
+        }
+        let inside = self.push(Op::Compare(Comparison::Lt, index, count), Sort::BOOL, span)?;
+        self.only_if(inside, found, span)
+    }
+
+    /// What was found, read from null where a condition does not hold.
+    fn only_if(
+        &mut self,
+        inside: NodeId,
+        found: Typed,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        let nowhere = self.constant(0, IntKind::U64, span)?;
+        let kind = match found.kind {
+            Kind::Memory { address, bits } => {
+                let op = Op::Select(inside, address, nowhere);
+                Kind::Memory { address: self.push(op, Sort::ADDRESS, span)?, bits }
+            }
+            Kind::Word(word) => {
+                let sort = self.sort(word);
+                let load = match sort {
+                    Sort::Int(kind) => Load::Int(kind),
+                    Sort::Float(kind) => Load::Float(kind),
+                };
+                let nothing = self.push(Op::Load { address: nowhere, load }, sort, span)?;
+                Kind::Word(self.push(Op::Select(inside, word, nothing), sort, span)?)
+            }
+            other => other,
+        };
+        Ok(Typed { kind, ..found })
+    }
+
+    /// Whether both are records that are texts.
+    pub(super) fn are_texts(&mut self, a: &Typed, b: &Typed) -> Result<bool, Error> {
+        for object in [a, b] {
+            let object = self.through_references(object.clone())?;
+            let is_record =
+                matches!(self.strip(&object.ty, &object.span)?.kind, TypeKind::Record(_));
+            if !is_record || !matches!(self.viewed_text(&object), Ok(Some(_))) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The text that an object is by its view; `None` when it is none.
     pub(super) fn viewed_text(&mut self, object: &Typed) -> Result<Option<Text>, Error> {
-        let object = &self.stood_for(object)?;
-        let Some(fitted) = self.fitted(object)? else { return Ok(None) };
+        let object = self.stood_for(object)?;
+        let Some((object, fitted)) = self.fitted(&object)? else { return Ok(None) };
+        let object = &object;
         let view = fitted.view.clone();
         let Some(text) = &view.text else { return Ok(None) };
         let data = self.in_view(object, &fitted, usize::MAX, &text.data)?;
@@ -403,6 +644,19 @@ impl Checker<'_> {
         let len = self.at_sort(count.node, Sort::Int(IntKind::U64), &object.span)?;
         Ok(Some(Text::Counted { address: data.node, len }))
     }
+}
+
+/// A path without the parameters of functions in it: `f(int)::Local` as
+/// `f::Local`.
+fn without_parameters(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(close) = rest.find(")::") {
+        let before = &rest[..close];
+        out.push_str(before.rfind('(').map_or(before, |open| &before[..open]));
+        rest = &rest[close + 1..];
+    }
+    out + rest
 }
 
 /// The number that a template argument is.

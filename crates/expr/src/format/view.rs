@@ -1,17 +1,21 @@
 //! Values as their views have them: texts, summaries, what is in containers.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::sync::Arc;
 
 use trapline_core::VirtAddr;
 use trapline_core::types::{Record, Type, TypeKind};
 
-use super::{Context, FormatOptions, Formatter, Letter, Present, quote};
+use super::{Context, FormatOptions, Formatter, Letter, OPTIMIZED_OUT, Present, quote};
 use crate::ast::{Ast, ExprKind};
 use crate::template::Segment;
 use crate::value::Value;
 use crate::views::seen::{Element, Elements, Seen, Unseen};
 use crate::views::{Items, Labels, Show, TextOf, viewed};
+
+/// Most elements that are shown of all containers of one value.
+const MOST_ELEMENTS: usize = 4000;
 
 /// Most bytes of a character.
 const MAX_CHARACTER: u64 = 4;
@@ -20,8 +24,12 @@ impl Formatter<'_> {
     /// Writes a record as its view has it. False when it has none; when one
     /// does not fit, that is written, too.
     pub(super) fn by_view(&mut self, ty: &Arc<Type>, bytes: &[u8], context: Context) -> bool {
-        if self.options.raw || self.present(context, bytes.len()) != Present::All {
+        if self.options.raw || self.present(context, bytes.len()) == Present::None {
             return false;
+        }
+        if context.depth > self.options.depth {
+            self.out.push_str("{...}");
+            return true;
         }
         let fitted = match self.scope.views().fit(ty, self.scope, 0) {
             None => return false,
@@ -30,14 +38,28 @@ impl Formatter<'_> {
         };
         let start = self.out.len();
         let (scope, memory) = (self.scope, self.memory);
-        let seen = Seen::new(scope, memory, (ty, bytes, context.at), fitted);
+        let missing = self.missing_in(context, bytes.len());
+        let seen = Seen::new(scope, memory, (ty, bytes, context.at), missing, fitted);
         match self.seen(ty, bytes, &seen, context) {
             Ok(()) => true,
+            Err(Unseen::Missing) => {
+                self.out.truncate(start);
+                false
+            }
             Err(Unseen::Unfit(why) | Unseen::Fault(why)) => {
                 self.out.truncate(start);
                 self.not_by_view(&why)
             }
         }
+    }
+
+    /// Which of so many bytes at the place at hand are nowhere.
+    fn missing_in(&self, context: Context, len: usize) -> Vec<Range<usize>> {
+        let Some(start) = context.offset else { return Vec::new() };
+        let end = start.saturating_add(len);
+        let holes = self.missing.iter().map(|hole| hole.start.max(start)..hole.end.min(end));
+        let holes = holes.filter(|hole| hole.start < hole.end);
+        holes.map(|hole| hole.start - start..hole.end - start).collect()
     }
 
     fn not_by_view(&mut self, why: &str) -> bool {
@@ -125,8 +147,11 @@ impl Formatter<'_> {
     fn in_format(&mut self, letter: Option<Letter>, value: &Value, context: Context) {
         let options = FormatOptions { letter, ..*self.options };
         let (scope, memory, out) = (self.scope, self.memory, String::new());
-        let mut inner = Formatter { scope, memory, options: &options, missing: &[], out };
+        let elements_shown = self.elements_shown;
+        let mut inner =
+            Formatter { scope, memory, options: &options, missing: &[], elements_shown, out };
         inner.nested(value, context);
+        self.elements_shown = inner.elements_shown;
         self.out.push_str(&inner.out);
     }
 
@@ -218,7 +243,9 @@ impl Formatter<'_> {
                 // gdb counts keys and values.
                 let keyed = container.key.is_some();
                 let max = self.options.max_elements / if keyed { 2 } else { 1 };
-                let elements = seen.elements(container, max)?;
+                let left = MOST_ELEMENTS.saturating_sub(self.elements_shown);
+                let elements = seen.elements(container, max.min(left))?;
+                self.elements_shown += elements.found.len();
                 self.elements_of(list, elements, container.labels, context)?;
             }
         }
@@ -284,6 +311,10 @@ impl Formatter<'_> {
     fn unseen(&mut self, why: Unseen) -> Result<(), Unseen> {
         match why {
             Unseen::Unfit(_) => Err(why),
+            Unseen::Missing => {
+                self.note(OPTIMIZED_OUT);
+                Ok(())
+            }
             Unseen::Fault(why) => {
                 self.note(&format!("error: {why}"));
                 Ok(())

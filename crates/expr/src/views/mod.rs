@@ -13,7 +13,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use trapline_core::types::{ResolveType, Type, TypeKind};
+use trapline_core::types::{GenericArgument, ResolveType, Type, TypeKind, TypeLink, TypeRef};
 
 use crate::ast::Ast;
 use crate::scope::Scope;
@@ -63,8 +63,9 @@ pub(crate) struct View {
     pub(crate) text: Option<TextOf>,
     /// What the object stands for.
     pub(crate) is: Option<Ast>,
-    /// What the object points to, for `*` and `->`: a pointer.
-    pub(crate) target: Option<Ast>,
+    /// What the object points to, for `*` and `->`: a pointer, and when it leads
+    /// anywhere.
+    pub(crate) target: Option<(Ast, Option<Ast>)>,
     pub(crate) items: Vec<Items>,
 }
 
@@ -89,8 +90,13 @@ impl View {
 /// A named part of a view.
 #[derive(Debug)]
 pub(crate) struct Let {
+    /// One that begins with `_` is the view's own.
     pub(crate) name: String,
     pub(crate) value: Ast,
+    /// Which base class of the value is meant, when not the whole.
+    pub(crate) base: Option<Pattern>,
+    /// When there is one.
+    pub(crate) when: Option<Ast>,
 }
 
 /// A summary, and when it is the one.
@@ -241,7 +247,18 @@ impl Fitted {
 
     /// The names that can be called.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.lets.iter().filter_map(|&index| self.view.lets.get(index)).map(|it| it.name.as_str())
+        let lets = self.lets.iter().filter_map(|&index| self.view.lets.get(index));
+        lets.map(|it| it.name.as_str()).filter(|name| !name.starts_with('_'))
+    }
+
+    /// The types that names in a type's name stand for.
+    pub(crate) fn arguments_in(&self, name: &str) -> Vec<TypeRef> {
+        let words = name.split(|c| !is_word(c)).filter(|word| !word.is_empty());
+        let types = words.filter_map(|word| match self.bound(word)?.argument {
+            Some(GenericArgument::Type(Some(TypeLink::Lazy(at)))) => Some(at),
+            _ => None,
+        });
+        types.collect()
     }
 
     pub(crate) fn bound(&self, name: &str) -> Option<&Bound> {

@@ -92,8 +92,12 @@ impl Reader {
         match word {
             "let" => {
                 let (name, value) = named(rest).ok_or("expected `let NAME = EXPRESSION`")?;
-                let value = expression(value)?;
-                self.view(word)?.lets.push(Let { name, value });
+                let (value, base) = match base_of(value) {
+                    Some((value, base)) => (value, Some(Pattern::parse(base)?)),
+                    None => (value, None),
+                };
+                let (value, when) = conditional(value)?;
+                self.view(word)?.lets.push(Let { name, value, base, when });
             }
             "match" => {
                 let (part, pattern) =
@@ -114,16 +118,16 @@ impl Reader {
                 self.view(word)?.shows.push(show);
             }
             "is" => self.view(word)?.is = Some(expression(rest)?),
-            "target" => self.view(word)?.target = Some(expression(rest)?),
+            "target" => {
+                let (target, condition) = conditional(rest)?;
+                self.view(word)?.target = Some((target, condition));
+            }
             "item" => {
                 let (name, rest) = quoted(rest)?;
                 let rest = rest.strip_prefix('=').ok_or("expected `item \"NAME\" = EXPRESSION`")?;
-                let (value, condition) = match rest.rsplit_once(" when ") {
-                    Some((value, condition)) => (value, Some(expression(condition)?)),
-                    None => (rest, None),
-                };
-                let (name, value) = (name.to_owned(), expression(value)?);
-                self.view(word)?.items.push(Items::One { name, value, when: condition });
+                let (value, when) = conditional(rest)?;
+                let name = name.to_owned();
+                self.view(word)?.items.push(Items::One { name, value, when });
             }
             "every" => self.view(word)?.items.push(Items::Every(rest.to_owned())),
             _ => return Err(format!("`{word}` is no word of views")),
@@ -225,6 +229,11 @@ impl Block {
     }
 }
 
+/// The parts of `base of EXPRESSION as PATTERN`.
+fn base_of(text: &str) -> Option<(&str, &str)> {
+    text.trim().strip_prefix("base of ")?.rsplit_once(" as ")
+}
+
 /// Whether a word is a part of some other.
 fn is_part(word: &str) -> bool {
     BLOCKS.iter().any(|(_, parts)| parts.contains(&word))
@@ -250,6 +259,14 @@ fn quoted(text: &str) -> Result<(&str, &str), String> {
     let inner = text.trim().strip_prefix('"').ok_or_else(wrong)?;
     let (text, rest) = inner.split_once('"').ok_or_else(wrong)?;
     Ok((text, rest.trim()))
+}
+
+/// `EXPRESSION [when CONDITION]`.
+fn conditional(text: &str) -> Result<(Ast, Option<Ast>), String> {
+    match text.rsplit_once(" when ") {
+        Some((value, condition)) => Ok((expression(value)?, Some(expression(condition)?))),
+        None => Ok((expression(text)?, None)),
+    }
 }
 
 fn when(text: &str) -> Result<Option<Ast>, String> {

@@ -108,8 +108,12 @@ fn is_variable(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric())
 }
 
+/// A text without spaces, and without the suffixes that clang gives numbers.
 fn unspaced(text: &str) -> String {
-    text.chars().filter(|c| !c.is_whitespace()).collect()
+    let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let digits = text.trim_end_matches(['u', 'U', 'l', 'L']);
+    let is_number = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit());
+    if is_number { digits.to_owned() } else { text }
 }
 
 /// A path without spaces and without scopes that a library inserts for itself:
@@ -126,8 +130,7 @@ fn plain_head(head: &str) -> String {
 /// The inline namespaces of libstdc++ and libc++ that say which version of
 /// their library a type is of.
 fn is_versioning(scope: &str) -> bool {
-    scope == "__cxx11"
-        || scope == "__debug"
+    matches!(scope, "__cxx11" | "__cxx1998" | "__debug")
         || scope.strip_prefix("__").is_some_and(|rest| {
             !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit() || c == '_')
         })
@@ -138,10 +141,13 @@ fn is_versioning(scope: &str) -> bool {
 fn split(name: &str) -> (&str, Option<Vec<&str>>) {
     let Some(inside) = name.strip_suffix('>') else { return (name, None) };
     let mut depth = 0;
+    let mut quoted = false;
     let mut commas = Vec::new();
     for (at, c) in inside.char_indices().rev() {
         let arrow = c == '>' && inside[..at].ends_with('-');
         match c {
+            '\'' => quoted = !quoted,
+            _ if quoted => {}
             '>' | ')' | ']' | '}' if !arrow => depth += 1,
             '<' if depth == 0 => {
                 return (&name[..at], Some(cut(&inside[at + 1..], at + 1, &commas)));
@@ -220,12 +226,15 @@ mod tests {
         check("std::tuple<T, *>", "std::tuple<>", "-");
         check("std::tuple<*>", "std::tuple<int>::inner", "-");
         check("f<T>", "f<fn(i32) -> u8>", "T=fn(i32) -> u8");
+        check("f<A, B>", "f<',', '>'>", "A=',' B='>'");
+        check("f<0, *>", "f<0UL, int>", "");
     }
 
     #[test]
     fn heads_have_no_versions() {
         check("std::list<T, *>", "std::__cxx11::list<int>", "T=int");
         check("std::list<T, *>", "std::__1::list<int>", "T=int");
+        check("std::list<T, *>", "std::__cxx1998::__cxx11::list<int>", "T=int");
         check("std::_List_node<T>", "std::_List_node<int>", "T=int");
         check("std::list<T, *>", "my::list<int>", "-");
         check("&str", "&str", "");

@@ -1,12 +1,13 @@
 //! An object as its view has it: values of the view's expressions, elements of
 //! containers. How they are written is left to `format`.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use trapline_core::VirtAddr;
 use trapline_core::ids::ModuleId;
 use trapline_core::location::Frame;
-use trapline_core::memory::ReadMemory;
+use trapline_core::memory::{ReadMemory, Unreadable};
 use trapline_core::types::{GenericArgument, Type, TypeKind};
 use trapline_core::x64::Reg;
 
@@ -36,6 +37,8 @@ pub(crate) enum Unseen {
     Unfit(String),
     /// The object is no sound one, or memory is not there.
     Fault(String),
+    /// The compiler kept a part of the object nowhere.
+    Missing,
 }
 
 /// An object with the view of its type.
@@ -51,6 +54,21 @@ struct Overlaid<'a> {
     memory: &'a dyn ReadMemory,
     start: VirtAddr,
     bytes: &'a [u8],
+    /// Which of the bytes are nowhere.
+    missing: Vec<Range<usize>>,
+}
+
+impl Overlaid<'_> {
+    /// Where an address is in the object, if so many bytes from there are.
+    fn inside(&self, addr: VirtAddr, len: usize) -> Option<Range<usize>> {
+        let start = usize::try_from(addr.get().wrapping_sub(self.start.get())).ok()?;
+        let end = start.checked_add(len)?;
+        (end <= self.bytes.len()).then_some(start..end)
+    }
+
+    fn is_missing(&self, inside: &Range<usize>) -> bool {
+        self.missing.iter().any(|hole| hole.start < inside.end && inside.start < hole.end)
+    }
 }
 
 /// An element of a container.
@@ -82,12 +100,13 @@ impl<'a> Seen<'a> {
     pub(crate) fn new(
         scope: &'a dyn Scope,
         memory: &'a dyn ReadMemory,
-        object: (&Arc<Type>, &'a [u8], Option<VirtAddr>),
+        (ty, bytes, at): (&Arc<Type>, &'a [u8], Option<VirtAddr>),
+        missing: Vec<Range<usize>>,
         fitted: Fitted,
     ) -> Self {
-        let (ty, bytes, at) = object;
         let start = at.unwrap_or(VirtAddr::new(NOWHERE));
-        Self { scope, memory: Overlaid { memory, start, bytes }, ty: ty.clone(), fitted }
+        let memory = Overlaid { memory, start, bytes, missing };
+        Self { scope, memory, ty: ty.clone(), fitted }
     }
 
     /// The value of one of the view's expressions.
@@ -109,11 +128,18 @@ impl<'a> Seen<'a> {
         let mut onlooker = Onlooker { memory: &self.memory };
         evaluate(&program, &mut onlooker).map_err(|error| {
             // The view's own expression would tell the user nothing.
-            Unseen::Fault(match error.fault {
-                Fault::Unreadable(error) => error.to_string(),
-                _ => error.to_string(),
-            })
+            match error.fault {
+                Fault::Unreadable(error) => self.unreadable(error),
+                _ => Unseen::Fault(error.to_string()),
+            }
         })
+    }
+
+    fn unreadable(&self, error: Unreadable) -> Unseen {
+        match self.memory.inside(error.addr, 1) {
+            Some(_) => Unseen::Missing,
+            None => Unseen::Fault(error.to_string()),
+        }
     }
 
     /// Whether a condition of the view holds.
@@ -159,7 +185,7 @@ impl<'a> Seen<'a> {
         }
         let mut bytes = Bytes::zeroed(usize::try_from(size).unwrap_or(0));
         let read = self.memory.read_exact(address, bytes.as_mut());
-        read.map_err(|error| Unseen::Fault(error.to_string()))?;
+        read.map_err(|error| self.unreadable(error))?;
         let place = Some(ValuePlace::Memory { address, bits: None });
         Ok(Value { ty: ty.clone(), bytes, missing: Vec::new(), place })
     }
@@ -412,14 +438,13 @@ fn is_end(link: &Value, end: u64) -> bool {
 
 impl ReadMemory for Overlaid<'_> {
     fn read_some(&self, addr: VirtAddr, buf: &mut [u8]) -> usize {
-        let offset = addr.get().wrapping_sub(self.start.get());
-        let inside = usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..));
-        match inside {
-            Some(left) if buf.len() <= left.len() => {
-                buf.copy_from_slice(&left[..buf.len()]);
+        match self.inside(addr, buf.len()) {
+            Some(inside) if self.is_missing(&inside) => 0,
+            Some(inside) => {
+                buf.copy_from_slice(&self.bytes[inside]);
                 buf.len()
             }
-            _ => self.memory.read_some(addr, buf),
+            None => self.memory.read_some(addr, buf),
         }
     }
 }

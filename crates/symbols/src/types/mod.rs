@@ -106,6 +106,21 @@ impl Image {
         found
     }
 
+    /// The same, where those described in the unit of another type come alone:
+    /// what is local to a file or a function is another type elsewhere.
+    pub fn types_beside(&self, name: &str, near: u64) -> Vec<Arc<Type>> {
+        let wanted = spelling::Wanted::parse(name);
+        let unit = die_of(near).map(|die| die.unit);
+        let beside = |at: &DieRef| Some(at.unit) == unit;
+        let entries = wanted.spellings.iter().flat_map(|spelling| self.type_entries(spelling));
+        let found: Vec<Arc<Type>> = entries
+            .filter(beside)
+            .take(MAX_NAMESAKES)
+            .filter_map(|at| self.type_at(type_offset(at)).ok())
+            .collect();
+        if found.is_empty() { self.types_named(name) } else { found }
+    }
+
     /// Complete types whose path ends with the one given.
     fn type_entries(&self, path: &str) -> Vec<DieRef> {
         let Some(pattern) = Pattern::new(path, false) else { return Vec::new() };
@@ -127,7 +142,9 @@ impl Image {
         die.has(dw::DW_AT_specification).then(|| self.values.scopes.qualified_name(&die))?
     }
 
-    /// The entry that defines what `die` declares, where one can be found.
+    /// The entry that defines what `die` declares, where one can be found: one of
+    /// the same unit before those of others, which may be of something else that
+    /// is local there and has the same name.
     fn definition<'a>(&'a self, die: Die<'a>) -> Die<'a> {
         if !die.flag(dw::DW_AT_declaration) {
             return die;
@@ -139,7 +156,10 @@ impl Image {
         let named = index.types(names::base(&own)).filter(|name| {
             index.qualified(name) == full || self.name_by_declaration(name).as_ref() == Some(&full)
         });
-        let mut defined = named.filter_map(|name| Die::open(self.units(), name.die()));
+        let (beside, elsewhere): (Vec<&Name>, Vec<&Name>) =
+            named.partition(|name| name.die().unit == die.at.unit);
+        let all = beside.into_iter().chain(elsewhere);
+        let mut defined = all.filter_map(|name| Die::open(self.units(), name.die()));
         defined.find(|candidate| same_keyword(candidate.tag(), die.tag())).unwrap_or(die)
     }
 
