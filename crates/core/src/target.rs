@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use crate::addr::{AddrRange, VirtAddr};
 use crate::ids::{Pid, Tid};
+use crate::memory::ReadMemory;
 use crate::stop::{ExitStatus, Signal, SignalInfo, StopCause};
 use crate::x64::debug::{DebugRegisters, DebugStatus};
 use crate::x64::{Registers, VectorState};
@@ -129,6 +130,8 @@ pub struct LaunchSpec {
 pub struct Capabilities {
     /// Debug registers per thread.
     pub hardware_slots: u8,
+    /// Whether threads go on when they are let, and memory can be changed.
+    pub can_run: bool,
     /// Whether memory can be allocated in the debuggee, which out-of-line
     /// slots need.
     pub can_allocate: bool,
@@ -181,6 +184,33 @@ pub struct ProcessInfo {
     /// Where its heap begins, though it may have none yet; `None` when that is
     /// not known. brk(2).
     pub heap_start: Option<VirtAddr>,
+    /// For a process that cannot go on: how it came to that.
+    pub death: Option<Death>,
+}
+
+/// How a process became a core file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Death {
+    /// The thread that it died of, or that somebody looked at when the file was
+    /// written.
+    pub tid: Tid,
+    /// The signal that the thread stopped for.
+    pub signal: Option<SignalInfo>,
+}
+
+/// What a core file of a living process is to hold.
+pub struct CoreImage<'a> {
+    /// The process.
+    pub pid: Pid,
+    /// Its threads with the registers that the program itself has, the one that
+    /// the user looks at first.
+    pub threads: &'a [(&'a Stopped, Registers)],
+    /// The signal that the first of them stopped for.
+    pub signal: Option<Signal>,
+    /// Its memory as the program itself has it.
+    pub memory: &'a dyn ReadMemory,
+    /// What is in it and not the program's.
+    pub left_out: &'a [AddrRange],
 }
 
 /// Why a target did not do it, by what the caller can do next.
@@ -394,6 +424,12 @@ pub trait Target {
 
     /// Gives memory from [`Self::allocate`] back.
     fn release(&mut self, thread: &Stopped, range: AddrRange) -> Result<()>;
+
+    /// Writes a core file of a process whose threads are stopped, as the system
+    /// would, and answers with its length.
+    fn write_core(&self, _: &CoreImage<'_>, _path: &Path) -> Result<u64> {
+        Err(TargetError::Unsupported("write core files"))
+    }
 
     /// Facts of a process.
     fn process_info(&self, pid: Pid) -> Result<ProcessInfo>;

@@ -10,7 +10,7 @@ use std::sync::{Arc, mpsc};
 
 use trapline_core::breakpoint::{BreakpointSpec, HitRule, Mechanism, Tally};
 use trapline_core::stop::Signal;
-use trapline_core::target::{LaunchSpec, Region};
+use trapline_core::target::{Death, LaunchSpec, Region};
 use trapline_core::{BreakpointId, LocationId, Pid, Tid, VirtAddr};
 use trapline_patch::jump::{Tactic, Tactics};
 pub use trapline_symbols::VariableKind;
@@ -202,6 +202,9 @@ pub enum Command {
     },
     /// The types that there are views for. Answer: [`Reply::Text`].
     Views,
+    /// Writes a core file of the selected process; named `core.PID` without a
+    /// name. Answer: [`Reply::Text`].
+    WriteCore(Option<PathBuf>),
     /// Changes a setting. Answer: [`Reply::Done`].
     Set(Setting),
     /// The settings. Answer: [`Reply::Settings`].
@@ -410,6 +413,8 @@ pub enum Reply {
         args: Vec<String>,
         /// Its working directory.
         directory: Option<PathBuf>,
+        /// For one that cannot go on: how it came to that.
+        death: Option<Death>,
         /// Its mappings.
         mappings: Vec<Region>,
     },

@@ -103,6 +103,7 @@ impl Target for ScriptedTarget {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             hardware_slots: 4,
+            can_run: true,
             can_allocate: true,
             can_launch: true,
             can_attach: true,

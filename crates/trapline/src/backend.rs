@@ -9,6 +9,7 @@ use trapline_core::breakpoint::BreakpointSpec;
 use trapline_core::target::Target;
 use trapline_engine::command::BreakpointInfo;
 use trapline_engine::{Command, CommandError, Events, Reply, SessionHandle};
+use trapline_target::core_file::CoreTarget;
 pub(crate) use trapline_target::linux::Requests;
 use trapline_target::linux::{self, LinuxTarget, terminal};
 
@@ -30,6 +31,27 @@ pub fn local_session() -> Result<(SessionHandle, Events), CommandError> {
         let target: Box<dyn Target> = Box::new(LinuxTarget::new()?);
         Ok(target)
     })
+}
+
+/// A session on the core file of a program that died, and which process that
+/// was, to be attached to. `program` is the program's file, where that is not
+/// where it was.
+///
+/// # Errors
+/// What is wrong with either file, or when the thread that reads them cannot be
+/// started.
+pub fn core_session(
+    core: &Path,
+    program: Option<&Path>,
+) -> Result<(SessionHandle, Events, Pid), CommandError> {
+    linux::survive_lost_pages(trapline_symbols::lost_at);
+    let target = CoreTarget::open(core, program)?;
+    let pid = target.pid();
+    let (session, events) = trapline_engine::spawn(move || {
+        let target: Box<dyn Target> = Box::new(target);
+        Ok(target)
+    })?;
+    Ok((session, events, pid))
 }
 
 /// This machine, for the calling thread alone.

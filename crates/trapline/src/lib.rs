@@ -72,7 +72,7 @@ mod backend;
 pub mod cli;
 mod coverage;
 
-pub use backend::{local_session, prepare_process};
+pub use backend::{core_session, local_session, prepare_process};
 pub use trapline_core::breakpoint;
 pub use trapline_core::stop::{ExitStatus, Signal, SignalInfo};
 pub use trapline_core::target::LaunchSpec;

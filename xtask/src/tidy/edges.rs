@@ -35,7 +35,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const WEIGHT: &[(&str, &[&str])] = &[
     ("libc", &["trapline-target"]),
     ("gimli", &["trapline-symbols"]),
-    ("object", &["trapline-symbols"]),
+    ("object", &["trapline-symbols", "trapline-target"]),
     ("memmap2", &["trapline-symbols"]),
     ("iced-x86", &["trapline-patch", "trapline-expr", "trapline-symbols"]),
     ("clap", &["trapline"]),

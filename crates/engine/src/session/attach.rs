@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use trapline_core::target::{LaunchSpec, Resume, TargetError};
+use trapline_core::target::{Death, LaunchSpec, Resume, TargetError};
 use trapline_core::{Pid, Tid};
 
 use super::children::file_name;
@@ -82,8 +82,26 @@ impl Session {
         if !self.processes.contains_key(&pid) {
             return Err(CommandError::new(format!("process {pid} ended while being attached to")));
         }
+        self.describe_the_dead(pid);
         self.settle_in(pid);
         Ok(Reply::Started { pid })
+    }
+
+    /// Says of threads that cannot go on why they stand.
+    fn describe_the_dead(&mut self, pid: Pid) {
+        if self.target.capabilities().can_run {
+            return;
+        }
+        let death = self.target.process_info(pid).ok().and_then(|info| info.death);
+        let Some(process) = self.processes.get_mut(&pid) else { return };
+        for (tid, thread) in &mut process.threads {
+            thread.stopped_for = match death {
+                Some(Death { tid: of, signal: Some(info) }) if of == *tid => {
+                    format!("died of {}", info.signal)
+                }
+                _ => "dead".to_owned(),
+            };
+        }
     }
 
     /// Puts a new process into the books; all its threads are about to stop by
@@ -130,6 +148,8 @@ impl Session {
 
     /// Reads what a new process has loaded and sets what was asked for.
     fn settle_in(&mut self, pid: Pid) {
+        let death = self.target.process_info(pid).ok().and_then(|info| info.death);
+        let leader = death.map_or(pid.leader(), |death| death.tid);
         let tid = self
             .processes
             .get(&pid)
@@ -137,11 +157,11 @@ impl Session {
                 process
                     .threads
                     .keys()
-                    .find(|tid| **tid == pid.leader())
+                    .find(|tid| **tid == leader)
                     .or_else(|| process.threads.keys().next())
             })
             .copied()
-            .unwrap_or(pid.leader());
+            .unwrap_or(leader);
         self.selection = Some(Selected { pid, tid, frame: 0 });
         self.update_libraries(pid);
         self.sync_sites();

@@ -40,6 +40,7 @@ impl Session {
             Command::Print { expression, format } => self.print(&expression, format),
             Command::Evaluate { expression, format } => self.output(&expression, format),
             Command::Describe { what, expand } => self.describe_type(&what, expand),
+            Command::WriteCore(path) => self.write_core(path),
             Command::AddViews { name, text } => self.add_views(&name, &text),
             Command::Views => Ok(self.list_views()),
             Command::Variables(kind) => self.variables(kind),

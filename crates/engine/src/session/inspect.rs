@@ -256,6 +256,7 @@ impl Session {
             executable: info.executable_name,
             args: info.args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect(),
             directory: info.directory,
+            death: info.death,
             mappings: self.target.memory_map(selected)?,
         })
     }

@@ -11,6 +11,7 @@ mod attach;
 mod binding;
 mod children;
 mod code_io;
+mod core_file;
 mod course;
 mod credit;
 mod data;
@@ -63,7 +64,7 @@ use trapline_core::{ModuleId, Pid, Tid};
 use trapline_patch::jump::Tactics;
 
 use crate::breakpoints::Breakpoints;
-use crate::command::{ResumePolicy, Setting};
+use crate::command::{Command, CommandError, ResumePolicy, Setting};
 use crate::event::Event;
 use crate::handle::Envelope;
 use crate::images::{Images, SourceAges};
@@ -71,6 +72,9 @@ use crate::process::{Process, Thread};
 use crate::signals::SignalTable;
 use crate::space::{Modules, Space, SpaceId};
 use crate::stream::EventSender;
+
+/// What is said to whoever wants the program of a core file to move.
+const DEAD: &str = "The program is not being run: this is the core file that it left.";
 
 /// Everything the tracer thread owns.
 pub(crate) struct Session {
@@ -276,13 +280,36 @@ impl Session {
     }
 
     fn answer(&mut self, envelope: Envelope) {
-        let reply = self.dispatch(envelope.command);
+        let reply = match self.needs_life(&envelope.command) {
+            true => Err(CommandError::new(DEAD)),
+            false => self.dispatch(envelope.command),
+        };
         // Before the answer that may be incomplete, and so before the front end
         // goes on, perhaps to its end.
         self.warn_of_cut_files();
         // A front end that went away does not want its answer any more.
         let _ = envelope.answer.send(reply);
         self.report_if_due();
+    }
+
+    /// Whether a command would have a dead program do something.
+    fn needs_life(&self, command: &Command) -> bool {
+        !self.target.capabilities().can_run
+            && matches!(
+                command,
+                Command::Run
+                    | Command::Kill
+                    | Command::Continue
+                    | Command::StepInstruction { .. }
+                    | Command::StepLine { .. }
+                    | Command::Finish
+                    | Command::RunTo { .. }
+                    | Command::Break(_)
+                    | Command::BreakEach { .. }
+                    | Command::WriteMemory { .. }
+                    | Command::NextSignal(_)
+                    | Command::TimeHold { .. }
+            )
     }
 
     /// Says once of each file that became shorter while we read it.

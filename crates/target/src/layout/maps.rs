@@ -3,13 +3,15 @@
 use trapline_core::target::Region;
 use trapline_core::{AddrRange, VirtAddr};
 
+use super::os_string;
+
 /// Reads all lines; a line that is not understood is left out.
 pub fn parse(text: &[u8]) -> Vec<Region> {
     text.split(|byte| *byte == b'\n').filter_map(line).collect()
 }
 
 /// `7f00-7f10 r-xp 00001000 08:01 1234      /usr/lib/x.so`.
-fn line(line: &[u8]) -> Option<Region> {
+pub(super) fn line(line: &[u8]) -> Option<Region> {
     let mut fields = line.splitn(6, |byte| *byte == b' ');
     let mut ascii = || std::str::from_utf8(fields.next()?).ok();
     let (start, end) = ascii()?.split_once('-')?;
@@ -57,17 +59,6 @@ fn unescape(name: &[u8]) -> Vec<u8> {
         }
     }
     plain
-}
-
-#[cfg(unix)]
-fn os_string(bytes: &[u8]) -> std::ffi::OsString {
-    use std::os::unix::ffi::OsStrExt;
-    std::ffi::OsStr::from_bytes(bytes).to_os_string()
-}
-
-#[cfg(not(unix))]
-fn os_string(bytes: &[u8]) -> std::ffi::OsString {
-    String::from_utf8_lossy(bytes).into_owned().into()
 }
 
 #[cfg(test)]

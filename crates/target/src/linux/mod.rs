@@ -12,6 +12,7 @@
 //! child before that.
 
 mod attach;
+mod core_file;
 mod events;
 mod inject;
 mod launch;
@@ -33,8 +34,8 @@ use std::sync::Arc;
 
 use trapline_core::stop::{Signal, SignalInfo};
 use trapline_core::target::{
-    Capabilities, LaunchSpec, ProcessInfo, Protection, Region, Result, Resume, Stopped, Target,
-    TargetError, TargetEvent, Wait, Waker,
+    Capabilities, CoreImage, LaunchSpec, ProcessInfo, Protection, Region, Result, Resume, Stopped,
+    Target, TargetError, TargetEvent, Wait, Waker,
 };
 use trapline_core::x64::debug::{DebugRegisters, DebugStatus, SLOTS};
 use trapline_core::x64::{Registers, VectorState};
@@ -116,6 +117,7 @@ impl Target for LinuxTarget {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             hardware_slots: u8::try_from(SLOTS).unwrap_or(u8::MAX),
+            can_run: true,
             can_allocate: true,
             can_launch: true,
             can_attach: true,
@@ -251,6 +253,10 @@ impl Target for LinuxTarget {
 
     fn release(&mut self, thread: &Stopped, range: AddrRange) -> Result<()> {
         self.unmap_memory(thread, range)
+    }
+
+    fn write_core(&self, image: &CoreImage<'_>, path: &Path) -> Result<u64> {
+        self.write_core_file(image, path)
     }
 
     fn process_info(&self, pid: Pid) -> Result<ProcessInfo> {

@@ -49,6 +49,7 @@ impl LinuxTarget {
             directory: fs::read_link(directory.join("cwd")).ok(),
             auxv: auxv::parse(&self.read_process_file(pid, "auxv")?),
             heap_start: stat::heap_start(&self.read_process_file(pid, "stat")?),
+            death: None,
         })
     }
 

@@ -98,6 +98,8 @@ pub(crate) enum Action {
     TimeHold,
     /// Write the breakpoints as commands.
     SaveBreakpoints(PathBuf),
+    /// Write a core file.
+    WriteCore(Option<PathBuf>),
     /// Read commands from a file.
     Source(PathBuf),
     /// Read views of types from a file.

@@ -23,6 +23,8 @@ pub(crate) enum What {
     Run(RunArgs),
     /// Debug running processes, and leave them as they were.
     Attach(AttachArgs),
+    /// Look at the core file that a program left when it died.
+    Core(CoreArgs),
     /// Show everything on a small program that travels inside this one.
     Demo,
     /// Show how many places of a program could decide in the program itself.
@@ -107,6 +109,18 @@ pub(crate) struct AttachArgs {
     /// The processes.
     #[arg(required = true, value_parser = clap::value_parser!(i32).range(1..))]
     pub(crate) pid: Vec<i32>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CoreArgs {
+    #[command(flatten)]
+    pub(crate) wishes: Wishes,
+    /// The core file.
+    #[arg(value_name = "CORE")]
+    pub(crate) core: PathBuf,
+    /// The program, where it is not where it was.
+    #[arg(value_name = "PROGRAM")]
+    pub(crate) program: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -70,9 +70,16 @@ pub(crate) struct Plan {
     auto_continue: bool,
     stats: bool,
     follow_children: bool,
+    /// Whether the processes are dead: nothing can go on.
+    dead: bool,
 }
 
 impl Plan {
+    /// The same for processes that are dead.
+    pub(crate) fn of_the_dead(self, attach: Vec<Pid>) -> Self {
+        Self { dead: true, attach, ..self }
+    }
+
     /// Reads specifications and script files, before anything is started.
     ///
     /// # Errors
@@ -100,6 +107,7 @@ impl Plan {
             auto_continue: wishes.auto_continue,
             stats: wishes.stats,
             follow_children: wishes.follow_children,
+            dead: false,
         })
     }
 
@@ -209,7 +217,8 @@ pub(crate) fn run<S: Session>(console: &mut Console<S>, mut plan: Plan, ending: 
     }
     tell_unbound(console);
     let killing = signal_at_hand(console);
-    let told = finish(console, plan.stats, !plan.attach.is_empty());
+    let attached = !plan.attach.is_empty() && !plan.dead;
+    let told = finish(console, plan.stats, attached);
     if let Err(error) = &told {
         console.report(error);
     }
@@ -247,7 +256,8 @@ fn to_the_end<S: Session>(
     if console.known.main.is_none() {
         console.begin()?;
     }
-    let mut go = plan.auto_continue || !(console.known.went || attached && commanded);
+    let goes_by_itself = plan.auto_continue || !(console.known.went || attached && commanded);
+    let mut go = goes_by_itself && !plan.dead;
     if console.known.running {
         console.wait()?;
     }

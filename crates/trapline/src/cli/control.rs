@@ -164,7 +164,13 @@ impl<S: Session> Console<S> {
         self.known.main.get_or_insert(pid);
         self.is_there(pid);
         self.emit(&json::timing(Timed::Attach, nanos));
-        self.screen.line(format!("Attached to process {pid}."));
+        let facts = self.session.request(Command::Process);
+        self.screen.line(match facts {
+            Ok(Reply::Process { death: Some(death), args, .. }) => {
+                render::stop::death(&args, death)
+            }
+            _ => format!("Attached to process {pid}."),
+        });
         if let Ok(Reply::Frame(frame)) = self.session.request(Command::SelectFrame(0)) {
             self.screen.line(render::frame_text(&frame, false));
         }

@@ -40,7 +40,7 @@ pub(crate) fn run() -> Result<u8, CommandError> {
     let folder = Folder::new()?;
     let program = folder.unpack()?;
     let output = folder.0.join("output");
-    let mut opened = open(Screen::stdout())?;
+    let mut opened = open(Screen::stdout(), crate::backend::local_session)?;
     let console = &mut opened.console;
     console.settings.confirm = false;
     console.launch = LaunchSpec { program, stdout: Some(output.clone()), ..LaunchSpec::default() };

@@ -68,6 +68,7 @@ impl<S: Session> Console<S> {
                 .session
                 .request(Command::Evaluate { expression, format: ValueFormat::default() })
                 .map(drop),
+            Action::WriteCore(path) => self.show(Command::WriteCore(path)),
             Action::Examine { format, address } => self.examine(format, address),
             Action::Describe { what, expand } => self.show(Command::Describe { what, expand }),
             Action::Disassemble { what, source, raw } => self.disassemble(what, source, raw),
@@ -190,7 +191,7 @@ impl<S: Session> Console<S> {
     }
 
     fn process(&mut self, with_mappings: bool) -> Result<(), CommandError> {
-        let Reply::Process { pid, executable, args, directory, mappings } =
+        let Reply::Process { pid, executable, args, directory, mappings, .. } =
             self.session.request(Command::Process)?
         else {
             return Ok(());

@@ -44,11 +44,11 @@ use clap::{CommandFactory, Parser};
 use trapline_core::Pid;
 use trapline_core::stop::ExitStatus;
 use trapline_core::target::LaunchSpec;
-use trapline_engine::{Command, CommandError, SessionHandle};
+use trapline_engine::{Command, CommandError, Events, SessionHandle};
 
 use crate::backend;
 
-use args::{CommandLine, RunArgs, What, Wishes};
+use args::{CommandLine, CoreArgs, RunArgs, What, Wishes};
 use batch::{Ending, Plan};
 pub(crate) use console::Session;
 use console::{Console, cannot};
@@ -72,6 +72,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let pids = attach.pid.iter().copied().map(Pid::new).collect();
             debug(&attach.wishes, LaunchSpec::default(), pids)
         }
+        What::Core(dead) => core(&dead),
         What::Demo => demo::run(),
         What::Coverage(coverage) => coverage::run(&coverage),
         What::Completions { shell } => {
@@ -106,21 +107,46 @@ fn launch_spec(run: &RunArgs) -> LaunchSpec {
 
 fn debug(wishes: &Wishes, launch: LaunchSpec, pids: Vec<Pid>) -> Result<u8, CommandError> {
     let plan = Plan::new(wishes, pids)?;
-    let json = json_writer(wishes)?;
-    let Opened { mut console, pump, ending, _end } = open(screen_for(wishes))?;
+    let opened = open(screen_for(wishes), backend::local_session)?;
+    talk(wishes, plan, launch, opened)
+}
+
+/// Looks at a dead program.
+fn core(args: &CoreArgs) -> Result<u8, CommandError> {
+    let plan = Plan::new(&args.wishes, Vec::new())?;
+    let mut dead = Vec::new();
+    let opened = open(screen_for(&args.wishes), || {
+        let program = args.program.as_deref();
+        let (session, events, pid) = backend::core_session(&args.core, program)?;
+        dead.push(pid);
+        Ok((session, events))
+    })?;
+    talk(&args.wishes, plan.of_the_dead(dead), LaunchSpec::default(), opened)
+}
+
+fn talk(
+    wishes: &Wishes,
+    plan: Plan,
+    launch: LaunchSpec,
+    opened: Opened,
+) -> Result<u8, CommandError> {
+    let Opened { mut console, pump, ending, _end } = opened;
     console.launch = launch;
-    console.json = json;
+    console.json = json_writer(wishes)?;
     if wishes.batch {
         return Ok(batch::run(&mut console, plan, &ending));
     }
     Ok(prompt::run(&mut console, plan, &ending, &pump))
 }
 
-/// A session of this machine with a console on it, and the threads that carry
+/// A session with a console on it, and the threads that carry
 /// its events and our signals.
-fn open(screen: Screen) -> Result<Opened, CommandError> {
+fn open(
+    screen: Screen,
+    session: impl FnOnce() -> Result<(SessionHandle, Events), CommandError>,
+) -> Result<Opened, CommandError> {
     let requests = backend::Requests::keep();
-    let (session, events) = backend::local_session()?;
+    let (session, events) = session()?;
     let end = OrderlyEnd(session.clone());
     let (pump, events) = Pump::start(events)?;
     let ending = Arc::new(Ending::default());

@@ -642,6 +642,10 @@ pub(crate) fn source(args: &str) -> Read {
     Ok(Action::Source(path(args, "which file")?))
 }
 
+pub(crate) fn write_core(args: &str) -> Read {
+    Ok(Action::WriteCore((!args.is_empty()).then(|| args.into())))
+}
+
 pub(crate) fn load_views(args: &str) -> Read {
     Ok(Action::LoadViews(path(args, "which file")?))
 }

@@ -544,6 +544,16 @@ What none of them can serve is served by a trap.",
     // Ourselves.
     row("source", &["so"], "FILE", "Run the commands of a file", parse::source)
         .completes(Complete::Path),
+    row(
+        "generate-core-file",
+        &["gcore"],
+        "[FILE]",
+        "Write a core file of the program as it stands",
+        parse::write_core,
+    )
+    .long("Without FILE, core.PID. It holds the program's own code and registers, and nothing of ours.")
+    .completes(Complete::Path)
+    .needs(Needs::Process),
     row("load-views", &[], "FILE", "Read how types are shown from a file", parse::load_views)
         .long("`docs/views.md` describes such files. What is read is tried before what was there.")
         .completes(Complete::Path),

@@ -98,8 +98,25 @@ impl Driver {
         // Without `prepare_process`: what the test starts beside the session
         // would inherit the signals that it blocks.
         let (session, events) = trapline::local_session().expect("a session starts");
+        let driver = Self::with(session, events);
+        if let Some(mechanism) = driver.forced.get() {
+            driver.set(Setting::Mechanism(Some(mechanism)));
+        }
+        driver
+    }
+
+    /// A session on a core file.
+    pub fn of_core(core: &Path, program: Option<&Path>) -> Self {
+        let opened = trapline::core_session(core, program);
+        let (session, events, pid) = opened.unwrap_or_else(|why| panic!("{why}"));
+        let driver = Self::with(session, events);
+        driver.ask(Command::Attach(pid));
+        driver
+    }
+
+    fn with(session: SessionHandle, events: Events) -> Self {
         let (marker, folder) = fresh_folder();
-        let driver = Self {
+        Self {
             session: Some(session),
             events,
             folder,
@@ -113,11 +130,7 @@ impl Driver {
             logs: Vec::new(),
             warnings: Vec::new(),
             seen: Vec::new(),
-        };
-        if let Some(mechanism) = driver.forced.get() {
-            driver.set(Setting::Mechanism(Some(mechanism)));
         }
-        driver
     }
 
     /// A session whose program is named but not started, so that breakpoints
