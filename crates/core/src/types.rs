@@ -176,11 +176,23 @@ pub struct Record {
     pub members: Vec<Member>,
     /// Virtual base classes. They are no members: where one is, only the
     /// object's table of virtual functions says.
-    pub virtual_bases: Vec<TypeLink>,
+    pub virtual_bases: Vec<VirtualBase>,
     /// True when only a declaration is known here.
     pub declaration: bool,
     /// What a template or a generic type was instantiated with, packs spread.
     pub arguments: Vec<GenericArgument>,
+}
+
+/// A virtual base class of a record.
+#[derive(Clone, PartialEq, Debug)]
+pub struct VirtualBase {
+    /// Its type.
+    pub ty: TypeLink,
+    /// Where its distance from the start of the object stands, a signed word,
+    /// from the place that the object's first word points to. Itanium C++ ABI,
+    /// 2.5.2. `None` where the debug information says it in a way that is not
+    /// understood.
+    pub slot: Option<i64>,
 }
 
 /// What a type parameter, or a parameter of another kind, stands for.

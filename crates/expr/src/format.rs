@@ -118,7 +118,7 @@ pub fn format_value(
 ) -> String {
     let missing = &value.missing[..];
     let mut formatter =
-        Formatter { scope, memory, options, missing, elements_shown: 0, out: String::new() };
+        Formatter { scope, memory, options, missing, shown: Shown::default(), out: String::new() };
     let at = value.address();
     formatter.top(&value.ty, value.bytes.as_ref(), at);
     formatter.out
@@ -138,9 +138,17 @@ struct Formatter<'a> {
     options: &'a FormatOptions<'a>,
     /// Which bytes of the whole value are nowhere.
     missing: &'a [Range<usize>],
-    /// How many elements of containers were written.
-    elements_shown: usize,
+    shown: Shown,
     out: String,
+}
+
+/// What was written of a value so far.
+#[derive(Default)]
+struct Shown {
+    /// How many elements of containers.
+    elements: usize,
+    /// Which virtual bases, by where they are.
+    virtual_bases: Vec<VirtAddr>,
 }
 
 /// How much of some bytes is there.

@@ -58,13 +58,25 @@ fn cpp(linkage: &str) -> Option<String> {
     let options = cpp_demangle::DemangleOptions::new().recursion_limit(MAX_DEPTH);
     let mut text = Limited::default();
     symbol.structured_demangle(&mut text, &options).ok()?;
-    let mut text = text.0;
+    let mut text = in_gdbs_words(text.0);
     if tail.starts_with(b".") {
         text.push_str(&format!(" [clone {}]", String::from_utf8_lossy(tail)));
     } else if !tail.is_empty() && !tail.starts_with(b"@") {
         return None;
     }
     Some(text)
+}
+
+/// What compilers make for classes, called as gdb and c++filt call it.
+fn in_gdbs_words(text: String) -> String {
+    let words = [("{vtable(", "vtable for "), ("{vtt(", "VTT for ")];
+    for (theirs, gdbs) in words {
+        let inside = text.strip_prefix(theirs).and_then(|rest| rest.strip_suffix(")}"));
+        if let Some(inside) = inside {
+            return format!("{gdbs}{inside}");
+        }
+    }
+    text
 }
 
 /// A string that refuses to grow past [`MAX_DEMANGLED`].

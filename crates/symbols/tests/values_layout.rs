@@ -218,8 +218,11 @@ fn cpp_classes_have_bases_and_no_statics() {
     assert_eq!(derived.virtual_bases, []);
 
     let shared = types.record("shapes::Shared");
-    let virtual_bases: Vec<_> =
-        shared.virtual_bases.iter().map(|base| types.follow(base).unwrap().name.clone()).collect();
+    let virtual_bases: Vec<_> = shared
+        .virtual_bases
+        .iter()
+        .map(|base| types.follow(&base.ty).unwrap().name.clone())
+        .collect();
     assert_eq!(virtual_bases, ["shapes::Base"]);
     let bases = shared.members.iter().filter(|member| member.base_class).count();
     assert_eq!(bases, 1, "{shared:#?}");

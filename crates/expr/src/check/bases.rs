@@ -4,12 +4,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use trapline_core::types::{Record, Type, TypeKind, TypeLink};
+use trapline_core::types::{Record, Type, TypeKind, TypeLink, VirtualBase};
 
 use super::scalar::{Rvalue, Scalar};
 use super::{Checker, Kind, Typed};
 use crate::error::Error;
-use crate::ir::{NodeId, Op, Sort};
+use crate::ir::{Arithmetic, IntKind, Load, NodeId, Op, Sort};
 use crate::limits;
 
 /// One way from a class to a base of it.
@@ -27,6 +27,15 @@ struct Search<'a> {
     span: &'a Range<usize>,
     ways: Vec<Way>,
     budget: usize,
+}
+
+/// Which virtual base class is looked for.
+#[derive(Clone, Copy)]
+enum Wanted<'a> {
+    /// One with a member of this name, itself or in a base that is not virtual.
+    With(&'a str),
+    /// This one.
+    Class(&'a Type),
 }
 
 impl Checker<'_> {
@@ -119,7 +128,8 @@ impl Checker<'_> {
             let at = at.map(|at| at.saturating_add(member.offset));
             self.ways_through(&member.ty, at, search)?;
         }
-        record.virtual_bases.iter().try_for_each(|link| self.ways_through(link, None, search))
+        let mut virtual_bases = record.virtual_bases.iter();
+        virtual_bases.try_for_each(|base| self.ways_through(&base.ty, None, search))
     }
 
     fn ways_through(
@@ -148,9 +158,19 @@ impl Checker<'_> {
         let (Scalar::Pointer(Some(from)), Some(to)) = (&pointer.scalar, target) else {
             return self.at_sort(pointer.node, Sort::ADDRESS, span);
         };
-        match self.class_shift(from, to, span)? {
-            None | Some(0) => Ok(pointer.node),
-            Some(by) => self.push(Op::Displaced(pointer.node, by), Sort::ADDRESS, span),
+        match self.class_shift(from, to, span) {
+            Ok(None | Some(0)) => Ok(pointer.node),
+            Ok(Some(by)) => self.push(Op::Displaced(pointer.node, by), Sort::ADDRESS, span),
+            Err(why) => {
+                let kind = Kind::Memory { address: pointer.node, bits: None };
+                let object = Typed { kind, ty: from.clone(), span: span.clone() };
+                let found = self.as_virtual_base(&object, to, span)?.ok_or(why)?;
+                let Kind::Memory { address, .. } = found.kind else { return Ok(pointer.node) };
+                // Null stays null.
+                let null = self.push(Op::IsZero(pointer.node), Sort::BOOL, span)?;
+                let op = Op::Select(null, pointer.node, address);
+                self.push(op, Sort::ADDRESS, span)
+            }
         }
     }
 
@@ -184,7 +204,11 @@ impl Checker<'_> {
         base: &Arc<Type>,
         span: &Range<usize>,
     ) -> Result<Option<Typed>, Error> {
-        let Some(offset) = self.base_within(&object.ty, base, span)? else { return Ok(None) };
+        let offset = match self.base_within(&object.ty, base, span) {
+            Ok(Some(offset)) => offset,
+            Ok(None) => return Ok(None),
+            Err(why) => return self.as_virtual_base(object, base, span)?.map(Some).ok_or(why),
+        };
         let kind = match &object.kind {
             Kind::Memory { address, bits: None } => {
                 Kind::Memory { address: self.displaced(*address, offset, span)?, bits: None }
@@ -197,33 +221,119 @@ impl Checker<'_> {
         Ok(Some(Typed { kind, ty: base.clone(), span: span.clone() }))
     }
 
-    /// The error for a member that is in a virtual base of a record, if it is.
-    pub(super) fn member_in_virtual_base(
-        &self,
-        record: &Record,
-        name: &str,
-        span: &Range<usize>,
+    /// The part of an object that is the first of its virtual bases, at any
+    /// depth, that is wanted. Where that is, the object itself says: its
+    /// table of virtual functions.
+    fn virtual_base_of(
+        &mut self,
+        object: &Typed,
+        wanted: Wanted<'_>,
         budget: &mut usize,
-    ) -> Result<(), Error> {
-        *budget = budget.checked_sub(1).ok_or_else(|| too_many_bases(span))?;
-        for link in &record.virtual_bases {
-            let base = self.follow(link, span)?;
-            let TypeKind::Record(inner) = &self.strip(&base, span)?.kind else { continue };
-            if self.search(inner, name, span, budget)?.is_some() {
-                let message = format!(
-                    "`{name}` is in the virtual base `{}`: its place is in the object's vtable",
-                    self.spell(&base)
-                );
-                return Err(Error::new(span.clone(), message));
+    ) -> Result<Option<Typed>, Error> {
+        let span = object.span.clone();
+        *budget = budget.checked_sub(1).ok_or_else(|| too_many_bases(&span))?;
+        let stripped = self.strip(&object.ty, &span)?;
+        let TypeKind::Record(record) = &stripped.kind else { return Ok(None) };
+        for base in &record.virtual_bases {
+            let ty = self.follow(&base.ty, &span)?;
+            let found = self.is_wanted(&ty, wanted, &span)?;
+            if !found && !self.has_virtual_bases(&ty, &span)? {
+                continue;
             }
-            self.member_in_virtual_base(inner, name, span, budget)?;
+            let part = self.at_virtual_base(object, base, ty)?;
+            if found {
+                return Ok(Some(part));
+            }
+            if let Some(inner) = self.virtual_base_of(&part, wanted, budget)? {
+                return Ok(Some(inner));
+            }
         }
         for member in record.members.iter().filter(|member| member.base_class) {
-            let base = self.follow(&member.ty, span)?;
-            let TypeKind::Record(inner) = &self.strip(&base, span)?.kind else { continue };
-            self.member_in_virtual_base(inner, name, span, budget)?;
+            let ty = self.follow(&member.ty, &span)?;
+            if !self.has_virtual_bases(&ty, &span)? {
+                continue;
+            }
+            let Some(part) = self.displaced_to(object, member.offset, ty)? else { continue };
+            if let Some(inner) = self.virtual_base_of(&part, wanted, budget)? {
+                return Ok(Some(inner));
+            }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    fn is_wanted(
+        &self,
+        ty: &Arc<Type>,
+        wanted: Wanted<'_>,
+        span: &Range<usize>,
+    ) -> Result<bool, Error> {
+        let ty = self.strip(ty, span)?;
+        match (wanted, &ty.kind) {
+            (Wanted::Class(class), _) => Ok(is_same_class(&ty, class)),
+            (Wanted::With(name), TypeKind::Record(record)) => {
+                let mut budget = limits::MAX_RECORDS_SEARCHED;
+                Ok(self.search(record, name, span, &mut budget)?.is_some())
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether a class has a virtual base, itself or by a base of it.
+    fn has_virtual_bases(&self, ty: &Arc<Type>, span: &Range<usize>) -> Result<bool, Error> {
+        let TypeKind::Record(record) = &self.strip(ty, span)?.kind else { return Ok(false) };
+        // Each base is looked at again when it is gone into, within a budget.
+        Ok(!record.virtual_bases.is_empty()
+            || record.members.iter().any(|member| member.base_class))
+    }
+
+    /// A virtual base of an object. Itanium C++ ABI, 2.4 and 2.5.2: how far it is
+    /// stands in the table that the object's first word points into.
+    fn at_virtual_base(
+        &mut self,
+        object: &Typed,
+        base: &VirtualBase,
+        ty: Arc<Type>,
+    ) -> Result<Typed, Error> {
+        let span = object.span.clone();
+        let (Kind::Memory { address, .. }, Some(slot)) = (&object.kind, base.slot) else {
+            let message = format!("the virtual base `{}` cannot be found", self.spell(&ty));
+            return Err(Error::new(span, message));
+        };
+        let address = *address;
+        let word = Load::Int(IntKind::U64);
+        let table = self.push(Op::Load { address, load: word }, Sort::ADDRESS, &span)?;
+        let slot = self.displaced(table, slot.cast_unsigned(), &span)?;
+        let distance = Op::Load { address: slot, load: word };
+        let distance = self.push(distance, Sort::ADDRESS, &span)?;
+        let op = Op::Arithmetic(Arithmetic::Add, address, distance);
+        let address = self.push(op, Sort::ADDRESS, &span)?;
+        Ok(Typed { kind: Kind::Memory { address, bits: None }, ty, span })
+    }
+
+    /// A member that is in a virtual base of an object.
+    pub(super) fn member_of_virtual_base(
+        &mut self,
+        object: &Typed,
+        name: &str,
+        span: &Range<usize>,
+    ) -> Result<Option<Typed>, Error> {
+        let mut budget = limits::MAX_RECORDS_SEARCHED;
+        match self.virtual_base_of(object, Wanted::With(name), &mut budget)? {
+            Some(part) => self.find_member(&part, name, span),
+            None => Ok(None),
+        }
+    }
+
+    /// An object as one of its virtual bases.
+    pub(super) fn as_virtual_base(
+        &mut self,
+        object: &Typed,
+        base: &Arc<Type>,
+        span: &Range<usize>,
+    ) -> Result<Option<Typed>, Error> {
+        let base = self.strip(base, span)?;
+        let mut budget = limits::MAX_RECORDS_SEARCHED;
+        self.virtual_base_of(object, Wanted::Class(&base), &mut budget)
     }
 }
 

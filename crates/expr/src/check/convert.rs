@@ -137,7 +137,10 @@ impl Checker<'_> {
             ));
         };
         let ty = self.follow(link, span)?;
-        let shift = self.class_shift(&typed.ty, &ty, span)?.unwrap_or(0);
+        let shift = match self.class_shift(&typed.ty, &ty, span) {
+            Ok(shift) => shift.unwrap_or(0),
+            Err(why) => return self.as_virtual_base(&typed, &ty, span)?.ok_or(why),
+        };
         let address = self.displaced(*address, shift.cast_unsigned(), span)?;
         Ok(Typed { kind: Kind::Memory { address, bits: None }, ty, span: span.clone() })
     }

@@ -72,8 +72,7 @@ impl Checker<'_> {
         let TypeKind::Record(record) = &stripped.kind else { return Ok(None) };
         let mut budget = limits::MAX_RECORDS_SEARCHED;
         let Some(found) = self.search(record, name, span, &mut budget)? else {
-            self.member_in_virtual_base(record, name, span, &mut budget)?;
-            return Ok(None);
+            return self.member_of_virtual_base(object, name, span);
         };
         let kind = match &object.kind {
             Kind::Memory { address, .. } => {

@@ -305,7 +305,7 @@ impl Checker<'_> {
     }
 
     /// A part of an object; `None` for what is no object.
-    fn displaced_to(
+    pub(super) fn displaced_to(
         &mut self,
         object: &Typed,
         offset: u64,

@@ -3,10 +3,15 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use trapline_core::types::{BitField, Member, Record, RecordFlavour, Type, TypeKind, TypeLink};
+use trapline_core::VirtAddr;
+use trapline_core::types::{
+    BitField, Member, Record, RecordFlavour, Type, TypeKind, TypeLink, VirtualBase,
+};
 
 use super::number::{signed, unsigned};
 use super::pointer::is_c_text;
+use crate::limits;
+
 use super::{Context, Formatter, Letter, OPTIMIZED_OUT, Present, quote};
 
 impl Formatter<'_> {
@@ -122,9 +127,7 @@ impl Formatter<'_> {
         self.out.push('{');
         for (index, base) in record.virtual_bases.iter().enumerate() {
             self.separate(index, context);
-            let name = self.scope.follow(base).map(|ty| ty.name.clone());
-            let _ = write!(self.out, "<{}> = ", name.unwrap_or_default());
-            self.note("virtual base");
+            self.virtual_base(base, bytes, context);
         }
         for (index, member) in record.members.iter().enumerate() {
             self.separate(record.virtual_bases.len() + index, context);
@@ -140,6 +143,45 @@ impl Formatter<'_> {
             self.new_line(context.depth);
         }
         self.out.push('}');
+    }
+
+    /// A virtual base class, wherever the object has it. One that several
+    /// classes of the object share is shown with the first.
+    fn virtual_base(&mut self, base: &VirtualBase, bytes: &[u8], context: Context) {
+        let ty = self.scope.follow(&base.ty);
+        let name = ty.as_ref().map_or("", |ty| &ty.name);
+        let _ = write!(self.out, "<{name}> = ");
+        let Ok(ty) = ty else { return self.note("unknown type") };
+        let Some(at) = self.place_of_virtual_base(base, bytes, context) else {
+            return self.note("virtual base");
+        };
+        if self.shown.virtual_bases.contains(&at) {
+            return self.out.push_str("{...}");
+        }
+        self.shown.virtual_bases.push(at);
+        let size = self.scope.strip(&ty).ok().and_then(|ty| ty.size).unwrap_or(0);
+        let mut bytes = vec![0; usize::try_from(size.min(limits::MAX_VALUE)).unwrap_or(0)];
+        match self.memory.read_exact(at, &mut bytes) {
+            Ok(()) => {
+                let inside = Context { at: Some(at), offset: None, ..context.inside(0) };
+                self.value(&ty, &bytes, inside);
+            }
+            Err(error) => self.note(&format!("error: {error}")),
+        }
+    }
+
+    /// Itanium C++ ABI, 2.4: where the vtable says.
+    fn place_of_virtual_base(
+        &self,
+        base: &VirtualBase,
+        bytes: &[u8],
+        context: Context,
+    ) -> Option<VirtAddr> {
+        let table = VirtAddr::new(unsigned(bytes.get(..8)?) as u64);
+        let mut distance = [0; 8];
+        let slot = table.wrapping_offset(base.slot?);
+        self.memory.read_exact(slot, &mut distance).ok()?;
+        Some(context.at?.wrapping_offset(i64::from_le_bytes(distance)))
     }
 
     pub(super) fn separate(&mut self, index: usize, context: Context) {

@@ -78,7 +78,7 @@ fn describe_record(ty: &Type, record: &Record, types: &dyn ResolveType, depth: u
     let (bases, members): (Vec<&Member>, Vec<&Member>) =
         record.members.iter().partition(|member| member.base_class);
     let fixed = bases.iter().map(|base| ("public", &base.ty));
-    let bases = fixed.chain(record.virtual_bases.iter().map(|base| ("public virtual", base)));
+    let bases = fixed.chain(record.virtual_bases.iter().map(|base| ("public virtual", &base.ty)));
     for (index, (how, base)) in bases.enumerate() {
         let lead = if index == 0 { " : " } else { ", " };
         let name = types.follow(base).map(|ty| ty.name.clone());

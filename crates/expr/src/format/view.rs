@@ -147,11 +147,10 @@ impl Formatter<'_> {
     fn in_format(&mut self, letter: Option<Letter>, value: &Value, context: Context) {
         let options = FormatOptions { letter, ..*self.options };
         let (scope, memory, out) = (self.scope, self.memory, String::new());
-        let elements_shown = self.elements_shown;
-        let mut inner =
-            Formatter { scope, memory, options: &options, missing: &[], elements_shown, out };
+        let shown = std::mem::take(&mut self.shown);
+        let mut inner = Formatter { scope, memory, options: &options, missing: &[], shown, out };
         inner.nested(value, context);
-        self.elements_shown = inner.elements_shown;
+        self.shown = inner.shown;
         self.out.push_str(&inner.out);
     }
 
@@ -243,9 +242,9 @@ impl Formatter<'_> {
                 // gdb counts keys and values.
                 let keyed = container.key.is_some();
                 let max = self.options.max_elements / if keyed { 2 } else { 1 };
-                let left = MOST_ELEMENTS.saturating_sub(self.elements_shown);
+                let left = MOST_ELEMENTS.saturating_sub(self.shown.elements);
                 let elements = seen.elements(container, max.min(left))?;
-                self.elements_shown += elements.found.len();
+                self.shown.elements += elements.found.len();
                 self.elements_of(list, elements, container.labels, context)?;
             }
         }

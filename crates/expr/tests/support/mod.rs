@@ -10,7 +10,7 @@ use trapline_core::location::{Frame, Op, Piece, Place};
 use trapline_core::memory::{Bytes, ReadMemory};
 use trapline_core::types::{
     AliasFlavour, BaseKind, BitField, Enumerator, Member, PointerFlavour, Record, RecordFlavour,
-    ResolveType, Type, TypeKind, TypeLink, TypeRef,
+    ResolveType, Type, TypeKind, TypeLink, TypeRef, VirtualBase,
 };
 use trapline_core::x64::{Reg, RegView};
 use trapline_expr::{Binding, EvalError, Input, InputValue, Machine, Path, Purpose, Scope, Value};
@@ -312,7 +312,8 @@ impl World {
         let m = class("M", &[(&l, 0), (&r, 8)], "m", 20);
         let mut w = (*class("W", &[], "w", 12)).clone();
         if let TypeKind::Record(record) = &mut w.kind {
-            record.virtual_bases.push(TypeLink::Known(v.clone()));
+            let ty = TypeLink::Known(v.clone());
+            record.virtual_bases.push(VirtualBase { ty, slot: Some(-24) });
         }
         let x = class("X", &[(&z, 0), (&Arc::new(w.clone()), 8)], "x", 24);
         let mut declared = (*e).clone();
@@ -325,7 +326,13 @@ impl World {
         let numbers: Vec<u8> = (1..=6i32).flat_map(|n| n.to_le_bytes()).collect();
         self.global("e", &e, 0x1500, &numbers[..20]);
         self.global("m", &m, 0x1520, &numbers[..20]);
-        self.global("x", &x, 0x1540, &numbers);
+        // Its `W`, at 0x1548, has a table at 0x15c0, which says that the `V` is 16
+        // bytes further.
+        let mut object = numbers.clone();
+        object[8..16].copy_from_slice(&0x15c0_u64.to_le_bytes());
+        self.global("x", &x, 0x1540, &object);
+        self.put(0x1558, &7_i32.to_le_bytes());
+        self.put(0x15a8, &16_i64.to_le_bytes());
         self.bind("stored", &e, Place::Bytes(numbers[..20].to_vec()));
         self.global("ep", &pointer(&e), 0x1560, &0x1500u64.to_le_bytes());
         self.global("dp", &pointer(&d), 0x1568, &0x1504u64.to_le_bytes());

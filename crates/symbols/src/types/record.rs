@@ -3,7 +3,7 @@
 use gimli::constants as dw;
 use gimli::{AttributeValue, DwDsc, DwTag, Operation};
 use trapline_core::ModuleId;
-use trapline_core::types::{BitField, GenericArgument, Member, Record, RecordFlavour};
+use trapline_core::types::{BitField, GenericArgument, Member, Record, RecordFlavour, VirtualBase};
 
 use super::die::Die;
 use super::scalar::{constant, fit, has_signed_type};
@@ -23,7 +23,7 @@ pub(super) fn record(die: &Die<'_>, module: ModuleId) -> Record {
     for child in die.children() {
         match child.tag() {
             dw::DW_TAG_inheritance if is_virtual(&child) => {
-                virtual_bases.extend(child.type_reference().map(|at| type_link(module, at)));
+                virtual_bases.extend(virtual_base(&child, module));
             }
             dw::DW_TAG_member | dw::DW_TAG_inheritance => members.extend(member(&child, module)),
             dw::DW_TAG_variant_part => {
@@ -69,6 +69,38 @@ fn flavour_of(tag: DwTag) -> RecordFlavour {
         dw::DW_TAG_union_type => RecordFlavour::Union,
         _ => RecordFlavour::Struct,
     }
+}
+
+fn virtual_base(inheritance: &Die<'_>, module: ModuleId) -> Option<VirtualBase> {
+    let ty = type_link(module, inheritance.type_reference()?);
+    Some(VirtualBase { ty, slot: distance_slot(inheritance) })
+}
+
+/// The slot in what gcc and clang say of a virtual base's place: the object's
+/// address plus what stands so many bytes before the place that its first word
+/// points to.
+fn distance_slot(inheritance: &Die<'_>) -> Option<i64> {
+    let value = inheritance.value(dw::DW_AT_data_member_location)?;
+    let AttributeValue::Exprloc(expression) = value else { return None };
+    let mut operations = expression.operations(inheritance.unit.encoding());
+    let mut next = || operations.next().ok().flatten();
+    let word = |operation| matches!(operation, Some(Operation::Deref { size: 8, .. }));
+    let copied = matches!(next(), Some(Operation::Pick { index: 0 }));
+    if !copied || !word(next()) {
+        return None;
+    }
+    let slot = match next()? {
+        Operation::UnsignedConstant { value } => i64::try_from(value).ok()?,
+        Operation::SignedConstant { value } => value,
+        _ => return None,
+    };
+    let slot = match next()? {
+        Operation::Minus => slot.checked_neg()?,
+        Operation::Plus => slot,
+        _ => return None,
+    };
+    let added = word(next()) && matches!(next(), Some(Operation::Plus));
+    (added && next().is_none()).then_some(slot)
 }
 
 fn is_virtual(inheritance: &Die<'_>) -> bool {
