@@ -17,6 +17,7 @@ mod log;
 mod parallel;
 mod place;
 mod process;
+mod returns;
 mod rows;
 mod service;
 mod session;

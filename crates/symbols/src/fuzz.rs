@@ -77,7 +77,7 @@ fn at(image: &Image, address: ImageAddr) {
             let _damaged = image.type_at(reference.offset);
         }
     }
-    image.function_result_type(address);
+    image.function_result_at(address);
     image.cfa_rule_at(address);
     image.landing_pads(address);
 }

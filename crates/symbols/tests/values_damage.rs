@@ -41,7 +41,7 @@ fn ask(image: &Image, pcs: &[ImageAddr]) -> usize {
         for variable in image.variables_at(pc, PcKind::Exact) {
             answers += follow(&Types(image), &variable.ty, 4);
         }
-        answers += usize::from(image.function_result_type(pc).is_some());
+        answers += usize::from(image.function_result_at(pc).is_some());
         answers += usize::from(image.cfa_rule_at(pc).is_some());
         answers += usize::from(unwind(image, pc));
     }

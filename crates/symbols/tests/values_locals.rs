@@ -322,7 +322,7 @@ fn scopes_come_innermost_first_with_their_code() {
 fn results_and_globals_are_found() {
     let (image, stop) = record(&C, &["-g", "-O0"], 3, 0);
     let pc = stop.bias.to_image(VirtAddr::new(stop.registers.get(Reg::Rip).expect("pc")));
-    let result = image.function_result_type(pc).expect("debug information");
+    let result = image.function_result_at(pc).expect("debug information").ty;
     assert_eq!(Types(&image).follow(&result).expect("resolves").name, "long int");
     for (name, expected, external) in [("counter", 3, true), ("hidden", 0xfff9, false)] {
         let globals = image.globals_named(name);

@@ -1,22 +1,18 @@
-//! What a function returned, in the registers where a scalar is. System V ABI
-//! AMD64, section 3.2.3; records, which are classified by their members and by
-//! rules of their language, are left out.
+//! What a function returned, read from where its ABI leaves it. Which registers
+//! those are is in `returns`.
 
 use std::sync::Arc;
 
-use trapline_core::types::{BaseKind, ResolveType, Type, TypeKind};
+use trapline_core::memory::ReadMemory;
+use trapline_core::types::{ResolveType, Type, TypeKind};
 use trapline_core::x64::Reg;
 use trapline_core::{Pid, Tid, VirtAddr};
-use trapline_expr::Value;
+use trapline_expr::{Value, ValuePlace, limits};
+use trapline_symbols::Passing;
 
 use super::Session;
 use super::scope::Types;
-
-/// Where a scalar is returned.
-enum Class {
-    General,
-    Vector,
-}
+use crate::returns::{self, Half, Place};
 
 impl Session {
     /// The value that a function, which starts at an address, has just
@@ -29,33 +25,65 @@ impl Session {
     ) -> Option<(u32, String)> {
         let types = Types(&self.space_of(pid)?.modules);
         let module = self.space_of(pid)?.modules.at(function)?;
-        let link = module.image.function_result_type(module.to_image(function))?;
-        let ty = types.follow(&link).ok()?;
+        let result = module.image.function_result_at(module.to_image(function))?;
+        let ty = types.follow(&result.ty).ok()?;
         let bare = types.strip(&ty).ok()?;
-        let size = usize::try_from(bare.size?).ok()?;
-        let bytes = match class(&bare)? {
-            Class::General => {
-                let registers = self.program_registers(pid, tid)?;
-                [registers.get(Reg::Rax)?, registers.get(Reg::Rdx)?].map(u64::to_le_bytes).concat()
-            }
-            Class::Vector => {
-                let process = self.processes.get(&pid)?;
-                let stopped = process.threads.get(&tid)?.stopped()?;
-                self.target.vector_state(stopped).ok()?.xmm.first()?.to_vec()
+        let place = match result.passing {
+            Passing::InMemory => Place::Memory,
+            Passing::Unknown if !is_scalar(&bare) => return None,
+            Passing::ByClass | Passing::Unknown => returns::place(&ty, &types)?,
+        };
+        let size = usize::try_from(bare.size.filter(|size| *size <= limits::MAX_VALUE)?).ok()?;
+        let value = match place {
+            Place::Memory => self.returned_in_memory(pid, tid, ty, size)?,
+            Place::Registers(halves) => {
+                let bytes = self.returned_in_registers(pid, tid, halves)?;
+                Value::new(ty, bytes.get(..size)?)
             }
         };
-        let value = Value::new(ty, bytes.get(..size)?);
         let text = self.format(&value, None);
         Some((self.known.values.push(value), text))
     }
+
+    /// The ABI has the callee leave the address in `rax`.
+    fn returned_in_memory(
+        &mut self,
+        pid: Pid,
+        tid: Tid,
+        ty: Arc<Type>,
+        size: usize,
+    ) -> Option<Value> {
+        let address = VirtAddr::new(self.program_registers(pid, tid)?.rax());
+        let mut bytes = vec![0; size];
+        self.memory(pid)?.read_exact(address, &mut bytes).ok()?;
+        let mut value = Value::new(ty, &bytes);
+        value.place = Some(ValuePlace::Memory { address, bits: None });
+        Some(value)
+    }
+
+    fn returned_in_registers(&mut self, pid: Pid, tid: Tid, halves: [Half; 2]) -> Option<Vec<u8>> {
+        let registers = self.program_registers(pid, tid)?;
+        let process = self.processes.get(&pid)?;
+        let stopped = process.threads.get(&tid)?.stopped()?;
+        let mut general = [Reg::Rax, Reg::Rdx].into_iter();
+        let mut vector = 0..2_usize;
+        let mut bytes = Vec::with_capacity(16);
+        for half in halves {
+            match half {
+                Half::General => {
+                    bytes.extend(registers.get(general.next()?)?.to_le_bytes());
+                }
+                Half::Vector => {
+                    let state = self.target.vector_state(stopped).ok()?;
+                    bytes.extend(state.xmm.get(vector.next()?)?.get(..8)?);
+                }
+                Half::None => bytes.extend([0; 8]),
+            }
+        }
+        Some(bytes)
+    }
 }
 
-fn class(ty: &Arc<Type>) -> Option<Class> {
-    match &ty.kind {
-        TypeKind::Base(BaseKind::Float) => (ty.size? <= 8).then_some(Class::Vector),
-        TypeKind::Base(_) | TypeKind::Pointer { .. } | TypeKind::Enum { .. } => {
-            Some(Class::General)
-        }
-        _ => None,
-    }
+fn is_scalar(ty: &Type) -> bool {
+    matches!(ty.kind, TypeKind::Base(_) | TypeKind::Pointer { .. } | TypeKind::Enum { .. })
 }

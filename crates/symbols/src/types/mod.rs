@@ -3,6 +3,7 @@
 //! [`Image::type_at`] reads one entry and leaves links to the rest. Values of
 //! the types, and how a language prints them, are left to others.
 
+pub(crate) mod copying;
 pub(crate) mod die;
 mod record;
 pub(crate) mod scalar;

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use gimli::DwTag;
 use gimli::constants as dw;
+use gimli::{AttributeValue, DwLang, DwTag};
 use trapline_core::ImageAddr;
 use trapline_core::location::Program;
 use trapline_core::types::{Type, TypeLink};
@@ -11,7 +11,9 @@ use trapline_core::types::{Type, TypeLink};
 use super::{Variable, VariableKind, decl_line, place_of};
 use crate::code::is_gcc;
 use crate::location::{self, Doing, Scene};
+use crate::types::copying::by_bytes;
 use crate::types::die::Die;
+use crate::types::size::strip;
 use crate::types::type_link;
 use crate::units::DieRef;
 use crate::{Image, PcKind, dies};
@@ -81,15 +83,28 @@ impl Image {
         work(scene)
     }
 
-    /// The type that the function around `pc` returns, `void` included; `None`
-    /// without debug information.
-    pub fn function_result_type(&self, pc: ImageAddr) -> Option<TypeLink> {
+    /// What the function around `pc` returns, `void` included; `None` without
+    /// debug information.
+    pub fn function_result_at(&self, pc: ImageAddr) -> Option<FunctionResult> {
         let function = self.function_entry_at(pc)?;
-        let result = function.inherited(Die::type_reference);
-        Some(match result {
-            Some(at) => type_link(self.module(), at),
-            None => TypeLink::Known(std::sync::Arc::new(Type::void())),
-        })
+        let Some(at) = function.inherited(Die::type_reference) else {
+            let ty = TypeLink::Known(std::sync::Arc::new(Type::void()));
+            return Some(FunctionResult { ty, passing: Passing::ByClass });
+        };
+        let ty = type_link(self.module(), at);
+        Some(FunctionResult { ty, passing: self.passing(&function, at) })
+    }
+
+    /// How a function hands out values of a type.
+    fn passing(&self, function: &Die<'_>, ty: DieRef) -> Passing {
+        let language = function.unit.entry(function.unit.header.root_offset()).ok();
+        let language = language.and_then(|root| root.attr_value(dw::DW_AT_language));
+        let Some(AttributeValue::Language(language)) = language else { return Passing::Unknown };
+        if !is_c_or_cpp(language) {
+            return Passing::Unknown;
+        }
+        let copied = strip(self.units(), ty).is_none_or(|die| by_bytes(&die, self.units()));
+        if copied { Passing::ByClass } else { Passing::InMemory }
     }
 
     /// Computes the canonical frame address in a frame that stands at `pc`;
@@ -101,6 +116,41 @@ impl Image {
     pub(super) fn function_entry_at(&self, pc: ImageAddr) -> Option<Die<'_>> {
         Die::open(self.units(), self.function_die_at(pc.get())?)
     }
+}
+
+/// What a function returns.
+#[derive(Clone, Debug)]
+pub struct FunctionResult {
+    /// The type.
+    pub ty: TypeLink,
+    /// How values of it are handed out.
+    pub passing: Passing,
+}
+
+/// How values of a type are returned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Passing {
+    /// As the platform's ABI has it for what is in the value.
+    ByClass,
+    /// In memory, whatever is in it: C++'s objects that must not be copied byte
+    /// by byte. DWARF 5 section 5.7.1, `DW_CC_pass_by_reference`.
+    InMemory,
+    /// By rules of a language that fixes none, but for scalars.
+    Unknown,
+}
+
+/// DWARF 5 table 7.17, and the versions named since.
+fn is_c_or_cpp(language: DwLang) -> bool {
+    let c = [dw::DW_LANG_C89, dw::DW_LANG_C, dw::DW_LANG_C99, dw::DW_LANG_C11, dw::DW_LANG_C17];
+    let cpp = [
+        dw::DW_LANG_C_plus_plus,
+        dw::DW_LANG_C_plus_plus_03,
+        dw::DW_LANG_C_plus_plus_11,
+        dw::DW_LANG_C_plus_plus_14,
+        dw::DW_LANG_C_plus_plus_17,
+        dw::DW_LANG_C_plus_plus_20,
+    ];
+    c.contains(&language) || cpp.contains(&language)
 }
 
 /// Whether a variable of this kind and name is asked for.

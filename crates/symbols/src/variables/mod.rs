@@ -20,6 +20,7 @@ use crate::types::scalar::constant;
 
 pub use call_sites::{CallSite, Callee};
 pub use globals::Global;
+pub use locals::{FunctionResult, Passing};
 
 /// What a variable is to its function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

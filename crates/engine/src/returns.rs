@@ -1,0 +1,219 @@
+//! Which registers hold what a function returned: the classes of System V ABI
+//! AMD64, section 3.2.3. Pure; reading them is left to `session::returned`.
+
+use std::sync::Arc;
+
+use trapline_core::types::{BaseKind, RecordFlavour, ResolveType, Type, TypeKind};
+
+/// Where a value was returned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// In memory, whose address is in `rax`.
+    Memory,
+    /// Eight bytes at a time: each half of the value, the second one only where
+    /// there is more than one.
+    Registers([Half; 2]),
+}
+
+/// The register of eight bytes of a value: the next that is free of its kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Half {
+    /// `rax`, then `rdx`.
+    General,
+    /// `xmm0`, then `xmm1`.
+    Vector,
+    /// Nothing is there: padding, or a record without members.
+    None,
+}
+
+/// Deepest nesting of records in one another.
+const MAX_DEPTH: usize = 32;
+/// Largest value that is in registers.
+const MAX_SIZE: u64 = 16;
+
+/// Where a value of a type is returned; `None` for what is in registers that
+/// nothing is known of (`long double`), or of a size that is not known.
+pub(crate) fn place(ty: &Arc<Type>, types: &dyn ResolveType) -> Option<Place> {
+    let ty = types.strip(ty).ok()?;
+    let size = ty.size?;
+    if is_extended(&ty) {
+        return None;
+    }
+    if size > MAX_SIZE {
+        return Some(Place::Memory);
+    }
+    let mut halves = [Half::None; 2];
+    match classify(&ty, 0, types, &mut halves, 0) {
+        Classified::Registers => Some(Place::Registers(halves)),
+        Classified::Memory => Some(Place::Memory),
+        Classified::Unknown => None,
+    }
+}
+
+enum Classified {
+    Registers,
+    Memory,
+    Unknown,
+}
+
+fn is_extended(ty: &Type) -> bool {
+    matches!(ty.kind, TypeKind::Base(BaseKind::Float)) && ty.size.is_some_and(|size| size > 8)
+}
+
+/// Gives each half of a value the class of what is in it.
+fn classify(
+    ty: &Arc<Type>,
+    offset: u64,
+    types: &dyn ResolveType,
+    halves: &mut [Half; 2],
+    depth: usize,
+) -> Classified {
+    let Ok(ty) = types.strip(ty) else { return Classified::Unknown };
+    let Some(size) = ty.size.filter(|_| depth < MAX_DEPTH && !is_extended(&ty)) else {
+        return Classified::Unknown;
+    };
+    match &ty.kind {
+        TypeKind::Base(BaseKind::Float) => put(Half::Vector, offset, size, halves),
+        TypeKind::Base(_) | TypeKind::Pointer { .. } | TypeKind::Enum { .. } => {
+            put(Half::General, offset, size, halves)
+        }
+        TypeKind::Array { element, count: Some(count) } => {
+            let Ok(element) = types.follow(element) else { return Classified::Unknown };
+            let step = types.strip(&element).ok().and_then(|ty| ty.size).unwrap_or(0);
+            for index in 0..(*count).min(MAX_SIZE) {
+                match classify(&element, offset + index * step, types, halves, depth + 1) {
+                    Classified::Registers => {}
+                    other => return other,
+                }
+            }
+            Classified::Registers
+        }
+        TypeKind::Record(record) => {
+            let is_sum = matches!(record.flavour, RecordFlavour::Variants { .. });
+            if is_sum || !record.virtual_bases.is_empty() || record.declaration {
+                return Classified::Unknown;
+            }
+            for member in &record.members {
+                let Ok(inner) = types.follow(&member.ty) else { return Classified::Unknown };
+                let at = offset.saturating_add(member.offset);
+                let classified = match member.bits {
+                    // Of bits only those count that are there.
+                    Some(bits) => {
+                        let first = at + u64::from(bits.shift / 8);
+                        let len = u64::from(bits.width.div_ceil(8)).max(1);
+                        put(Half::General, first, len, halves)
+                    }
+                    None => classify(&inner, at, types, halves, depth + 1),
+                };
+                match classified {
+                    Classified::Registers => {}
+                    other => return other,
+                }
+            }
+            Classified::Registers
+        }
+        _ => Classified::Unknown,
+    }
+}
+
+/// A scalar at an offset: general registers win over others in the same half;
+/// what is not aligned to its size is in memory.
+fn put(class: Half, offset: u64, size: u64, halves: &mut [Half; 2]) -> Classified {
+    if size == 0 {
+        return Classified::Registers;
+    }
+    if class == Half::Vector && !offset.is_multiple_of(size) {
+        return Classified::Memory;
+    }
+    let last = offset.saturating_add(size - 1);
+    for half in offset / 8..=last / 8 {
+        let Some(half) = usize::try_from(half).ok().and_then(|half| halves.get_mut(half)) else {
+            return Classified::Memory;
+        };
+        *half = if *half == Half::General { Half::General } else { class };
+    }
+    Classified::Registers
+}
+
+#[cfg(test)]
+mod tests {
+    use trapline_core::types::{BitField, Member, Record, TypeLink, TypeRef};
+
+    use super::*;
+
+    struct NoTypes;
+
+    impl ResolveType for NoTypes {
+        fn resolve(&self, _: TypeRef) -> Result<Arc<Type>, String> {
+            Err("no types".to_owned())
+        }
+    }
+
+    fn base(kind: BaseKind, size: u64) -> Arc<Type> {
+        Arc::new(Type::base("", kind, size))
+    }
+
+    fn record(size: u64, members: &[(u64, &Arc<Type>, Option<BitField>)]) -> Arc<Type> {
+        let member = |&(offset, ty, bits): &(u64, &Arc<Type>, Option<BitField>)| Member {
+            name: "m".to_owned(),
+            ty: TypeLink::Known(ty.clone()),
+            offset,
+            bits,
+            base_class: false,
+            variant: None,
+        };
+        let record = Record {
+            flavour: RecordFlavour::Struct,
+            members: members.iter().map(member).collect(),
+            virtual_bases: Vec::new(),
+            declaration: false,
+            arguments: Vec::new(),
+        };
+        Arc::new(Type { name: String::new(), size: Some(size), kind: TypeKind::Record(record) })
+    }
+
+    #[test]
+    fn each_half_has_the_class_of_its_members() {
+        let int = base(BaseKind::Signed, 4);
+        let long = base(BaseKind::Signed, 8);
+        let float = base(BaseKind::Float, 4);
+        let double = base(BaseKind::Float, 8);
+        let extended = base(BaseKind::Float, 16);
+        let registers = |first, second| Some(Place::Registers([first, second]));
+        let check = |ty: &Arc<Type>, expected: Option<Place>| {
+            assert_eq!(place(ty, &NoTypes), expected, "{ty:?}");
+        };
+        check(&int, registers(Half::General, Half::None));
+        check(&double, registers(Half::Vector, Half::None));
+        check(&extended, None);
+        check(&record(0, &[]), registers(Half::None, Half::None));
+        check(
+            &record(8, &[(0, &float, None), (4, &float, None)]),
+            registers(Half::Vector, Half::None),
+        );
+        check(
+            &record(8, &[(0, &float, None), (4, &int, None)]),
+            registers(Half::General, Half::None),
+        );
+        check(
+            &record(16, &[(0, &long, None), (8, &double, None)]),
+            registers(Half::General, Half::Vector),
+        );
+        check(
+            &record(16, &[(0, &double, None), (8, &int, None)]),
+            registers(Half::Vector, Half::General),
+        );
+        check(&record(24, &[(0, &long, None)]), Some(Place::Memory));
+        check(&record(12, &[(0, &int, None), (1, &float, None)]), Some(Place::Memory));
+        check(&record(16, &[(0, &extended, None)]), None);
+        let bits = Some(BitField { shift: 3, width: 5 });
+        check(&record(4, &[(0, &int, bits)]), registers(Half::General, Half::None));
+        let inner = record(8, &[(0, &double, None)]);
+        check(
+            &record(16, &[(0, &inner, None), (8, &inner, None)]),
+            registers(Half::Vector, Half::Vector),
+        );
+        let floats = Arc::new(Type::array_of(TypeLink::Known(float), 4, 3));
+        check(&record(12, &[(0, &floats, None)]), registers(Half::Vector, Half::Vector));
+    }
+}
