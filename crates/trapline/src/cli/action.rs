@@ -64,7 +64,7 @@ pub(crate) enum Action {
     /// Run a command in several threads (`None`: in all).
     ThreadApply { threads: Option<Vec<u32>>, line: String },
     /// The call stack.
-    Backtrace { limit: usize, full: bool },
+    Backtrace { limit: usize, outermost: bool, full: bool },
     /// Show or choose the frame.
     Frame(Option<usize>),
     /// Go outward (positive) or inward.
@@ -204,4 +204,8 @@ pub(crate) enum SetWhat {
     Confirm(bool),
     /// Intel syntax rather than AT&T.
     Intel(bool),
+    /// Where source files below a folder are now; `None` where they were.
+    Substitute(PathBuf, Option<PathBuf>),
+    /// All source files are where they were.
+    NoSubstitutes,
 }

@@ -131,7 +131,10 @@ impl Plan {
             console.tell_program()?;
         }
         for pid in &self.attach {
-            console.attach(*pid)?;
+            match self.dead {
+                true => console.show_dead(*pid)?,
+                false => console.attach(*pid)?,
+            }
         }
         if !self.breakpoints.is_empty() {
             let specs = std::mem::take(&mut self.breakpoints);

@@ -501,6 +501,8 @@ impl<S: Session> Console<S> {
             SetWhat::ListSize(lines) => self.settings.list_size = lines,
             SetWhat::Confirm(on) => self.settings.confirm = on,
             SetWhat::Intel(intel) => self.settings.intel = intel,
+            SetWhat::Substitute(from, to) => self.sources.substitute(from, to),
+            SetWhat::NoSubstitutes => self.sources.forget_substitutes(),
         }
         Ok(())
     }

@@ -158,23 +158,41 @@ impl<S: Session> Console<S> {
     /// # Errors
     /// Why it cannot be had.
     pub(crate) fn attach(&mut self, pid: Pid) -> Result<(), CommandError> {
+        self.take_over(pid)?;
+        self.screen.line(format!("Attached to process {pid}."));
+        self.show_where_it_stands();
+        Ok(())
+    }
+
+    /// Shows a process that is dead.
+    ///
+    /// # Errors
+    /// Why it cannot be shown.
+    pub(crate) fn show_dead(&mut self, pid: Pid) -> Result<(), CommandError> {
+        self.take_over(pid)?;
+        if let Reply::Process { death: Some(death), args, .. } =
+            self.session.request(Command::Process)?
+        {
+            self.screen.line(render::stop::death(&args, death));
+        }
+        self.show_where_it_stands();
+        Ok(())
+    }
+
+    fn take_over(&mut self, pid: Pid) -> Result<(), CommandError> {
         let began = Instant::now();
         self.session.request(Command::Attach(pid))?;
         let nanos = nanos_since(began);
         self.known.main.get_or_insert(pid);
         self.is_there(pid);
         self.emit(&json::timing(Timed::Attach, nanos));
-        let facts = self.session.request(Command::Process);
-        self.screen.line(match facts {
-            Ok(Reply::Process { death: Some(death), args, .. }) => {
-                render::stop::death(&args, death)
-            }
-            _ => format!("Attached to process {pid}."),
-        });
+        Ok(())
+    }
+
+    fn show_where_it_stands(&mut self) {
         if let Ok(Reply::Frame(frame)) = self.session.request(Command::SelectFrame(0)) {
             self.screen.line(render::frame_text(&frame, false));
         }
-        Ok(())
     }
 
     fn is_there(&mut self, pid: Pid) {

@@ -40,10 +40,13 @@ impl<S: Session> Console<S> {
         match action {
             Action::Info(info) => self.info(info),
             Action::Thread(number) => self.thread(number),
-            Action::Backtrace { limit, full: false } => {
+            Action::Backtrace { limit, outermost: true, full } => {
+                self.outermost_frames(limit, full)
+            }
+            Action::Backtrace { limit, full: false, .. } => {
                 self.show(Command::Backtrace { limit, full: false })
             }
-            Action::Backtrace { limit, full: true } => self.full_backtrace(limit),
+            Action::Backtrace { limit, full: true, .. } => self.full_backtrace(limit),
             Action::Frame(level) => self.frame(level.unwrap_or_else(|| self.level())),
             Action::MoveFrame(by) => self.move_frame(by),
             Action::Print { expression, format } => {
@@ -153,6 +156,19 @@ impl<S: Session> Console<S> {
                 Ok(())
             }
         }
+    }
+
+    /// The last frames of a stack.
+    fn outermost_frames(&mut self, count: usize, full: bool) -> Result<(), CommandError> {
+        let command = Command::Backtrace { limit: usize::MAX, full };
+        if let Reply::Backtrace { frames, ended } = self.session.request(command)? {
+            let last = &frames[frames.len().saturating_sub(count)..];
+            self.screen.line(match full {
+                true => code::full_backtrace(last, ended.as_deref()),
+                false => code::backtrace(last, ended.as_deref()),
+            });
+        }
+        Ok(())
     }
 
     fn full_backtrace(&mut self, limit: usize) -> Result<(), CommandError> {
@@ -463,6 +479,11 @@ impl<S: Session> Console<S> {
             .collect();
         let directory = self.launch.directory.as_ref();
         let directory = directory.map_or_else(|| "ours".to_owned(), |at| at.display().to_string());
+        let rule =
+            |(from, to): &(PathBuf, PathBuf)| format!("{} -> {}", from.display(), to.display());
+        let substitutes: Vec<String> = self.sources.substitutes().iter().map(rule).collect();
+        let substitutes =
+            if substitutes.is_empty() { "none".to_owned() } else { substitutes.join(", ") };
         let flavor = if self.settings.intel { "intel" } else { "att" };
         let pairs = [
             ("args", args.join(" ")),
@@ -471,6 +492,7 @@ impl<S: Session> Console<S> {
             ("disable-randomization", on_off(!self.launch.randomize_addresses)),
             ("disassembly-flavor", flavor.to_owned()),
             ("listsize", self.settings.list_size.to_string()),
+            ("substitute-path", substitutes),
         ];
         pairs.map(|(name, value)| (name.to_owned(), value)).to_vec()
     }

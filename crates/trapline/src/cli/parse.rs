@@ -308,17 +308,18 @@ pub(crate) fn save(args: &str) -> Read {
 // Looking.
 
 pub(crate) fn backtrace(args: &str) -> Read {
-    let (mut limit, mut full) = (usize::MAX, false);
+    let (mut limit, mut outermost, mut full) = (usize::MAX, false, false);
     for word in args.split_whitespace() {
-        match word {
-            "full" | "-full" => full = true,
-            number => {
-                limit =
-                    number.parse().map_err(|_| format!("`{word}` is not a number of frames"))?;
-            }
+        if matches!(word, "full" | "-full") {
+            full = true;
+            continue;
         }
+        let wrong = || format!("`{word}` is not a number of frames");
+        let number = word.parse::<i64>().map_err(|_| wrong())?;
+        outermost = number < 0;
+        limit = usize::try_from(number.unsigned_abs()).map_err(|_| wrong())?;
     }
-    Ok(Action::Backtrace { limit, full })
+    Ok(Action::Backtrace { limit, outermost, full })
 }
 
 pub(crate) fn frame(args: &str) -> Read {

@@ -12,6 +12,9 @@ const LARGEST: u64 = 64 << 20;
 #[derive(Default)]
 pub(crate) struct Sources {
     files: HashMap<PathBuf, Rc<Result<Vec<String>, String>>>,
+    /// Folders that are elsewhere than debug information says, with where they
+    /// are, in the order in which they were named.
+    substitutes: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Sources {
@@ -23,9 +26,38 @@ impl Sources {
         if let Some(known) = self.files.get(file) {
             return Rc::clone(known);
         }
-        let read = Rc::new(read(file));
+        let read = Rc::new(read(&self.place_of(file)));
         self.files.insert(file.to_path_buf(), Rc::clone(&read));
         read
+    }
+
+    /// Has files below a folder be looked for below another; `None`: where they
+    /// are said to be.
+    pub(crate) fn substitute(&mut self, from: PathBuf, to: Option<PathBuf>) {
+        self.files.clear();
+        self.substitutes.retain(|(known, _)| *known != from);
+        self.substitutes.extend(to.map(|to| (from, to)));
+    }
+
+    /// Has all files be where they are said to be.
+    pub(crate) fn forget_substitutes(&mut self) {
+        self.files.clear();
+        self.substitutes.clear();
+    }
+
+    /// The folders that are elsewhere.
+    pub(crate) fn substitutes(&self) -> &[(PathBuf, PathBuf)] {
+        &self.substitutes
+    }
+
+    /// Where a file is: by the first rule for a folder that it is in, as gdb has
+    /// it.
+    fn place_of(&self, file: &Path) -> PathBuf {
+        let elsewhere = self.substitutes.iter().find_map(|(from, to)| {
+            let rest = file.strip_prefix(from).ok()?;
+            Some(to.join(rest))
+        });
+        elsewhere.unwrap_or_else(|| file.to_owned())
     }
 
     /// One line, counted from 1, if the file is there and long enough.
@@ -67,6 +99,14 @@ mod tests {
         assert_eq!(sources.line(&file, 1).as_deref(), Some("one"));
         assert_eq!(sources.line(&file, 2).as_deref(), Some("\ttwo\u{fffd}[31m\u{fffd}"));
         assert_eq!((sources.line(&file, 0), sources.line(&file, 3)), (None, None));
+        let folder = file.parent().unwrap().to_owned();
+        sources.substitute("/built/here".into(), Some(folder));
+        let built = Path::new("/built/here").join(file.file_name().unwrap());
+        fs::write(&file, b"two\n").unwrap();
+        assert_eq!(sources.line(&built, 1).as_deref(), Some("two"));
+        assert_eq!(sources.line(Path::new("/built/hereabouts/x"), 1), None);
+        sources.substitute("/built/here".into(), None);
+        assert_eq!(sources.line(&built, 1), None);
         fs::remove_file(&file).unwrap();
         let missing = sources.lines(Path::new("/no/such/file"));
         assert!(missing.as_ref().as_ref().unwrap_err().starts_with("/no/such/file: "));

@@ -75,6 +75,23 @@ pub(crate) fn unset_environment(args: &str) -> Read {
     Ok(Action::Set(SetWhat::Environment(name, None)))
 }
 
+pub(crate) fn set_substitute_path(args: &str) -> Read {
+    let words = split(args)?;
+    let [from, to] = words.as_slice() else {
+        return Err("write `set substitute-path FROM TO`: two folders".to_owned());
+    };
+    Ok(Action::Set(SetWhat::Substitute(from.into(), Some(to.into()))))
+}
+
+pub(crate) fn unset_substitute_path(args: &str) -> Read {
+    let words = split(args)?;
+    Ok(Action::Set(match words.as_slice() {
+        [] => SetWhat::NoSubstitutes,
+        [from] => SetWhat::Substitute(from.into(), None),
+        _ => return Err("write `unset substitute-path [FROM]`".to_owned()),
+    }))
+}
+
 pub(crate) fn set_directory(args: &str) -> Read {
     let directory = if args.is_empty() { None } else { Some(path(args, "which directory")?) };
     Ok(Action::Set(SetWhat::Directory(directory)))
