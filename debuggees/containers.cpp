@@ -19,7 +19,9 @@
 #include <optional>
 #include <queue>
 #include <set>
+#if __cplusplus >= 202002L
 #include <span>
+#endif
 #include <stack>
 #include <string>
 #include <string_view>
@@ -71,8 +73,10 @@ static void sequences() {
     std::list<Wide> aligned_list = {{3}};
     std::forward_list<int> no_forward, forward = {7, 8};
     std::array<int, 3> array = {1, 2, 3};
+#if __cplusplus >= 202002L
     std::span<int> span = three;
     std::span<int, 3> fixed_span = array;
+#endif
     std::stack<int> stack;
     stack.push(1);
     std::queue<int> queue;
@@ -148,6 +152,9 @@ struct Handle {
     }
     bool operator==(Handle other) const {
         return number == other.number;
+    }
+    bool operator!=(Handle other) const {
+        return number != other.number;
     }
 };
 

@@ -16,6 +16,7 @@ struct Bits { unsigned a : 3, b : 5; unsigned long c : 40; };
 struct Chars { char a[12]; };
 struct Nested { Small a; Floats b; };
 struct Empty {};
+struct __attribute__((packed)) Packed { char a; int b; };
 struct Derived : Small { double d; };
 union Either { double a; long b; };
 enum Colour { RED, GREEN };
@@ -35,6 +36,7 @@ OUTLINE Big big() { ACT; return {9, 10, 11}; }
 OUTLINE Bits bits() { ACT; return {5, 17, 1UL << 39}; }
 OUTLINE Chars chars() { ACT; return {"some text"}; }
 OUTLINE Nested nested() { ACT; return {{12}, {1.25f, 2.25f, 3.25f}}; }
+OUTLINE Packed packed() { ACT; return {'p', 17}; }
 OUTLINE Empty empty() { ACT; return {}; }
 OUTLINE Derived derived() { ACT; Derived it; it.a = 13; it.d = 0.5; return it; }
 OUTLINE Either either() { ACT; Either it; it.b = 1L << 62; return it; }
@@ -57,6 +59,7 @@ int main() {
     bits();
     chars();
     nested();
+    packed();
     empty();
     derived();
     either();

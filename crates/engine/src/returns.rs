@@ -26,8 +26,8 @@ pub(crate) enum Half {
     None,
 }
 
-/// Deepest nesting of records in one another.
-const MAX_DEPTH: usize = 32;
+/// Most parts that are looked at: sixteen bytes hold few, but for empty ones.
+const MAX_PARTS: usize = 256;
 /// Largest value that is in registers.
 const MAX_SIZE: u64 = 16;
 
@@ -40,10 +40,11 @@ pub(crate) fn place(ty: &Arc<Type>, types: &dyn ResolveType) -> Option<Place> {
         return None;
     }
     if size > MAX_SIZE {
-        return Some(Place::Memory);
+        return matches!(ty.kind, TypeKind::Record(_)).then_some(Place::Memory);
     }
     let mut halves = [Half::None; 2];
-    match classify(&ty, 0, types, &mut halves, 0) {
+    let mut budget = MAX_PARTS;
+    match classify(&ty, 0, types, &mut halves, &mut budget) {
         Classified::Registers => Some(Place::Registers(halves)),
         Classified::Memory => Some(Place::Memory),
         Classified::Unknown => None,
@@ -66,12 +67,13 @@ fn classify(
     offset: u64,
     types: &dyn ResolveType,
     halves: &mut [Half; 2],
-    depth: usize,
+    budget: &mut usize,
 ) -> Classified {
-    let Ok(ty) = types.strip(ty) else { return Classified::Unknown };
-    let Some(size) = ty.size.filter(|_| depth < MAX_DEPTH && !is_extended(&ty)) else {
+    let (Ok(ty), Some(left)) = (types.strip(ty), budget.checked_sub(1)) else {
         return Classified::Unknown;
     };
+    *budget = left;
+    let Some(size) = ty.size.filter(|_| !is_extended(&ty)) else { return Classified::Unknown };
     match &ty.kind {
         TypeKind::Base(BaseKind::Float) => put(Half::Vector, offset, size, halves),
         TypeKind::Base(_) | TypeKind::Pointer { .. } | TypeKind::Enum { .. } => {
@@ -81,7 +83,13 @@ fn classify(
             let Ok(element) = types.follow(element) else { return Classified::Unknown };
             let step = types.strip(&element).ok().and_then(|ty| ty.size).unwrap_or(0);
             for index in 0..(*count).min(MAX_SIZE) {
-                match classify(&element, offset + index * step, types, halves, depth + 1) {
+                match classify(
+                    &element,
+                    offset.saturating_add(index.saturating_mul(step)),
+                    types,
+                    halves,
+                    budget,
+                ) {
                     Classified::Registers => {}
                     other => return other,
                 }
@@ -99,11 +107,15 @@ fn classify(
                 let classified = match member.bits {
                     // Of bits only those count that are there.
                     Some(bits) => {
-                        let first = at + u64::from(bits.shift / 8);
-                        let len = u64::from(bits.width.div_ceil(8)).max(1);
-                        put(Half::General, first, len, halves)
+                        let first = at.saturating_add(u64::from(bits.shift / 8));
+                        let last =
+                            at.saturating_add(u64::from((bits.shift + bits.width.max(1) - 1) / 8));
+                        (first..=last.min(first.saturating_add(8)))
+                            .map(|byte| put(Half::General, byte, 1, halves))
+                            .find(|it| !matches!(it, Classified::Registers))
+                            .unwrap_or(Classified::Registers)
                     }
-                    None => classify(&inner, at, types, halves, depth + 1),
+                    None => classify(&inner, at, types, halves, budget),
                 };
                 match classified {
                     Classified::Registers => {}
@@ -122,7 +134,7 @@ fn put(class: Half, offset: u64, size: u64, halves: &mut [Half; 2]) -> Classifie
     if size == 0 {
         return Classified::Registers;
     }
-    if class == Half::Vector && !offset.is_multiple_of(size) {
+    if !offset.is_multiple_of(size) {
         return Classified::Memory;
     }
     let last = offset.saturating_add(size - 1);

@@ -57,7 +57,7 @@ pub fn check(ast: &Ast, scope: &dyn Scope, purpose: Purpose) -> Result<Program, 
     if purpose == Purpose::Filter {
         filter::names_only_threads(&ast.root)?;
     }
-    Checker::new(scope, purpose == Purpose::Assignment, 0).finish(ast, purpose)
+    Checker::new(scope, purpose == Purpose::Assignment).finish(ast, purpose)
 }
 
 /// The tree read again, when a name that was taken for a variable is a type.
@@ -87,8 +87,8 @@ struct Checker<'a> {
     slots: usize,
     /// The views that the subexpression at hand is of, outermost first.
     frames: Vec<ViewFrame>,
-    /// How many fittings of views this is a part of.
-    fits: usize,
+    /// The types whose views are being fitted by this, outermost first.
+    fitting: Vec<Arc<Type>>,
 }
 
 /// A checked subexpression.
@@ -117,9 +117,10 @@ enum Kind {
 }
 
 impl<'a> Checker<'a> {
-    fn new(scope: &'a dyn Scope, allow_assignment: bool, fits: usize) -> Self {
+    fn new(scope: &'a dyn Scope, allow_assignment: bool) -> Self {
         let (nodes, inputs, frames) = (Vec::new(), Vec::new(), Vec::new());
-        Self { scope, allow_assignment, nodes, inputs, slots: 0, frames, fits }
+        let fitting = Vec::new();
+        Self { scope, allow_assignment, nodes, inputs, slots: 0, frames, fitting }
     }
 
     /// The program of a tree.

@@ -292,6 +292,27 @@ fn damaged_core_files_are_read_as_far_as_they_go() {
     fs::remove_dir_all(&folder).unwrap();
 }
 
+/// Of memory that was cut off nothing is known: not what the program's file has
+/// for it either.
+#[test]
+fn what_was_cut_off_is_not_made_up() {
+    let (folder, _, core) = core_of_a_copy("cut");
+    let print = |core: &Path| {
+        let driver = Driver::of_core(core, None);
+        let expression = "*(int *)&sink".to_owned();
+        let asked = Command::Evaluate { expression, format: Default::default() };
+        let told = driver.try_ask(asked);
+        driver.quit();
+        told
+    };
+    assert!(matches!(print(&core), Ok(Reply::Text(text)) if text != "0"));
+    let file = fs::OpenOptions::new().write(true).open(&core).unwrap();
+    // Notes and the program's headers are whole.
+    file.set_len(0xa000).unwrap();
+    assert!(print(&core).unwrap_err().contains("Cannot access memory"));
+    fs::remove_dir_all(&folder).unwrap();
+}
+
 /// Nothing that would have the program do something is tried.
 #[test]
 fn dead_programs_do_nothing() {

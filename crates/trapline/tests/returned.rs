@@ -10,7 +10,7 @@ use support::beside::PATIENCE;
 use support::gdb::Gdb;
 use trapline_testkit::{Build, Compiler, Debuggee, run};
 
-const FUNCTIONS: [&str; 20] = [
+const FUNCTIONS: [&str; 21] = [
     "small_one",
     "pair",
     "mixed",
@@ -21,6 +21,7 @@ const FUNCTIONS: [&str; 20] = [
     "bits",
     "chars",
     "nested",
+    "packed",
     "empty",
     "derived",
     "either",

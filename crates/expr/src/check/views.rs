@@ -51,7 +51,7 @@ pub(crate) fn check_asked(
     asked: &Asked<'_>,
     purpose: Purpose,
 ) -> Result<Program, Error> {
-    let mut checker = Checker::new(scope, false, 0);
+    let mut checker = Checker::new(scope, false);
     let span = ast.root.span.clone();
     let address = checker.constant(asked.address, IntKind::U64, &span)?;
     let kind = Kind::Memory { address, bits: None };
@@ -77,12 +77,13 @@ pub(crate) fn fit(
     bound: Vec<Bound>,
     ty: &Arc<Type>,
     scope: &dyn Scope,
-    depth: usize,
+    within: &[Arc<Type>],
 ) -> Result<Fitted, String> {
-    if depth >= limits::MAX_VIEW_DEPTH {
+    if within.len() >= limits::MAX_VIEW_DEPTH {
         return Err("views that need each other too deeply".to_owned());
     }
-    let mut checker = Checker::new(scope, false, depth + 1);
+    let mut checker = Checker::new(scope, false);
+    checker.fitting = within.iter().chain([ty]).cloned().collect();
     let address = checker.constant(0, IntKind::U64, &(0..0)).map_err(|error| error.message)?;
     let kind = Kind::Memory { address, bits: None };
     let object = Typed { kind, ty: ty.clone(), span: 0..0 };
@@ -284,7 +285,7 @@ impl Checker<'_> {
         let mut object = object.clone();
         for _ in 0..limits::MAX_MEMBER_WALK {
             let Some(ty) = viewed(&object.ty, self.scope) else { return Ok(None) };
-            match self.scope.views().fit(&ty, self.scope, self.fits) {
+            match self.scope.views().fit(&ty, self.scope, &self.fitting) {
                 Some(Ok(fitted)) => return Ok(Some((object, fitted))),
                 Some(Err(why)) => {
                     let message = format!("the view of `{}` does not fit it: {}", ty.name, why.0);

@@ -31,7 +31,7 @@ impl Formatter<'_> {
             self.out.push_str("{...}");
             return true;
         }
-        let fitted = match self.scope.views().fit(ty, self.scope, 0) {
+        let fitted = match self.scope.views().fit(ty, self.scope, &[]) {
             None => return false,
             Some(Ok(fitted)) => fitted,
             Some(Err(why)) => return self.not_by_view(&why.0),
@@ -146,12 +146,12 @@ impl Formatter<'_> {
     /// A value in a format of its own.
     fn in_format(&mut self, letter: Option<Letter>, value: &Value, context: Context) {
         let options = FormatOptions { letter, ..*self.options };
-        let (scope, memory, out) = (self.scope, self.memory, String::new());
+        let (scope, memory, out) = (self.scope, self.memory, std::mem::take(&mut self.out));
         let shown = std::mem::take(&mut self.shown);
         let mut inner = Formatter { scope, memory, options: &options, missing: &[], shown, out };
         inner.nested(value, context);
         self.shown = inner.shown;
-        self.out.push_str(&inner.out);
+        self.out = inner.out;
     }
 
     fn text(&mut self, seen: &Seen<'_>, text: &TextOf) -> Result<(), Unseen> {
@@ -363,7 +363,7 @@ impl Formatter<'_> {
     pub(super) fn has_view(&self, ty: &Arc<Type>) -> bool {
         let ty = viewed(ty, self.scope);
         !self.options.raw
-            && ty.is_some_and(|ty| self.scope.views().fit(&ty, self.scope, 0).is_some())
+            && ty.is_some_and(|ty| self.scope.views().fit(&ty, self.scope, &[]).is_some())
     }
 }
 

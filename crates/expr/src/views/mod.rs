@@ -213,22 +213,26 @@ impl Views {
     }
 
     /// The view of a type, its aliases taken off; `None` where no view is for
-    /// it.
+    /// it. `within` are the types that are being fitted for which it is asked.
     pub(crate) fn fit(
         &self,
         ty: &Arc<Type>,
         scope: &dyn Scope,
-        depth: usize,
+        within: &[Arc<Type>],
     ) -> Option<Result<Fitted, Unfit>> {
         let TypeKind::Record(record) = &ty.kind else { return None };
         if ty.name.is_empty() || record.declaration {
             return None;
         }
+        if within.iter().any(|outer| outer.name == ty.name) {
+            let why = format!("a view of `{}` asks for the view of the same", ty.name);
+            return Some(Err(Unfit(why)));
+        }
         let mut unfit = None;
         let name = Name::new(&ty.name);
         for view in self.views.iter() {
             let Some(bound) = view.pattern.matches(&name, record) else { continue };
-            match crate::check::fit(view, bound, ty, scope, depth) {
+            match crate::check::fit(view, bound, ty, scope, within) {
                 Ok(fitted) => return Some(Ok(fitted)),
                 Err(why) => unfit = unfit.or(Some(Unfit(format!("{}: {why}", view.at)))),
             }

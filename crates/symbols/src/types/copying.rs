@@ -1,5 +1,5 @@
-//! Whether objects of a C++ class may be copied byte by byte, and so be handed
-//! around in registers. Itanium C++ ABI, 3.1.1 and 3.1.4: not those with a copy
+//! Whether objects may be copied byte by byte, and so be handed around in
+//! registers, and in which kind. Itanium C++ ABI, 3.1.1 and 3.1.4: not those with a copy
 //! or move constructor or a destructor that does something.
 
 use gimli::AttributeValue;
@@ -10,15 +10,17 @@ use super::size::strip;
 use crate::names;
 use crate::units::Units;
 
-/// Deepest nesting of classes in one another.
-const MAX_DEPTH: usize = 16;
+/// Most classes that are looked at.
+const MAX_CLASSES: usize = 1024;
 
 /// Whether values of a type, which is stripped of aliases, may be copied so.
 pub(crate) fn by_bytes(die: &Die<'_>, units: &Units) -> bool {
-    copies(die, units, 0)
+    copies(die, units, &mut { MAX_CLASSES })
 }
 
-fn copies(die: &Die<'_>, units: &Units, depth: usize) -> bool {
+fn copies(die: &Die<'_>, units: &Units, budget: &mut usize) -> bool {
+    let Some(left) = budget.checked_sub(1) else { return true };
+    *budget = left;
     match die.value(dw::DW_AT_calling_convention) {
         Some(AttributeValue::CallingConvention(dw::DW_CC_pass_by_reference)) => return false,
         Some(AttributeValue::CallingConvention(dw::DW_CC_pass_by_value)) => return true,
@@ -30,9 +32,9 @@ fn copies(die: &Die<'_>, units: &Units, depth: usize) -> bool {
     );
     if die.tag() == dw::DW_TAG_array_type {
         let element = die.type_reference().and_then(|at| strip(units, at));
-        return depth >= MAX_DEPTH || element.is_none_or(|it| copies(&it, units, depth + 1));
+        return element.is_none_or(|it| copies(&it, units, budget));
     }
-    if !is_class || depth >= MAX_DEPTH {
+    if !is_class {
         return true;
     }
     die.children().iter().all(|child| match child.tag() {
@@ -41,10 +43,37 @@ fn copies(die: &Die<'_>, units: &Units, depth: usize) -> bool {
         dw::DW_TAG_inheritance | dw::DW_TAG_member => {
             let is_static = child.flag(dw::DW_AT_external) || child.flag(dw::DW_AT_declaration);
             let part = child.type_reference().filter(|_| !is_static);
-            part.and_then(|at| strip(units, at)).is_none_or(|it| copies(&it, units, depth + 1))
+            part.and_then(|at| strip(units, at)).is_none_or(|it| copies(&it, units, budget))
         }
         _ => true,
     })
+}
+
+/// Whether a vector of the processor's is in a type: those go by registers of
+/// their own.
+pub(crate) fn holds_vectors(die: &Die<'_>, units: &Units) -> bool {
+    vectors(die, units, &mut { MAX_CLASSES })
+}
+
+fn vectors(die: &Die<'_>, units: &Units, budget: &mut usize) -> bool {
+    let Some(left) = budget.checked_sub(1) else { return true };
+    *budget = left;
+    let mut within = |part: &Die<'_>| {
+        let part = part.type_reference().and_then(|at| strip(units, at));
+        part.is_some_and(|it| vectors(&it, units, budget))
+    };
+    match die.tag() {
+        dw::DW_TAG_array_type => die.flag(dw::DW_AT_GNU_vector) || within(die),
+        dw::DW_TAG_class_type | dw::DW_TAG_structure_type | dw::DW_TAG_union_type => {
+            let children = die.children();
+            let mut parts = children.iter().filter(|child| {
+                matches!(child.tag(), dw::DW_TAG_member | dw::DW_TAG_inheritance)
+                    && !child.flag(dw::DW_AT_external)
+            });
+            parts.any(within)
+        }
+        _ => false,
+    }
 }
 
 fn is_virtual(die: &Die<'_>) -> bool {

@@ -11,7 +11,7 @@ use trapline_core::types::{Type, TypeLink};
 use super::{Variable, VariableKind, decl_line, place_of};
 use crate::code::is_gcc;
 use crate::location::{self, Doing, Scene};
-use crate::types::copying::by_bytes;
+use crate::types::copying::{by_bytes, holds_vectors};
 use crate::types::die::Die;
 use crate::types::size::strip;
 use crate::types::type_link;
@@ -103,8 +103,11 @@ impl Image {
         if !is_c_or_cpp(language) {
             return Passing::Unknown;
         }
-        let copied = strip(self.units(), ty).is_none_or(|die| by_bytes(&die, self.units()));
-        if copied { Passing::ByClass } else { Passing::InMemory }
+        match strip(self.units(), ty) {
+            Some(die) if holds_vectors(&die, self.units()) => Passing::Unknown,
+            Some(die) if !by_bytes(&die, self.units()) => Passing::InMemory,
+            _ => Passing::ByClass,
+        }
     }
 
     /// Computes the canonical frame address in a frame that stands at `pc`;

@@ -30,7 +30,12 @@ pub(super) struct Contents {
     pub(super) segments: Vec<Segment>,
     /// Ascending.
     pub(super) files: Vec<Mapped>,
+    /// How many bytes of notes were read.
+    note_bytes: u64,
 }
+
+/// Most bytes of notes: those of some ten thousand threads.
+const MAX_NOTES: u64 = 256 << 20;
 
 /// A thread as it was.
 #[derive(Debug)]
@@ -69,10 +74,11 @@ impl Contents {
     /// A sentence without the file's name.
     pub(super) fn read(path: &Path) -> Result<Self, String> {
         let unreadable = |why: io::Error| why.to_string();
-        let file = File::open(path).map_err(unreadable)?;
-        if !file.metadata().map_err(unreadable)?.is_file() {
+        // Opening a device or a pipe may wait, or do something.
+        if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
             return Err("it is no regular file".to_owned());
         }
+        let file = File::open(path).map_err(unreadable)?;
         let cache = ReadCache::new(file);
         Self::parse(&cache)
     }
@@ -112,6 +118,10 @@ impl Contents {
         data: impl ReadRef<'data>,
     ) -> Result<(), String> {
         let damaged = |why: object::Error| format!("its notes are damaged: {why}");
+        self.note_bytes = self.note_bytes.saturating_add(segment.p_filesz(endian));
+        if self.note_bytes > MAX_NOTES {
+            return Err("its notes are damaged: they are too long".to_owned());
+        }
         let Some(mut all) = segment.notes(endian, data).map_err(damaged)? else { return Ok(()) };
         while let Some(note) = all.next().map_err(damaged)? {
             self.note(note.n_type(endian).0, note.desc());
@@ -149,6 +159,13 @@ impl Contents {
     pub(super) fn segment_at(&self, addr: VirtAddr) -> Option<&Segment> {
         let after = self.segments.partition_point(|segment| segment.range.start <= addr);
         self.segments[..after].last().filter(|segment| segment.range.contains(addr))
+    }
+
+    /// How many bytes from an address on the core file has of its segment.
+    pub(super) fn dumped_from(&self, addr: VirtAddr) -> u64 {
+        let segment = self.segment_at(addr);
+        segment
+            .map_or(0, |segment| segment.len.saturating_sub(addr.get() - segment.range.start.get()))
     }
 
     /// The file that was mapped at an address.

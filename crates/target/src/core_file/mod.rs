@@ -43,6 +43,8 @@ const EXECUTE: u32 = 1;
 const WRITE: u32 = 2;
 const READ: u32 = 4;
 
+const PAGE: u64 = 4096;
+
 /// Bytes that hold an ELF file's headers and notes.
 const FIRST: usize = 4096;
 
@@ -56,6 +58,8 @@ pub struct CoreTarget {
     core: RefCell<File>,
     /// The files that were mapped, by the name that the core has for them.
     backing: BTreeMap<Vec<u8>, Backing>,
+    /// The one of them that was read last.
+    open: RefCell<Option<(Vec<u8>, RefCell<File>)>>,
     regions: Vec<Region>,
     events: VecDeque<TargetEvent>,
     bell: (Sender<()>, Receiver<()>),
@@ -63,10 +67,25 @@ pub struct CoreTarget {
 
 /// A file that memory came from.
 struct Backing {
-    /// As it is called now.
-    name: OsString,
-    /// `None` when it is gone, or another one by now.
-    file: Option<RefCell<File>>,
+    /// Which of them.
+    number: u64,
+    /// Where it is.
+    path: PathBuf,
+    /// Whether it is not gone, and not another one by now.
+    is_the_one: bool,
+    /// Its length.
+    len: u64,
+}
+
+impl Backing {
+    /// As the kernel would call it.
+    fn name(&self) -> OsString {
+        let mut name = self.path.clone().into_os_string();
+        if !self.is_the_one {
+            name.push(" (deleted)");
+        }
+        name
+    }
 }
 
 /// Nothing else ever happens.
@@ -100,6 +119,7 @@ impl CoreTarget {
             pid: Pid::new(pid),
             core: RefCell::new(file),
             backing: BTreeMap::new(),
+            open: RefCell::new(None),
             regions: Vec::new(),
             events: VecDeque::new(),
             bell: mpsc::channel(),
@@ -118,12 +138,21 @@ impl CoreTarget {
     fn find_files(&mut self, program: Option<&Path>) -> Result<()> {
         let entry = self.auxv(AT_ENTRY).map(VirtAddr::new);
         let own = entry.and_then(|entry| self.contents.file_at(entry)).map(|it| it.name.clone());
-        let mut names: Vec<Vec<u8>> =
-            self.contents.files.iter().map(|file| file.name.clone()).collect();
-        names.sort();
-        names.dedup();
-        for name in names {
-            let wanted = self.id_in_memory(&name);
+        if let (Some(program), None) = (program, &own) {
+            let what = format!("take {} for the program that died", program.display());
+            let why = "the core file does not say which file that was".to_owned();
+            return Err(TargetError::Refused { what, why });
+        }
+        // Where each file's mapping begins, if that was mapped.
+        let mut names: BTreeMap<Vec<u8>, Option<AddrRange>> = BTreeMap::new();
+        for mapped in &self.contents.files {
+            let first = names.entry(mapped.name.clone()).or_default();
+            if mapped.offset == 0 && first.is_none() {
+                *first = Some(mapped.range);
+            }
+        }
+        for (number, (name, first)) in (1..).zip(names) {
+            let wanted = first.and_then(|range| self.id_in_memory(range));
             let mut path = PathBuf::from(os_string(&name));
             if let Some(program) = program.filter(|_| own.as_ref() == Some(&name)) {
                 path = program.to_owned();
@@ -133,12 +162,8 @@ impl CoreTarget {
                 let what = format!("take {} for the program that died", path.display());
                 return Err(TargetError::Refused { what, why: why.clone() });
             }
-            let mut shown = path.into_os_string();
-            if found.is_err() {
-                shown.push(" (deleted)");
-            }
-            let file = found.ok().map(RefCell::new);
-            self.backing.insert(name, Backing { name: shown, file });
+            let (is_the_one, len) = (found.is_ok(), found.unwrap_or(0));
+            self.backing.insert(name, Backing { number, path, is_the_one, len });
         }
         Ok(())
     }
@@ -148,9 +173,7 @@ impl CoreTarget {
     }
 
     /// The build-id of a file as it was in memory, when that was written.
-    fn id_in_memory(&self, name: &[u8]) -> Option<Vec<u8>> {
-        let start = |file: &&Mapped| file.name == name && file.offset == 0;
-        let range = self.contents.files.iter().find(start)?.range;
+    fn id_in_memory(&self, range: AddrRange) -> Option<Vec<u8>> {
         let mut first = vec![0; FIRST.min(usize::try_from(range.len()).unwrap_or(FIRST))];
         let read = self.read_dumped(range.start, &mut first);
         build_id(&first[..read])
@@ -158,9 +181,11 @@ impl CoreTarget {
 
     /// Reads memory that is in the core file itself.
     fn read_dumped(&self, addr: VirtAddr, buf: &mut [u8]) -> usize {
-        let Some(segment) = self.contents.segment_at(addr) else { return 0 };
+        let (segment, left) = match self.contents.segment_at(addr) {
+            Some(segment) => (segment, self.contents.dumped_from(addr)),
+            None => return 0,
+        };
         let skip = addr.get() - segment.range.start.get();
-        let left = segment.len.saturating_sub(skip);
         let want = buf.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         read_at(&self.core, segment.offset.saturating_add(skip), &mut buf[..want])
     }
@@ -168,14 +193,32 @@ impl CoreTarget {
     /// Reads memory that came from a file and was not written into the core.
     fn read_backing(&self, addr: VirtAddr, buf: &mut [u8]) -> usize {
         let Some(mapped) = self.contents.file_at(addr) else { return 0 };
-        let Some(file) = self.backing.get(&mapped.name).and_then(|backing| backing.file.as_ref())
-        else {
-            return 0;
-        };
         let skip = addr.get() - mapped.range.start.get();
         let left = usize::try_from(mapped.range.len() - skip).unwrap_or(usize::MAX);
         let want = buf.len().min(left);
-        read_at(file, mapped.offset.saturating_add(skip), &mut buf[..want])
+        let offset = mapped.offset.saturating_add(skip);
+        self.read_file(&mapped.name, offset, &mut buf[..want])
+    }
+
+    /// Reads a file that was mapped. What lies behind its end in its last page
+    /// was zero. mmap(2).
+    fn read_file(&self, name: &[u8], offset: u64, buf: &mut [u8]) -> usize {
+        let Some(backing) = self.backing.get(name).filter(|it| it.is_the_one) else { return 0 };
+        let mut open = self.open.borrow_mut();
+        if open.as_ref().is_none_or(|(of, _)| of != name) {
+            let Ok(file) = File::open(&backing.path) else { return 0 };
+            *open = Some((name.to_vec(), RefCell::new(file)));
+        }
+        let Some((_, file)) = open.as_ref() else { return 0 };
+        let read = read_at(file, offset, buf);
+        let at = offset.saturating_add(read as u64);
+        let rest = at.next_multiple_of(PAGE) - at;
+        let zeros = usize::try_from(rest).unwrap_or(0).min(buf.len() - read);
+        if at.is_multiple_of(PAGE) || read == 0 && offset >= backing.len {
+            return read;
+        }
+        buf[read..read + zeros].fill(0);
+        read + zeros
     }
 
     fn all_regions(&self) -> Vec<Region> {
@@ -208,18 +251,16 @@ impl CoreTarget {
 
     fn is_elf(&self, mapped: &Mapped) -> bool {
         let mut magic = [0; 4];
-        let file = self.backing.get(&mapped.name).and_then(|backing| backing.file.as_ref());
-        file.is_some_and(|file| read_at(file, 0, &mut magic) == 4 && magic == object::elf::ELFMAG)
+        self.read_file(&mapped.name, 0, &mut magic) == 4 && magic == object::elf::ELFMAG
     }
 
     fn region(&self, segment: &Segment, vdso: Option<VirtAddr>, stacks: &[VirtAddr]) -> Region {
         let range = segment.range;
         let mapped = self.contents.file_at(range.start);
-        let number = mapped.and_then(|mapped| {
-            self.backing.keys().position(|name| *name == mapped.name).map(|at| at as u64 + 1)
-        });
-        let name = match mapped.and_then(|mapped| self.backing.get(&mapped.name)) {
-            Some(backing) => backing.name.clone(),
+        let backing = mapped.and_then(|mapped| self.backing.get(&mapped.name));
+        let number = backing.map(|backing| backing.number);
+        let name = match backing {
+            Some(backing) => backing.name(),
             None if vdso.is_some_and(|vdso| range.contains(vdso)) => "[vdso]".into(),
             None if stacks.iter().any(|stack| range.contains(*stack)) => "[stack]".into(),
             None => OsString::new(),
@@ -249,18 +290,21 @@ impl CoreTarget {
     }
 }
 
-/// Opens a file, when it is the one with a build-id, or when none is known.
-fn same_file(path: &Path, wanted: Option<&[u8]>) -> std::result::Result<File, String> {
-    let mut file = File::open(path).map_err(|why| why.to_string())?;
-    if !file.metadata().is_ok_and(|it| it.is_file()) {
+/// The length of a file, when it is the one with a build-id, or when none is
+/// known.
+fn same_file(path: &Path, wanted: Option<&[u8]>) -> std::result::Result<u64, String> {
+    // Opening a device or a pipe may wait, or do something.
+    let facts = std::fs::metadata(path).map_err(|why| why.to_string())?;
+    if !facts.is_file() {
         return Err("it is no regular file".to_owned());
     }
-    let Some(wanted) = wanted else { return Ok(file) };
+    let Some(wanted) = wanted else { return Ok(facts.len()) };
     let mut first = Vec::new();
-    let read = (&mut file).take(FIRST as u64).read_to_end(&mut first);
+    let file = File::open(path).map_err(|why| why.to_string())?;
+    let read = file.take(FIRST as u64).read_to_end(&mut first);
     read.map_err(|why| why.to_string())?;
     match build_id(&first) {
-        Some(found) if found == wanted => Ok(file),
+        Some(found) if found == wanted => Ok(facts.len()),
         Some(found) => Err(format!("its build-id is {}, not {}", hex(&found), hex(wanted))),
         None => Err(format!("it has no build-id, and should have {}", hex(wanted))),
     }
@@ -389,6 +433,8 @@ impl Target for CoreTarget {
             let here = addr.wrapping_add(done as u64);
             let rest = &mut buf[done..];
             let read = match self.read_dumped(here, rest) {
+                // A core file that was cut off does not have what it should.
+                0 if self.contents.dumped_from(here) > 0 => 0,
                 0 => {
                     // As far as nothing of it is in the core itself.
                     let until = self.next_dumped(here).min(rest.len() as u64);
@@ -428,7 +474,7 @@ impl Target for CoreTarget {
         let own = entry.and_then(|entry| self.contents.file_at(entry));
         let path = own.and_then(|own| self.backing.get(&own.name)).map_or_else(
             || PathBuf::from(os_string(&self.contents.process.name)),
-            |backing| PathBuf::from(&backing.name),
+            |backing| PathBuf::from(backing.name()),
         );
         let args = self.contents.process.args.split(|byte| *byte == b' ').map(os_string);
         let death = self.contents.threads.first().map(Thread::death);

@@ -5,6 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use trapline_core::AddrRange;
 use trapline_core::target::{CoreImage, Result, TargetError};
 
 use super::{LinuxTarget, sys};
@@ -19,22 +20,30 @@ const FIRST: u64 = 4096;
 impl LinuxTarget {
     pub(super) fn write_core_file(&self, image: &CoreImage<'_>, path: &Path) -> Result<u64> {
         let text = self.read_process_file(image.pid, "smaps")?;
-        let mut used = smaps::parse(&text);
-        used.retain(|it| !image.left_out.iter().any(|ours| ours.overlaps(it.region.range)));
+        let used = smaps::parse(&text).into_iter();
+        // The kernel joins memory of ours with the program's own beside it.
+        let used: Vec<UsedRegion> = used.flat_map(|it| without(it, image.left_out)).collect();
         let segments: Vec<Segment> = used.iter().filter_map(segment).collect();
         let notes = self.core_notes(image, &used)?;
         let failed = |why: std::io::Error| TargetError::Refused {
             what: format!("write the core file {}", path.display()),
             why: why.to_string(),
         };
-        // What is in memory is nobody else's business: core(5).
+        // What is in memory is nobody else's business: core(5). Half a core file
+        // is none, so it is there under its name only when it is whole.
+        let mut unfinished = path.as_os_str().to_owned();
+        unfinished.push(format!(".{}", std::process::id()));
+        let unfinished = Path::new(&unfinished);
+        if fs::metadata(path).is_ok_and(|facts| !facts.is_file()) {
+            return Err(failed(std::io::Error::other("there is something that is no file")));
+        }
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(path).map_err(failed)?;
-        let written = write(&mut file, &notes, &segments, image.memory);
+        options.write(true).create_new(true).mode(0o600);
+        let mut file = options.open(unfinished).map_err(failed)?;
+        let written = write(&mut file, &notes, &segments, image.memory)
+            .and_then(|len| fs::rename(unfinished, path).map(|()| len));
         written.map_err(|why| {
-            // Half a core file is none.
-            let _best_effort = fs::remove_file(path);
+            let _best_effort = fs::remove_file(unfinished);
             failed(why)
         })
     }
@@ -74,6 +83,31 @@ impl LinuxTarget {
         let name = self.read_process_file(image.pid, "comm")?;
         Ok(Process { pid: image.pid.get(), name: name.trim_ascii_end().to_vec(), args })
     }
+}
+
+/// The parts of a mapping that are the program's.
+fn without(used: UsedRegion, ours: &[AddrRange]) -> Vec<UsedRegion> {
+    let mut parts = vec![used];
+    for ours in ours {
+        parts = parts.into_iter().flat_map(|part| cut(part, *ours)).collect();
+    }
+    parts
+}
+
+fn cut(used: UsedRegion, ours: AddrRange) -> Vec<UsedRegion> {
+    let whole = used.region.range;
+    if !whole.overlaps(ours) {
+        return vec![used];
+    }
+    let part = |range: AddrRange| {
+        let mut part = used.clone();
+        part.region.file_offset += range.start.get() - whole.start.get();
+        part.region.range = range;
+        part
+    };
+    let before = AddrRange::between(whole.start, ours.start.max(whole.start));
+    let after = AddrRange::between(ours.end.min(whole.end), whole.end);
+    [before, after].into_iter().filter(|range| !range.is_empty()).map(part).collect()
 }
 
 /// What of a mapping is written, as the kernel decides it by default. core(5),
