@@ -44,8 +44,9 @@ fn base() -> &'static Base {
         fs::create_dir_all(&folder).expect("a folder");
         let (program, core) = (folder.join("containers"), folder.join("sound.core"));
         let source = root.join("debuggees").join("containers.cpp");
-        let compiled = Process::new("g++").args(["-std=c++20", "-g", "-w", "-o"]).arg(&program).arg(source);
-        assert!(compiled.status().expect("g++ starts").success());
+        let mut compiler = Process::new("g++");
+        compiler.args(["-std=c++20", "-g", "-w", "-o"]).arg(&program).arg(source);
+        assert!(compiler.status().expect("g++ starts").success());
         write_core(&program, &core);
         let sound = fs::read(&core).expect("a core file");
         let path = Path::new("/dev/shm").join(format!("trapline-fuzz-{}", std::process::id()));
