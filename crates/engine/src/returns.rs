@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use trapline_core::types::{BaseKind, RecordFlavour, ResolveType, Type, TypeKind};
+use trapline_core::types::{BaseKind, Member, RecordFlavour, ResolveType, Type, TypeKind};
 
 /// Where a value was returned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,50 +82,42 @@ fn classify(
         TypeKind::Array { element, count: Some(count) } => {
             let Ok(element) = types.follow(element) else { return Classified::Unknown };
             let step = types.strip(&element).ok().and_then(|ty| ty.size).unwrap_or(0);
-            for index in 0..(*count).min(MAX_SIZE) {
-                match classify(
-                    &element,
-                    offset.saturating_add(index.saturating_mul(step)),
-                    types,
-                    halves,
-                    budget,
-                ) {
-                    Classified::Registers => {}
-                    other => return other,
-                }
-            }
-            Classified::Registers
+            let at = |index: u64| offset.saturating_add(index.saturating_mul(step));
+            let indices = 0..(*count).min(MAX_SIZE);
+            all(indices.map(|index| classify(&element, at(index), types, halves, budget)))
         }
         TypeKind::Record(record) => {
             let is_sum = matches!(record.flavour, RecordFlavour::Variants { .. });
             if is_sum || !record.virtual_bases.is_empty() || record.declaration {
                 return Classified::Unknown;
             }
-            for member in &record.members {
-                let Ok(inner) = types.follow(&member.ty) else { return Classified::Unknown };
-                let at = offset.saturating_add(member.offset);
-                let classified = match member.bits {
-                    // Of bits only those count that are there.
-                    Some(bits) => {
-                        let first = at.saturating_add(u64::from(bits.shift / 8));
-                        let last =
-                            at.saturating_add(u64::from((bits.shift + bits.width.max(1) - 1) / 8));
-                        (first..=last.min(first.saturating_add(8)))
-                            .map(|byte| put(Half::General, byte, 1, halves))
-                            .find(|it| !matches!(it, Classified::Registers))
-                            .unwrap_or(Classified::Registers)
-                    }
-                    None => classify(&inner, at, types, halves, budget),
-                };
-                match classified {
-                    Classified::Registers => {}
-                    other => return other,
-                }
-            }
-            Classified::Registers
+            let member = |member| classify_member(member, offset, types, halves, budget);
+            all(record.members.iter().map(member))
         }
         _ => Classified::Unknown,
     }
+}
+
+fn classify_member(
+    member: &Member,
+    offset: u64,
+    types: &dyn ResolveType,
+    halves: &mut [Half; 2],
+    budget: &mut usize,
+) -> Classified {
+    let Ok(ty) = types.follow(&member.ty) else { return Classified::Unknown };
+    let at = offset.saturating_add(member.offset);
+    let Some(bits) = member.bits else { return classify(&ty, at, types, halves, budget) };
+    // Of bits only those bytes count that they are in.
+    let last_bit = bits.shift.saturating_add(bits.width.max(1) - 1);
+    let bytes = u64::from(bits.shift / 8)..=u64::from(last_bit / 8);
+    all(bytes.map(|byte| put(Half::General, at.saturating_add(byte), 1, halves)))
+}
+
+/// The first that is not in registers, if any.
+fn all(mut parts: impl Iterator<Item = Classified>) -> Classified {
+    let other = parts.find(|part| !matches!(part, Classified::Registers));
+    other.unwrap_or(Classified::Registers)
 }
 
 /// A scalar at an offset: general registers win over others in the same half;
@@ -149,7 +141,7 @@ fn put(class: Half, offset: u64, size: u64, halves: &mut [Half; 2]) -> Classifie
 
 #[cfg(test)]
 mod tests {
-    use trapline_core::types::{BitField, Member, Record, TypeLink, TypeRef};
+    use trapline_core::types::{BitField, Record, TypeLink, TypeRef};
 
     use super::*;
 

@@ -30,6 +30,11 @@ fn operand(f: &mut fmt::Formatter<'_>, expr: &Expr, least: u8) -> fmt::Result {
     if power(expr) < least { write!(f, "({expr})") } else { expr.fmt(f) }
 }
 
+fn write_index(f: &mut fmt::Formatter<'_>, [object, index]: &[Expr; 2]) -> fmt::Result {
+    operand(f, object, 16)?;
+    write!(f, "[{index}]")
+}
+
 fn write_member(f: &mut fmt::Formatter<'_>, object: &Expr, by: &str, name: &str) -> fmt::Result {
     // A dot after digits would be a decimal point.
     let digits = matches!(object.kind, ExprKind::Int(_) | ExprKind::Float(_));
@@ -71,11 +76,7 @@ impl fmt::Display for Expr {
                 write!(f, " {}= ", op.map_or("", BinaryOp::spelling))?;
                 operand(f, value, 1)
             }
-            ExprKind::Index(operands) => {
-                let [object, index] = &**operands;
-                operand(f, object, 16)?;
-                write!(f, "[{index}]")
-            }
+            ExprKind::Index(operands) => write_index(f, operands),
             ExprKind::MemberCall { object, name, .. } => {
                 write_member(f, object, ".", name)?;
                 f.write_str("()")

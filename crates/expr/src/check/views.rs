@@ -87,41 +87,15 @@ pub(crate) fn fit(
     let address = checker.constant(0, IntKind::U64, &(0..0)).map_err(|error| error.message)?;
     let kind = Kind::Memory { address, bits: None };
     let object = Typed { kind, ty: ty.clone(), span: 0..0 };
-    let mut bound = bound;
-    bound.push(Bound { name: "Self".to_owned(), text: ty.name.clone(), argument: None });
+    let own = Bound { name: "Self".to_owned(), text: ty.name.clone(), argument: None };
+    let bound = bound.into_iter().chain([own]).collect();
     let mut fitted =
         Fitted { view: view.clone(), bound: Arc::new(bound), lets: Arc::new(Vec::new()) };
     for (part, pattern) in &view.matches {
-        let typed = checker.in_view(&object, &fitted, usize::MAX, part);
-        let part_ty = typed.map_err(|error| error.message)?.ty;
-        let stripped = viewed(&part_ty, scope);
-        let TypeKind::Record(record) = stripped.as_ref().map_or(&TypeKind::Void, |ty| &ty.kind)
-        else {
-            return Err(format!("`{}` is no record", part.source));
-        };
-        let name = stripped.as_ref().map_or("", |ty| &ty.name);
-        let more = pattern.matches(&Name::new(name), record);
-        let more = more.ok_or_else(|| format!("`{}` is a `{name}`", part.source))?;
+        let more = checker.arguments_of(&object, &fitted, part, pattern)?;
         Arc::make_mut(&mut fitted.bound).extend(more);
     }
-    let mut missing: Option<(&str, String)> = None;
-    for (index, found) in view.lets.iter().enumerate() {
-        if fitted.find_let(&found.name, usize::MAX).is_some() {
-            continue;
-        }
-        let frame = ViewFrame::new(object.clone(), fitted.clone(), &(0..0));
-        match checker.meaning(&ViewFrame { before: index, ..frame }, found) {
-            Ok(_) => {
-                Arc::make_mut(&mut fitted.lets).push(index);
-                missing = missing.filter(|(name, _)| *name != found.name);
-            }
-            Err(error) => missing = missing.or(Some((&found.name, error.message))),
-        }
-    }
-    match missing {
-        None => Ok(fitted),
-        Some((name, why)) => Err(format!("`{name}`: {why}")),
-    }
+    checker.fit_lets(&object, fitted)
 }
 
 impl ViewFrame {
@@ -137,15 +111,9 @@ impl ViewFrame {
 
 impl Checker<'_> {
     /// An expression of a view, for an object.
-    fn in_view(
-        &mut self,
-        object: &Typed,
-        fitted: &Fitted,
-        before: usize,
-        ast: &Ast,
-    ) -> Result<Typed, Error> {
+    fn in_view(&mut self, object: &Typed, fitted: &Fitted, ast: &Ast) -> Result<Typed, Error> {
         let frame = ViewFrame::new(object.clone(), fitted.clone(), &object.span);
-        self.in_frame(ViewFrame { before, ..frame }, ast)
+        self.in_frame(frame, ast)
     }
 
     fn in_frame(&mut self, frame: ViewFrame, ast: &Ast) -> Result<Typed, Error> {
@@ -160,6 +128,44 @@ impl Checker<'_> {
         match found {
             Ok(typed) => Ok(Typed { span, ..typed }),
             Err(error) => Err(Error::new(span, format!("{at}: {}", error.message))),
+        }
+    }
+
+    /// What the arguments of a part's type are called, by a pattern for it.
+    fn arguments_of(
+        &mut self,
+        object: &Typed,
+        fitted: &Fitted,
+        part: &Ast,
+        pattern: &Pattern,
+    ) -> Result<Vec<Bound>, String> {
+        let typed = self.in_view(object, fitted, part).map_err(|error| error.message)?;
+        let ty = viewed(&typed.ty, self.scope);
+        let ty = ty.ok_or_else(|| format!("`{}` is no record", part.source))?;
+        let TypeKind::Record(record) = &ty.kind else { return Ok(Vec::new()) };
+        let bound = pattern.matches(&Name::new(&ty.name), record);
+        bound.ok_or_else(|| format!("`{}` is a `{}`", part.source, ty.name))
+    }
+
+    /// Finds out which lets have a meaning: one of each name has to.
+    fn fit_lets(&mut self, object: &Typed, mut fitted: Fitted) -> Result<Fitted, String> {
+        let mut missing: Option<(String, String)> = None;
+        for (index, found) in fitted.view.clone().lets.iter().enumerate() {
+            if fitted.find_let(&found.name, usize::MAX).is_some() {
+                continue;
+            }
+            let frame = ViewFrame::new(object.clone(), fitted.clone(), &object.span);
+            match self.meaning(&ViewFrame { before: index, ..frame }, found) {
+                Ok(_) => {
+                    Arc::make_mut(&mut fitted.lets).push(index);
+                    missing = missing.filter(|(name, _)| *name != found.name);
+                }
+                Err(error) => missing = missing.or(Some((found.name.clone(), error.message))),
+            }
+        }
+        match missing {
+            None => Ok(fitted),
+            Some((name, why)) => Err(format!("`{name}`: {why}")),
         }
     }
 
@@ -414,7 +420,7 @@ impl Checker<'_> {
         span: &Range<usize>,
     ) -> Result<Option<Typed>, Error> {
         match &fitted.view.is {
-            Some(is) => self.in_view(object, fitted, usize::MAX, is).map(Some),
+            Some(is) => self.in_view(object, fitted, is).map(Some),
             None => self.target(object, fitted, span),
         }
     }
@@ -432,12 +438,12 @@ impl Checker<'_> {
         {
             // What is inside an object in registers has no address.
             let inside = Ast { root: (**inside).clone(), ..target.clone() };
-            return self.in_view(object, fitted, usize::MAX, &inside).map(Some);
+            return self.in_view(object, fitted, &inside).map(Some);
         }
-        let pointer = self.in_view(object, fitted, usize::MAX, target)?;
+        let pointer = self.in_view(object, fitted, target)?;
         let found = self.dereference(pointer, span)?;
         let Some(when) = when else { return Ok(Some(found)) };
-        let leads = self.in_view(object, fitted, usize::MAX, when)?;
+        let leads = self.in_view(object, fitted, when)?;
         let leads = self.truth(leads)?;
         self.only_if(leads, found, span).map(Some)
     }
@@ -463,7 +469,7 @@ impl Checker<'_> {
         for _ in 0..limits::MAX_VIEW_DEPTH {
             let Some((seen, fitted)) = self.fitted(&object)? else { return Ok(object) };
             let Some(is) = &fitted.view.is else { return Ok(object) };
-            let inner = self.in_view(&seen, &fitted, usize::MAX, is)?;
+            let inner = self.in_view(&seen, &fitted, is)?;
             object = self.through_references(inner)?;
         }
         Err(Error::new(object.span, "views that need each other too deeply"))
@@ -517,7 +523,7 @@ impl Checker<'_> {
         span: &Range<usize>,
     ) -> Result<Typed, Error> {
         let pointer = match (&fitted.view.is, &fitted.view.target) {
-            (None, Some((target, _))) => self.in_view(seen, fitted, usize::MAX, target)?,
+            (None, Some((target, _))) => self.in_view(seen, fitted, target)?,
             _ => inner,
         };
         let pointer = self.rvalue(pointer)?;
@@ -536,7 +542,7 @@ impl Checker<'_> {
     ) -> Result<Option<Typed>, Error> {
         let (found, count) = match walk {
             Walk::Array { first, count } => {
-                let first = self.in_view(seen, fitted, usize::MAX, first)?;
+                let first = self.in_view(seen, fitted, first)?;
                 let first = self.rvalue(first)?;
                 (self.element(&first, index, span)?, count)
             }
@@ -551,7 +557,7 @@ impl Checker<'_> {
             }
             _ => return Ok(None),
         };
-        let count = self.in_view(seen, fitted, usize::MAX, count)?;
+        let count = self.in_view(seen, fitted, count)?;
         let count = self.rvalue(count)?;
         self.within_bounds(found, index, &count, span).map(Some)
     }
@@ -625,7 +631,7 @@ impl Checker<'_> {
         let object = &object;
         let view = fitted.view.clone();
         let Some(text) = &view.text else { return Ok(None) };
-        let data = self.in_view(object, &fitted, usize::MAX, &text.data)?;
+        let data = self.in_view(object, &fitted, &text.data)?;
         let data = self.rvalue(data)?;
         let of_bytes = match &data.scalar {
             Scalar::Pointer(Some(target)) => {
@@ -640,7 +646,7 @@ impl Checker<'_> {
         let Some(count) = &text.count else {
             return Ok(Some(Text::Terminated { address: data.node, capacity: None }));
         };
-        let count = self.in_view(object, &fitted, usize::MAX, count)?;
+        let count = self.in_view(object, &fitted, count)?;
         let count = self.rvalue(count)?;
         let len = self.at_sort(count.node, Sort::Int(IntKind::U64), &object.span)?;
         Ok(Some(Text::Counted { address: data.node, len }))

@@ -30,8 +30,6 @@ pub(super) struct Contents {
     pub(super) segments: Vec<Segment>,
     /// Ascending.
     pub(super) files: Vec<Mapped>,
-    /// How many bytes of notes were read.
-    note_bytes: u64,
 }
 
 /// Most bytes of notes: those of some ten thousand threads.
@@ -96,10 +94,11 @@ impl Contents {
         let headers = header.program_headers(endian, data);
         let headers = headers.map_err(|why| format!("it is damaged: {why}"))?;
         let mut contents = Self::default();
+        let mut notes_left = MAX_NOTES;
         for segment in headers {
             match segment.p_type(endian) {
                 elf::PT_LOAD => contents.segments.extend(load(segment, endian)),
-                elf::PT_NOTE => contents.notes(segment, endian, data)?,
+                elf::PT_NOTE => contents.notes(segment, endian, data, &mut notes_left)?,
                 _ => {}
             }
         }
@@ -116,12 +115,11 @@ impl Contents {
         segment: &elf::ProgramHeader64<LittleEndian>,
         endian: LittleEndian,
         data: impl ReadRef<'data>,
+        most: &mut u64,
     ) -> Result<(), String> {
         let damaged = |why: object::Error| format!("its notes are damaged: {why}");
-        self.note_bytes = self.note_bytes.saturating_add(segment.p_filesz(endian));
-        if self.note_bytes > MAX_NOTES {
-            return Err("its notes are damaged: they are too long".to_owned());
-        }
+        let left = most.checked_sub(segment.p_filesz(endian));
+        *most = left.ok_or("its notes are damaged: they are too long")?;
         let Some(mut all) = segment.notes(endian, data).map_err(damaged)? else { return Ok(()) };
         while let Some(note) = all.next().map_err(damaged)? {
             self.note(note.n_type(endian).0, note.desc());

@@ -181,11 +181,9 @@ impl CoreTarget {
 
     /// Reads memory that is in the core file itself.
     fn read_dumped(&self, addr: VirtAddr, buf: &mut [u8]) -> usize {
-        let (segment, left) = match self.contents.segment_at(addr) {
-            Some(segment) => (segment, self.contents.dumped_from(addr)),
-            None => return 0,
-        };
+        let Some(segment) = self.contents.segment_at(addr) else { return 0 };
         let skip = addr.get() - segment.range.start.get();
+        let left = segment.len.saturating_sub(skip);
         let want = buf.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         read_at(&self.core, segment.offset.saturating_add(skip), &mut buf[..want])
     }
@@ -210,27 +208,29 @@ impl CoreTarget {
             *open = Some((name.to_vec(), RefCell::new(file)));
         }
         let Some((_, file)) = open.as_ref() else { return 0 };
-        let read = read_at(file, offset, buf);
-        let at = offset.saturating_add(read as u64);
-        let rest = at.next_multiple_of(PAGE) - at;
-        let zeros = usize::try_from(rest).unwrap_or(0).min(buf.len() - read);
-        if at.is_multiple_of(PAGE) || read == 0 && offset >= backing.len {
+        let there = |end: u64| {
+            let len = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX);
+            len.min(buf.len())
+        };
+        let (in_file, mapped) = (there(backing.len), there(pages(backing.len)));
+        let read = read_at(file, offset, &mut buf[..in_file]);
+        if read < in_file {
             return read;
         }
-        buf[read..read + zeros].fill(0);
-        read + zeros
+        buf[in_file..mapped].fill(0);
+        mapped
     }
 
     fn all_regions(&self) -> Vec<Region> {
         let vdso = self.auxv(AT_SYSINFO_EHDR).map(VirtAddr::new);
-        let stacks: Vec<VirtAddr> = self
+        let stack = self
             .contents
             .threads
-            .iter()
-            .take(1)
-            .map(|thread| VirtAddr::new(registers::from_words(&thread.status.registers).rsp()))
-            .collect();
-        let region = |segment: &Segment| self.region(segment, vdso, &stacks);
+            .first()
+            .map(|thread| VirtAddr::new(registers::from_words(&thread.status.registers).rsp()));
+        let named = [vdso.map(|at| (at, "[vdso]")), stack.map(|at| (at, "[stack]"))];
+        let named: Vec<_> = named.into_iter().flatten().collect();
+        let region = |segment: &Segment| self.region(segment, &named);
         let mut all: Vec<Region> = self.contents.segments.iter().map(region).collect();
         all.extend(self.contents.files.iter().filter_map(|mapped| self.left_out(mapped)));
         all.sort_by_key(|region| region.range.start);
@@ -246,7 +246,7 @@ impl CoreTarget {
         }
         let flags = if self.is_elf(mapped) { READ | EXECUTE } else { READ };
         let segment = Segment { range: mapped.range, flags, offset: 0, len: 0 };
-        Some(self.region(&segment, None, &[]))
+        Some(self.region(&segment, &[]))
     }
 
     fn is_elf(&self, mapped: &Mapped) -> bool {
@@ -254,16 +254,18 @@ impl CoreTarget {
         self.read_file(&mapped.name, 0, &mut magic) == 4 && magic == object::elf::ELFMAG
     }
 
-    fn region(&self, segment: &Segment, vdso: Option<VirtAddr>, stacks: &[VirtAddr]) -> Region {
+    /// A mapping, with the name of its file or of the address in it that has one.
+    fn region(&self, segment: &Segment, named: &[(VirtAddr, &str)]) -> Region {
         let range = segment.range;
         let mapped = self.contents.file_at(range.start);
         let backing = mapped.and_then(|mapped| self.backing.get(&mapped.name));
         let number = backing.map(|backing| backing.number);
         let name = match backing {
             Some(backing) => backing.name(),
-            None if vdso.is_some_and(|vdso| range.contains(vdso)) => "[vdso]".into(),
-            None if stacks.iter().any(|stack| range.contains(*stack)) => "[stack]".into(),
-            None => OsString::new(),
+            None => {
+                let inside = named.iter().find(|(at, _)| range.contains(*at));
+                inside.map_or_else(OsString::new, |(_, name)| (*name).into())
+            }
         };
         let offset = mapped.map_or(0, |mapped| {
             mapped.offset.saturating_add(range.start.get() - mapped.range.start.get())
@@ -288,6 +290,11 @@ impl CoreTarget {
     fn require(&self, pid: Pid) -> Result<()> {
         if pid == self.pid { Ok(()) } else { Err(TargetError::Gone) }
     }
+}
+
+/// A length in whole pages.
+fn pages(len: u64) -> u64 {
+    len.checked_next_multiple_of(PAGE).unwrap_or(len)
 }
 
 /// The length of a file, when it is the one with a build-id, or when none is
@@ -512,5 +519,42 @@ impl CoreTarget {
         let rest = &self.contents.segments[after..];
         let next = rest.iter().find(|segment| segment.len > 0);
         next.map_or(u64::MAX, |segment| segment.range.start.get() - addr.get())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn behind_the_end_of_a_file_its_last_page_is_zero() {
+        let path = std::env::temp_dir().join(format!("trapline-backing-{}", std::process::id()));
+        std::fs::write(&path, [7; 100]).unwrap();
+        let start = VirtAddr::new(0x10000);
+        let name = b"/mapped".to_vec();
+        let mapped = Mapped { range: AddrRange::sized(start, 0x3000), offset: 0, name };
+        let contents = Contents { files: vec![mapped], ..Contents::default() };
+        let backing = Backing { number: 1, path: path.clone(), is_the_one: true, len: 100 };
+        let target = CoreTarget {
+            contents,
+            pid: Pid::new(1),
+            core: RefCell::new(File::open(&path).unwrap()),
+            backing: BTreeMap::from([(b"/mapped".to_vec(), backing)]),
+            open: RefCell::new(None),
+            regions: Vec::new(),
+            events: VecDeque::new(),
+            bell: mpsc::channel(),
+        };
+        let check = |offset: u64, expected: &[u8]| {
+            let mut bytes = [1; 20];
+            let read = target.read_memory(Pid::new(1), start.wrapping_add(offset), &mut bytes);
+            assert_eq!(bytes[..read], *expected, "{offset}");
+        };
+        check(0, &[7; 20]);
+        check(90, &[[7; 10], [0; 10]].concat());
+        check(200, &[0; 20]);
+        check(4090, &[0; 6]);
+        check(4096, &[]);
+        std::fs::remove_file(&path).unwrap();
     }
 }
