@@ -26,6 +26,7 @@ pub(crate) const FOR_TESTS: &[Package] = &[
     package("python3.11-dbg", "a real program as Debian ships it: not PIE, -Og"),
     package("libpython3.11-testsuite", "CPython's own tests, run with a jump at every statement"),
     package("libc6-dbg", "debug information for the C library, found by build-id"),
+    package("llvm", "llvm-dwp: packs split debug information of DWARF 5"),
     package("binutils", "readelf and objdump: independent oracles for the readers"),
     package("mount", "mounts tracefs, for the kernel's uprobes in benches"),
     package("procps", "kill, for runs that outlive their limit"),

@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::Builder;
 
 use trapline_core::ModuleId;
 use trapline_symbols::{Image, LoadError, LoadOptions, Progress, ProgressFn};
@@ -63,13 +62,6 @@ impl Images {
         let image = Arc::new(Image::load(path, self.next_id(), &options)?);
         self.loaded.insert(key, image.clone());
         Ok(image)
-    }
-
-    /// Starts to read the names in an image that will be asked for soon, while
-    /// nobody waits for them yet.
-    pub(crate) fn read_ahead(&self, image: Arc<Image>) {
-        // Where no thread can be had, the first who asks reads them.
-        let _reader = Builder::new().name("reader".to_owned()).spawn(move || image.prepare());
     }
 
     /// An image that is no file: the kernel's virtual library.

@@ -8,7 +8,7 @@ use gimli::{UnitOffset, UnitRef as GimliUnitRef};
 
 use crate::dies;
 use crate::image::Image;
-use crate::index::Index;
+use crate::index::UnitNames;
 use crate::line_table::LineTable;
 use crate::ranges::RangeMap;
 use crate::units::{DieRef, Slice, UnitId};
@@ -18,15 +18,21 @@ use crate::units::{DieRef, Slice, UnitId};
 pub(crate) struct UnitCode {
     lines: OnceLock<LineTable>,
     functions: OnceLock<RangeMap<UnitOffset>>,
-    names: OnceLock<Index>,
+    pub(crate) names: OnceLock<UnitNames>,
     entries_are_exact: OnceLock<bool>,
 }
 
 impl Image {
-    fn unit_code(&self, id: UnitId) -> Option<&UnitCode> {
+    pub(crate) fn unit_code(&self, id: UnitId) -> Option<&UnitCode> {
         let all =
             self.code.get_or_init(|| self.units().ids().map(|_| UnitCode::default()).collect());
         all.get(id.0 as usize)
+    }
+
+    /// The names of the units that were read so far.
+    pub(crate) fn units_read(&self) -> impl Iterator<Item = &UnitNames> {
+        let all = self.code.get().into_iter().flatten();
+        all.filter_map(|unit| unit.names.get())
     }
 
     /// A unit's line table, kept once decoded.
@@ -40,16 +46,6 @@ impl Image {
         let unit = self.units().unit(id)?;
         let functions = &self.unit_code(id)?.functions;
         Some(functions.get_or_init(|| RangeMap::new(read_functions(unit).unwrap_or_default())))
-    }
-
-    /// An index that knows the names in a unit: the whole one if it is there,
-    /// else one of the unit alone.
-    pub(crate) fn names_near(&self, id: UnitId) -> Option<&Index> {
-        if let Some(whole) = self.index.get() {
-            return Some(whole);
-        }
-        let code = self.unit_code(id)?;
-        Some(code.names.get_or_init(|| Index::of_unit(self.units(), id)))
     }
 
     /// Whether variables can be trusted from a function's first instruction

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use object::elf;
-use object::read::elf::{Dyn as _, ElfFile64, FileHeader as _, ProgramHeader as _};
+use object::read::elf::{Dyn as _, ElfFile64, ElfSection64, FileHeader as _, ProgramHeader as _};
 use object::{LittleEndian, Object as _, ObjectSection as _};
 use trapline_core::{FileOff, ImageAddr};
 
@@ -216,24 +216,39 @@ impl Elf {
     /// section or the file holds no bytes for it, an error text when they
     /// cannot be read.
     pub(crate) fn section(&self, name: &str) -> Result<Option<Section>, String> {
-        let Some(section) = self.file.section_by_name(name) else { return Ok(None) };
-        let wrong = |error: object::Error| format!("section {name}: {error}");
-        let stored = section.compressed_data().map_err(wrong)?;
-        if stored.uncompressed_size > MAX_SECTION {
-            return Err(format!("section {name}: claims {} bytes", stored.uncompressed_size));
+        match self.file.section_by_name(name) {
+            Some(section) => read_section(&section, name),
+            None => Ok(None),
         }
-        let address = section.address();
-        if stored.format == object::CompressionFormat::None {
-            let some = !stored.data.is_empty();
-            return Ok(some.then_some(Section { address, data: stored.data, keep: None }));
-        }
-        let owned = Bytes::owned(stored.decompress().map_err(wrong)?.into_owned());
-        Ok(Some(Section { address, data: owned.all(), keep: Some(owned) }))
+    }
+
+    /// All sections of a name: files that were not linked have several.
+    pub(crate) fn sections(&self, name: &str) -> Result<Vec<Section>, String> {
+        let named = |section: &ElfSection<'_>| section.name_bytes() == Ok(name.as_bytes());
+        let all = self.file.sections().filter(named);
+        all.filter_map(|section| read_section(&section, name).transpose()).collect()
     }
 
     pub(crate) fn build_id(&self) -> Option<&'static [u8]> {
         self.file.build_id().ok().flatten()
     }
+}
+
+type ElfSection<'file> = ElfSection64<'static, 'file, LittleEndian>;
+
+fn read_section(section: &ElfSection<'_>, name: &str) -> Result<Option<Section>, String> {
+    let wrong = |error: object::Error| format!("section {name}: {error}");
+    let stored = section.compressed_data().map_err(wrong)?;
+    if stored.uncompressed_size > MAX_SECTION {
+        return Err(format!("section {name}: claims {} bytes", stored.uncompressed_size));
+    }
+    let address = section.address();
+    if stored.format == object::CompressionFormat::None {
+        let some = !stored.data.is_empty();
+        return Ok(some.then_some(Section { address, data: stored.data, keep: None }));
+    }
+    let owned = Bytes::owned(stored.decompress().map_err(wrong)?.into_owned());
+    Ok(Some(Section { address, data: owned.all(), keep: Some(owned) }))
 }
 
 /// `DF_1_PIE` of `DT_FLAGS_1` (glibc's elf.h).

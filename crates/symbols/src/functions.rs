@@ -11,7 +11,7 @@ use trapline_core::ImageAddr;
 
 use crate::dies;
 use crate::image::Image;
-use crate::index::Name;
+use crate::index::{NameKind, Named};
 use crate::line_table;
 use crate::names::{self, Pattern};
 use crate::symbols::{SymbolHit, SymbolKind, SymbolRef};
@@ -88,12 +88,9 @@ impl Image {
     pub fn functions_named(&self, name: &str, qualified: bool) -> Vec<Function> {
         let Some(pattern) = Pattern::new(name, qualified) else { return Vec::new() };
         let mut found = Vec::new();
-        let mut seen = HashSet::new();
-        for candidate in self.index().functions(pattern.key()) {
-            if self.candidate_matches(&pattern, candidate) {
-                self.add_copies(candidate.die(), &mut seen, &mut found);
-            }
-        }
+        let candidates = self.named(pattern.key(), NameKind::Function);
+        let meant = candidates.filter(|candidate| self.candidate_matches(&pattern, *candidate));
+        self.add_copies(meant.map(Named::die).collect(), &mut found);
         let mut symbols = self.function_symbols(&pattern);
         if symbols.is_empty() {
             symbols = self.symbols_meant(name, Some(&pattern));
@@ -109,16 +106,10 @@ impl Image {
 
     /// Every copy of the functions whose qualified name the pattern finds.
     pub fn functions_matching(&self, pattern: &Regex) -> Vec<Function> {
-        let index = self.index();
         let mut found = Vec::new();
-        let mut seen = HashSet::new();
-        for name in
-            index.all().iter().filter(|name| name.kind() == crate::index::NameKind::Function)
-        {
-            if pattern.is_match(&index.qualified(name)) {
-                self.add_copies(name.die(), &mut seen, &mut found);
-            }
-        }
+        let candidates = self.all_named(NameKind::Function);
+        let meant = candidates.filter(|name| pattern.is_match(&name.qualified()));
+        self.add_copies(meant.map(Named::die).collect(), &mut found);
         let symbols = self.all_function_symbols().filter(|symbol| {
             self.symbol_hit(*symbol).is_some_and(|hit| {
                 pattern.is_match(&hit.name) && !names::split_clone(&hit.linkage_name).1
@@ -128,8 +119,8 @@ impl Image {
         in_order(found)
     }
 
-    fn candidate_matches(&self, pattern: &Pattern, candidate: &Name) -> bool {
-        let path = || self.index().outward(candidate);
+    fn candidate_matches(&self, pattern: &Pattern, candidate: Named<'_>) -> bool {
+        let path = || candidate.outward();
         let by_path = pattern.matches(path());
         let rust_impl = || path().any(|component| component.starts_with("{impl#"));
         if by_path && pattern.parameters().is_none() {
@@ -148,21 +139,21 @@ impl Image {
     fn any_linkage_name(&self, die: DieRef) -> Option<String> {
         let units = self.units();
         dies::linkage_name(units, &dies::origins(units, die)).or_else(|| {
-            let mut copies = self.index().instances(die);
-            copies.find_map(|copy| dies::linkage_name(units, &dies::origins(units, copy)))
+            let copies = self.instances(&[die]);
+            copies
+                .into_iter()
+                .find_map(|copy| dies::linkage_name(units, &dies::origins(units, copy)))
         })
     }
 
-    /// Adds the copies of a function: itself when it has code, and whatever
-    /// defines or inlines it.
-    fn add_copies(&self, die: DieRef, seen: &mut HashSet<DieRef>, found: &mut Vec<Function>) {
-        let mut pending = vec![die];
-        while let Some(die) = pending.pop() {
-            if found.len() >= MAX_COPIES || !seen.insert(die) {
-                continue;
-            }
-            found.extend(self.function_of(die));
-            pending.extend(self.index().instances(die));
+    /// Adds the copies of functions: themselves where they have code, and
+    /// whatever defines or inlines them.
+    fn add_copies(&self, mut pending: Vec<DieRef>, found: &mut Vec<Function>) {
+        let mut seen = HashSet::new();
+        while !pending.is_empty() && found.len() < MAX_COPIES {
+            pending.retain(|die| seen.insert(*die));
+            found.extend(pending.iter().filter_map(|die| self.function_of(*die)));
+            pending = self.instances(&pending);
         }
     }
 
@@ -271,8 +262,7 @@ impl Image {
     }
 
     fn indexed_name(&self, die: DieRef, text: &[u8]) -> Option<String> {
-        let index = self.names_near(die.unit)?;
-        Some(index.qualified(index.name_of(die, text)?))
+        Some(self.names_of(die.unit)?.name_of(die, text)?.qualified())
     }
 
     /// Reads a function or an inlined copy; `None` when it has no code.
@@ -341,13 +331,9 @@ impl Image {
     /// Up to `limit` qualified function names that start with `prefix`, or one
     /// of whose trailing components does; sorted.
     pub fn function_names(&self, prefix: &str, limit: usize) -> Vec<String> {
-        let index = self.index();
-        let mut found: Vec<String> = index
-            .all()
-            .iter()
-            .filter(|name| name.kind() == crate::index::NameKind::Function)
-            .filter_map(|name| completion(prefix, &index.path(name)))
-            .collect();
+        let names = self.all_named(NameKind::Function);
+        let mut found: Vec<String> =
+            names.filter_map(|name| completion(prefix, &name.path())).collect();
         let symbols = self.all_function_symbols().filter_map(|symbol| self.symbol_hit(symbol));
         let paths = symbols.map(|hit| names::demangled_path(&hit.name).to_owned());
         found.extend(paths.filter(|name| name.starts_with(prefix)));

@@ -11,7 +11,7 @@ use crate::code::UnitCode;
 use crate::elf::{Elf, ImageKind, Section, SectionInfo, Segment, Tls};
 use crate::error::LoadError;
 use crate::files::Files;
-use crate::index::Index;
+use crate::index::Spelling;
 use crate::line_map::KeptCalls;
 use crate::live;
 use crate::separate::{self, DebugInfo, Source};
@@ -75,7 +75,7 @@ pub struct Image {
     segments: Vec<Segment>,
     source: OnceLock<Source>,
     units: OnceLock<Units>,
-    pub(crate) index: OnceLock<Index>,
+    pub(crate) spelling: Spelling,
     pub(crate) code: OnceLock<Box<[UnitCode]>>,
     pub(crate) files: OnceLock<Files>,
     pub(crate) file_names: OnceLock<Option<FileNames>>,
@@ -118,7 +118,7 @@ impl Image {
             elf,
             source: OnceLock::new(),
             units: OnceLock::new(),
-            index: OnceLock::new(),
+            spelling: Spelling::default(),
             code: OnceLock::new(),
             files: OnceLock::new(),
             file_names: OnceLock::new(),
@@ -236,18 +236,29 @@ impl Image {
 
     /// The DWARF units; none when there is no debug information.
     pub(crate) fn units(&self) -> &Units {
-        self.units.get_or_init(|| Units::load(self.debug_elf(), self.source().shared()))
+        self.units.get_or_init(|| {
+            let path = match self.debug_info() {
+                DebugInfo::Separate(path) => Some(path.as_path()),
+                _ => (!self.in_memory).then_some(self.path.as_path()),
+            };
+            Units::load(self.debug_elf(), path, self.source().shared())
+        })
     }
 
-    /// The name index of all units.
-    pub(crate) fn index(&self) -> &Index {
-        self.index.get_or_init(|| Index::build(self.units(), self.options.progress.as_ref()))
+    /// Whether its debug information was looked into.
+    pub(crate) fn is_read(&self) -> bool {
+        self.units.get().is_some()
     }
 
-    /// Reads the whole name index now, reporting progress, rather than at the
-    /// first question that needs it.
+    /// How it was loaded.
+    pub(crate) fn options(&self) -> &LoadOptions {
+        &self.options
+    }
+
+    /// Reads all names now, reporting progress, rather than at the questions
+    /// that need them.
     pub fn prepare(&self) {
-        self.index();
+        self.names_of_all();
     }
 
     /// A section with its address: from the image, or, when it has no bytes
@@ -269,7 +280,9 @@ impl Image {
     pub fn files_cut_short(&self) -> Vec<&Path> {
         let own = [(self.path.as_path(), &self.elf)];
         let others = self.source.get().into_iter().flat_map(Source::files);
-        let cut = own.into_iter().chain(others).filter(|(_, file)| file.bytes.are_cut_short());
+        let split = self.units.get().into_iter().flat_map(Units::split_files);
+        let all = own.into_iter().chain(others).chain(split);
+        let cut = all.filter(|(_, file)| file.bytes.are_cut_short());
         cut.map(|(path, _)| path).collect()
     }
 
@@ -283,9 +296,7 @@ impl Image {
         if let Some(units) = self.units.get() {
             all.extend(units.load_problems().iter().cloned());
         }
-        if let Some(index) = self.index.get() {
-            all.extend(index.problems().iter().cloned());
-        }
+        all.extend(self.units_read().filter_map(|unit| unit.problem().cloned()));
         all
     }
 }

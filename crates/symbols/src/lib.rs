@@ -29,6 +29,7 @@ mod ranges;
 mod reach;
 mod restartable;
 mod separate;
+mod split;
 mod suggest;
 mod symbol_names;
 mod symbols;

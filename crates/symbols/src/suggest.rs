@@ -15,15 +15,14 @@ impl Image {
         let (path, _) = names::split_parameters(name.trim());
         let scoped = path.contains("::");
         let last = names::components(path).last().unwrap_or(path);
-        let index = self.index();
         let mut search = Search::new(if scoped { path } else { last }, count);
-        for candidate in index.all().iter().filter(|it| it.kind() == NameKind::Function) {
+        for candidate in self.all_named(NameKind::Function) {
             if scoped {
-                let path = index.path(candidate);
+                let path = candidate.path();
                 search.offer(&path.join("::"), || path.join("::"));
             } else {
                 let text = names::base(candidate.text());
-                search.offer(text, || index.qualified(candidate));
+                search.offer(text, || candidate.qualified());
             }
         }
         for hit in self.all_function_symbols().filter_map(|symbol| self.symbol_hit(symbol)) {

@@ -4,11 +4,12 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::path::Path;
 use std::sync::OnceLock;
 
 use gimli::{
-    AttributeValue, DebugInfoOffset, DebugTypeSignature, EndianSlice, LittleEndian, SectionId,
-    UnitOffset, UnitSectionOffset,
+    AttributeValue, DebugInfoOffset, DebugTypeSignature, EndianSlice, LittleEndian, Section as _,
+    SectionId, UnitOffset, UnitSectionOffset,
 };
 
 use rayon::prelude::*;
@@ -16,6 +17,7 @@ use rayon::prelude::*;
 use crate::bytes::Bytes;
 use crate::elf::{Elf, Section};
 use crate::ranges::RangeMap;
+use crate::split::{Skeleton, Split, SplitUnit};
 
 /// How DWARF bytes are read: valid while the [`Units`] they came from live.
 pub(crate) type Slice = EndianSlice<'static, LittleEndian>;
@@ -45,13 +47,24 @@ enum Home {
     Info,
     Types,
     Supplementary,
+    /// What the skeleton of this number in the image's own stands for.
+    Split(usize),
+    /// Types, by their number, beside such units.
+    SplitTypes(usize),
 }
 
 #[derive(Debug)]
 struct Slot {
+    /// Of the skeleton, where it is one.
     header: gimli::UnitHeader<Slice>,
     home: Home,
     unit: OnceLock<Option<gimli::Unit<Slice>>>,
+}
+
+impl Slot {
+    fn new(header: gimli::UnitHeader<Slice>, home: Home) -> Self {
+        Self { header, home, unit: OnceLock::new() }
+    }
 }
 
 /// All units of an image's debug information.
@@ -61,6 +74,7 @@ pub(crate) struct Units {
     slots: Vec<Slot>,
     /// How many of `slots` are in the image's own `.debug_info`.
     own: usize,
+    split: Split,
     signatures: OnceLock<HashMap<u64, DieRef>>,
     coverage: OnceLock<RangeMap<UnitId>>,
     problems: Vec<String>,
@@ -68,8 +82,9 @@ pub(crate) struct Units {
 }
 
 impl Units {
-    /// Finds the units of `file`, with shared parts (`dwz`) in `supplementary`.
-    pub(crate) fn load(file: &Elf, supplementary: Option<&Elf>) -> Self {
+    /// Finds the units of `file`, which lies at `path` (none for an image read
+    /// from memory), with shared parts (`dwz`) in `supplementary`.
+    pub(crate) fn load(file: &Elf, path: Option<&Path>, supplementary: Option<&Elf>) -> Self {
         let mut loader = Loader { keep: vec![file.bytes.clone()], problems: Vec::new() };
         let mut dwarf = loader.dwarf(file);
         if let Some(other) = supplementary {
@@ -83,10 +98,13 @@ impl Units {
         if let Some(shared) = dwarf.sup() {
             slots.append(&mut loader.headers(shared, Home::Supplementary));
         }
+        let split = add_split(&mut slots, own, path, &dwarf);
+        loader.problems.extend(split.problems.iter().cloned());
         Self {
             dwarf,
             slots,
             own,
+            split,
             signatures: OnceLock::new(),
             coverage: OnceLock::new(),
             problems: loader.problems,
@@ -108,16 +126,15 @@ impl Units {
     /// unit it was split from, and would show every line of it twice.
     pub(crate) fn has_code(&self, id: UnitId) -> bool {
         self.slot(id).is_some_and(|slot| {
-            let types = matches!(slot.header.type_(), gimli::UnitType::Type { .. });
-            slot.home == Home::Info && !types
+            matches!(slot.home, Home::Info | Home::Split(_)) && !self.is_type_unit(id)
         })
     }
 
     /// The sections a unit reads from.
     pub(crate) fn dwarf_of(&self, id: UnitId) -> &gimli::Dwarf<Slice> {
-        match self.slot(id).map(|slot| slot.home) {
-            Some(Home::Supplementary) => self.dwarf.sup().unwrap_or(&self.dwarf),
-            _ => &self.dwarf,
+        match self.slot(id) {
+            Some(slot) => self.sections(slot).0,
+            None => &self.dwarf,
         }
     }
 
@@ -125,12 +142,37 @@ impl Units {
         self.slots.get(id.0 as usize)
     }
 
+    /// The sections a unit reads from, and its header there.
+    fn sections(&self, slot: &Slot) -> (&gimli::Dwarf<Slice>, gimli::UnitHeader<Slice>) {
+        let split = match slot.home {
+            Home::Split(number) => self.split.units.get(number).and_then(Option::as_ref),
+            Home::SplitTypes(number) => self.split.types.get(number),
+            Home::Supplementary => {
+                return (self.dwarf.sup().unwrap_or(&self.dwarf), slot.header);
+            }
+            Home::Info | Home::Types => None,
+        };
+        split.map_or((&self.dwarf, slot.header), |unit| (&unit.dwarf, unit.header))
+    }
+
+    fn parse(&self, slot: &Slot) -> gimli::Result<gimli::Unit<Slice>> {
+        let (dwarf, header) = self.sections(slot);
+        let mut unit = dwarf.unit(header)?;
+        if let Home::Split(_) = slot.home {
+            // What only the linker knows is in the skeleton.
+            let skeleton = self.dwarf.unit(slot.header)?;
+            unit.copy_relocated_attributes(&skeleton);
+            unit.comp_dir = unit.comp_dir.or(skeleton.comp_dir);
+            unit.line_program = skeleton.line_program;
+        }
+        Ok(unit)
+    }
+
     /// A unit, parsed on first use and kept; `None` when it is malformed.
     pub(crate) fn unit(&self, id: UnitId) -> Option<UnitRef<'_>> {
         let slot = self.slot(id)?;
-        let dwarf = self.dwarf_of(id);
-        let unit = slot.unit.get_or_init(|| dwarf.unit(slot.header).ok());
-        Some(unit.as_ref()?.unit_ref(dwarf))
+        let unit = slot.unit.get_or_init(|| self.parse(slot).ok());
+        Some(unit.as_ref()?.unit_ref(self.dwarf_of(id)))
     }
 
     /// Runs `read` on a unit without keeping it, so that a walk over all units
@@ -145,8 +187,56 @@ impl Units {
         if let Some(Some(unit)) = slot.unit.get() {
             return Ok(read(unit.unit_ref(dwarf)));
         }
-        let unit = dwarf.unit(slot.header)?;
+        let unit = self.parse(slot)?;
         Ok(read(unit.unit_ref(dwarf)))
+    }
+
+    /// What the image shares with others.
+    pub(crate) fn shared(&self) -> Option<&gimli::Dwarf<Slice>> {
+        self.dwarf.sup()
+    }
+
+    /// The files of units that only have a skeleton in the image, and where
+    /// they are.
+    pub(crate) fn split_files(&self) -> impl Iterator<Item = (&Path, &Elf)> {
+        self.split.files.iter().map(|file| (file.path.as_path(), &file.elf))
+    }
+
+    /// Whether others refer to a unit by its signature.
+    pub(crate) fn is_type_unit(&self, id: UnitId) -> bool {
+        let header = self.slot(id).map(|slot| self.sections(slot).1);
+        header.is_some_and(|header| signature(&header).is_some())
+    }
+
+    /// The bytes of a unit's entries.
+    pub(crate) fn bytes(&self, id: UnitId) -> &'static [u8] {
+        let header = self.slot(id).map(|slot| self.sections(slot).1);
+        let bytes = header.and_then(|it| it.range_from(it.root_offset()..).ok());
+        bytes.map_or(&[], |bytes| bytes.slice())
+    }
+
+    /// The table that says where the strings of a unit are that it names by
+    /// number, and what may follow it; nothing where no unit does so.
+    pub(crate) fn string_table(&self, id: UnitId) -> &'static [u8] {
+        let section = self.dwarf_of(id).debug_str_offsets.reader().slice();
+        if section.is_empty() {
+            return &[];
+        }
+        let base = self.with_transient(id, |unit| unit.str_offsets_base.0).unwrap_or(0);
+        let end = table_end(section, base).unwrap_or(section.len());
+        section.get(base..end).unwrap_or(&[])
+    }
+
+    /// Where the abbreviations of a unit begin in their section.
+    pub(crate) fn abbreviations_at(&self, id: UnitId) -> usize {
+        let header = self.slot(id).map(|slot| self.sections(slot).1);
+        header.map_or(usize::MAX, |header| header.debug_abbrev_offset().0)
+    }
+
+    /// Where an entry is in its section.
+    pub(crate) fn section_place(&self, die: DieRef) -> Option<u64> {
+        let (_, header) = self.sections(self.slot(die.unit)?);
+        raw_offset(header.offset()).checked_add(die.offset.0 as u64)
     }
 
     /// Offset of a unit in its section, for messages.
@@ -183,27 +273,28 @@ impl Units {
         let unit = match self.slot(from)?.home {
             Home::Supplementary => self.supplementary_at(offset.0)?,
             Home::Info | Home::Types => self.unit_at(offset)?,
+            // Each is alone in its file.
+            Home::Split(_) | Home::SplitTypes(_) => from,
         };
         self.within(unit, offset)
     }
 
     fn within(&self, unit: UnitId, offset: DebugInfoOffset) -> Option<DieRef> {
-        let offset = offset.to_unit_offset(&self.slot(unit)?.header)?;
+        let (_, header) = self.sections(self.slot(unit)?);
+        let offset = offset.to_unit_offset(&header)?;
         Some(DieRef { unit, offset })
     }
 
-    fn type_unit(&self, signature: DebugTypeSignature) -> Option<DieRef> {
+    fn type_unit(&self, wanted: DebugTypeSignature) -> Option<DieRef> {
         let known = self.signatures.get_or_init(|| {
             let ids = self.ids().zip(&self.slots);
-            ids.filter_map(|(unit, slot)| match slot.header.type_() {
-                gimli::UnitType::Type { type_signature, type_offset } => {
-                    Some((type_signature.0, DieRef { unit, offset: type_offset }))
-                }
-                _ => None,
-            })
-            .collect()
+            let signed = ids.filter_map(|(unit, slot)| {
+                let (signature, offset) = signature(&self.sections(slot).1)?;
+                Some((signature.0, DieRef { unit, offset }))
+            });
+            signed.collect()
         });
-        known.get(&signature.0).copied()
+        known.get(&wanted.0).copied()
     }
 
     /// Reads one entry.
@@ -228,8 +319,11 @@ impl Units {
         self.read_aranges(&mut found, &mut listed);
         for id in self.ids().take(self.own) {
             if !listed[id.0 as usize] {
+                // A skeleton says it for what it stands for.
+                let header = self.slots[id.0 as usize].header;
+                let unit = self.dwarf.unit(header);
                 let _unreadable_unit_covers_nothing =
-                    self.with_transient(id, |unit| unit_ranges(unit, id, &mut found));
+                    unit.map(|unit| unit_ranges(unit.unit_ref(&self.dwarf), id, &mut found));
             }
         }
         found
@@ -251,6 +345,38 @@ impl Units {
     }
 }
 
+/// Finds what the skeletons among the image's own units stand for, and gives
+/// the types beside them slots of their own.
+fn add_split(
+    slots: &mut Vec<Slot>,
+    own: usize,
+    path: Option<&Path>,
+    dwarf: &gimli::Dwarf<Slice>,
+) -> Split {
+    let of = |slot: &Slot| Skeleton::of(dwarf, slot.header);
+    let skeletons: Vec<Option<Skeleton>> = slots[..own].par_iter().map(of).collect();
+    let numbered = slots.iter_mut().zip(&skeletons).filter(|(_, skeleton)| skeleton.is_some());
+    for (number, (slot, _)) in numbered.enumerate() {
+        slot.home = Home::Split(number);
+    }
+    let skeletons: Vec<Skeleton> = skeletons.into_iter().flatten().collect();
+    let split = Split::find(&skeletons, path, dwarf);
+    let types = split.types.iter().map(|unit: &SplitUnit| unit.header).enumerate();
+    slots.extend(types.map(|(number, header)| Slot::new(header, Home::SplitTypes(number))));
+    split
+}
+
+/// By what others refer to a unit of a type, and where in it that is.
+fn signature(header: &gimli::UnitHeader<Slice>) -> Option<(DebugTypeSignature, UnitOffset)> {
+    match header.type_() {
+        gimli::UnitType::Type { type_signature, type_offset }
+        | gimli::UnitType::SplitType { type_signature, type_offset } => {
+            Some((type_signature, type_offset))
+        }
+        _ => None,
+    }
+}
+
 fn unit_ranges(unit: UnitRef<'_>, id: UnitId, found: &mut Vec<(u64, u64, UnitId)>) {
     let Ok(mut ranges) = unit.unit_ranges() else { return };
     while let Ok(Some(range)) = ranges.next() {
@@ -267,6 +393,14 @@ fn find(slots: &[Slot], offset: usize) -> Option<usize> {
     let slot = &slots[index];
     let len = slot.header.length_including_self() as u64;
     (offset as u64 - start(slot) < len).then_some(index)
+}
+
+/// Where a unit's table of strings ends, whose header ends at `base` (DWARF 5
+/// section 7.26; of 32 bits, as all but the largest programs').
+fn table_end(section: &[u8], base: usize) -> Option<usize> {
+    let header = section.get(base.checked_sub(8)?..base)?;
+    let len = u32::from_le_bytes(*header.first_chunk()?);
+    (header[4..] == [5, 0, 0, 0]).then(|| (base - 4).saturating_add(len as usize))
 }
 
 fn raw_offset(offset: UnitSectionOffset) -> u64 {
@@ -329,7 +463,7 @@ impl Loader {
         let mut slots = Vec::new();
         loop {
             match next() {
-                Ok(Some(header)) => slots.push(Slot { header, home, unit: OnceLock::new() }),
+                Ok(Some(header)) => slots.push(Slot::new(header, home)),
                 Ok(None) => return slots,
                 Err(error) => {
                     let after = slots.len();

@@ -29,7 +29,7 @@ impl Image {
     ///
     /// `name` and `qualified` are as in [`Self::functions_named`].
     pub fn could_only_inline(&self, name: &str, qualified: bool) -> bool {
-        if self.index.get().is_some() || !self.is_separate() || !self.has_symbol_table() {
+        if self.is_read() || !self.is_separate() || !self.has_symbol_table() {
             return false;
         }
         if symbol_names::is_identifier(name) && !self.may_spell(name) {

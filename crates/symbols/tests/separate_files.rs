@@ -126,9 +126,68 @@ fn load(path: &Path) -> Result<Image, LoadError> {
     Image::load(path, ModuleId::new(0), &LoadOptions::default())
 }
 
+/// A program whose debug information is split, and the file beside it.
+fn build_split(compiler: &str, flag: &str) -> (Program, PathBuf) {
+    let flags = ["-g", "-O0", "-gsplit-dwarf", flag];
+    let program = Program::build_with(compiler, SOURCE, &flags);
+    let beside = program.folder().join("program-lookups.dwo");
+    assert!(beside.exists());
+    (program, beside)
+}
+
+fn check_split(image: &Image) {
+    let helper = image.functions_named("helper", false).remove(0);
+    assert!(helper.has_debug && helper.prologue_end > helper.entry);
+    assert!(image.problems().is_empty(), "{:?}", image.problems());
+}
+
+fn check_only_lines(image: &Image, problem: &str) {
+    assert!(!image.functions_named("helper", true)[0].has_debug);
+    assert!(image.line_locations("lookups.c", 1).is_ok());
+    assert!(image.problems()[0].contains(problem), "{:?}", image.problems());
+}
+
+#[test]
+fn split_debug_information_is_found_where_it_was_made_and_beside_the_program() {
+    let (program, beside) = build_split("gcc", "-gdwarf-5");
+    check_split(&program.load());
+    let elsewhere = program.folder().join("moved");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::rename(program.path(), elsewhere.join("program")).unwrap();
+    std::fs::rename(&beside, elsewhere.join("program-lookups.dwo")).unwrap();
+    check_split(&load(&elsewhere.join("program")).unwrap());
+}
+
+#[test]
+fn split_debug_information_that_is_missing_or_of_another_build_is_said() {
+    let (program, beside) = build_split("gcc", "-gdwarf-5");
+    let (_other, others) = build_split("gcc", "-O2");
+    std::fs::copy(others, &beside).unwrap();
+    check_only_lines(&program.load(), "was made by another compilation");
+    std::fs::remove_file(&beside).unwrap();
+    check_only_lines(&program.load(), "program-lookups.dwo is missing");
+}
+
+#[test]
+fn split_debug_information_is_read_from_a_package() {
+    for (compiler, flag, packer) in
+        [("gcc", "-gdwarf-4", "dwp"), ("clang-19", "-gdwarf-5", "llvm-dwp")]
+    {
+        let (program, beside) = build_split(compiler, flag);
+        let package = format!("{}.dwp", program.path());
+        capture(packer, &["-e", program.path(), "-o", &package]);
+        std::fs::remove_file(&beside).unwrap();
+        check_split(&program.load());
+    }
+}
+
 #[test]
 fn damaged_programs_never_panic() {
-    for (source, flags) in [(SOURCE, &["-g", "-O2"][..]), ("lookups.cpp", &["-g", "-O2"])] {
+    for (source, flags) in [
+        (SOURCE, &["-g", "-O2"][..]),
+        (SOURCE, &["-g", "-O2", "-gsplit-dwarf"]),
+        ("lookups.cpp", &["-g", "-O2"]),
+    ] {
         let program = Program::build(source, flags);
         let whole = std::fs::read(program.path()).unwrap();
         fuzz_everything(&whole);

@@ -98,6 +98,8 @@ fn c_layouts_are_the_compilers() {
         &["-g"][..],
         &["-g", "-O2"],
         &["-gdwarf-4", "-fdebug-types-section"],
+        &["-g", "-gsplit-dwarf", "-fdebug-types-section"],
+        &["-gdwarf-4", "-gsplit-dwarf"],
         &["-gdwarf-3", "-gstrict-dwarf"],
         &["-gdwarf-2", "-gstrict-dwarf"],
     ] {
@@ -107,9 +109,13 @@ fn c_layouts_are_the_compilers() {
 
 #[test]
 fn cpp_layouts_are_the_compilers() {
-    for flags in
-        [&["-g"][..], &["-g", "-O2"], &["-gdwarf-5", "-fdebug-types-section"], &["-gdwarf-4"]]
-    {
+    for flags in [
+        &["-g"][..],
+        &["-g", "-O2"],
+        &["-gdwarf-5", "-fdebug-types-section"],
+        &["-gdwarf-4"],
+        &["-gdwarf-4", "-gsplit-dwarf", "-fdebug-types-section"],
+    ] {
         check_printed("layout.cpp", flags);
     }
 }

@@ -269,8 +269,13 @@ fn locals_have_the_values_that_gdb_prints() {
 
 #[test]
 fn cpp_and_rust_locals_have_the_values_that_gdb_prints() {
-    for (flags, least) in [(&["-g", "-O0"][..], 4), (&["-g", "-O2"], 1), (&["-gdwarf-4", "-Og"], 1)]
-    {
+    for (flags, least) in [
+        (&["-g", "-O0"][..], 4),
+        (&["-g", "-O2"], 1),
+        (&["-gdwarf-4", "-Og"], 1),
+        (&["-g", "-O0", "-gsplit-dwarf"], 4),
+        (&["-gdwarf-4", "-Og", "-gsplit-dwarf"], 1),
+    ] {
         check(&CPP, flags, 1, 0, least);
     }
     for (flags, least) in [(&["-g"][..], 6), (&["-g", "-Cdwarf-version=5"], 6)] {

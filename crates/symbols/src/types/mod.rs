@@ -22,7 +22,7 @@ use trapline_core::types::{
 };
 
 use crate::Image;
-use crate::index::Name;
+use crate::index::{NameKind, Named};
 use crate::names::{self, Pattern};
 use crate::units::{DieRef, UnitId};
 use die::Die;
@@ -89,8 +89,13 @@ impl Image {
     /// that ends with the one given. Those written in full come first.
     pub fn types_named(&self, name: &str) -> Vec<Arc<Type>> {
         let wanted = spelling::Wanted::parse(name);
+        let patterns = wanted.patterns();
         let mut found: Vec<Arc<Type>> = Vec::new();
-        for at in wanted.spellings.iter().flat_map(|spelling| self.type_entries(spelling)) {
+        let named = patterns.iter().flat_map(|pattern| {
+            let named = self.named(pattern.key(), NameKind::Type);
+            named.filter(|name| self.is_type_meant(pattern, *name))
+        });
+        for at in named.map(Named::die) {
             let Some(die) = Die::open(self.units(), at) else { continue };
             if !wanted.keyword.is_none_or(|keyword| keyword.fits(die.tag())) {
                 continue;
@@ -99,7 +104,8 @@ impl Image {
             if !found.iter().any(|known| same_outside(known, &ty)) {
                 found.push(ty);
             }
-            if found.len() >= MAX_NAMESAKES {
+            // A base type is the same in every unit.
+            if found.len() >= MAX_NAMESAKES || matches!(found[0].kind, TypeKind::Base(_)) {
                 break;
             }
         }
@@ -110,35 +116,32 @@ impl Image {
     /// The same, where those described in the unit of another type come alone:
     /// what is local to a file or a function is another type elsewhere.
     pub fn types_beside(&self, name: &str, near: u64) -> Vec<Arc<Type>> {
-        let wanted = spelling::Wanted::parse(name);
-        let unit = die_of(near).map(|die| die.unit);
-        let beside = |at: &DieRef| Some(at.unit) == unit;
-        let entries = wanted.spellings.iter().flat_map(|spelling| self.type_entries(spelling));
-        let found: Vec<Arc<Type>> = entries
-            .filter(beside)
+        let patterns = spelling::Wanted::parse(name).patterns();
+        let beside = die_of(near).and_then(|die| self.names_of(die.unit));
+        let found: Vec<Arc<Type>> = beside
+            .into_iter()
+            .flat_map(|unit| {
+                patterns.iter().flat_map(|pattern| {
+                    let named = unit.named(pattern.key(), NameKind::Type);
+                    named.filter(|name| self.is_type_meant(pattern, *name))
+                })
+            })
             .take(MAX_NAMESAKES)
-            .filter_map(|at| self.type_at(type_offset(at)).ok())
+            .filter_map(|name| self.type_at(type_offset(name.die())).ok())
             .collect();
         if found.is_empty() { self.types_named(name) } else { found }
     }
 
-    /// Complete types whose path ends with the one given.
-    fn type_entries(&self, path: &str) -> Vec<DieRef> {
-        let Some(pattern) = Pattern::new(path, false) else { return Vec::new() };
-        let index = self.index();
-        let named = index.types(pattern.key());
-        let meant = named.filter(|name| {
-            pattern.matches(index.outward(name))
-                || self
-                    .name_by_declaration(name)
-                    .is_some_and(|full| pattern.matches_path(names::components(&full)))
-        });
-        meant.map(Name::die).collect()
+    fn is_type_meant(&self, pattern: &Pattern, name: Named<'_>) -> bool {
+        pattern.matches(name.outward())
+            || self
+                .name_by_declaration(name)
+                .is_some_and(|full| pattern.matches_path(names::components(&full)))
     }
 
     /// The name of a definition that stands outside of its scope, with a
     /// reference to the declaration within.
-    fn name_by_declaration(&self, name: &Name) -> Option<String> {
+    fn name_by_declaration(&self, name: Named<'_>) -> Option<String> {
         let die = Die::open(self.units(), name.die())?;
         die.has(dw::DW_AT_specification).then(|| self.values.scopes.qualified_name(&die))?
     }
@@ -153,14 +156,13 @@ impl Image {
         let (Some(own), Some(full)) = (die.name(), self.values.scopes.qualified_name(&die)) else {
             return die;
         };
-        let index = self.index();
-        let named = index.types(names::base(&own)).filter(|name| {
-            index.qualified(name) == full || self.name_by_declaration(name).as_ref() == Some(&full)
+        let key = names::base(&own);
+        let beside = self.names_of(die.at.unit).into_iter();
+        let beside = beside.flat_map(|unit| unit.named(key, NameKind::Type));
+        let meant = beside.chain(self.named(key, NameKind::Type)).filter(|name| {
+            name.qualified() == full || self.name_by_declaration(*name).as_ref() == Some(&full)
         });
-        let (beside, elsewhere): (Vec<&Name>, Vec<&Name>) =
-            named.partition(|name| name.die().unit == die.at.unit);
-        let all = beside.into_iter().chain(elsewhere);
-        let mut defined = all.filter_map(|name| Die::open(self.units(), name.die()));
+        let mut defined = meant.filter_map(|name| Die::open(self.units(), name.die()));
         defined.find(|candidate| same_keyword(candidate.tag(), die.tag())).unwrap_or(die)
     }
 

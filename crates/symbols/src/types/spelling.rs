@@ -4,6 +4,8 @@
 use gimli::DwTag;
 use gimli::constants as dw;
 
+use crate::names::Pattern;
+
 /// What a user's spelling asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
@@ -47,6 +49,11 @@ impl Wanted {
             _ => vec![words.join(" ")],
         };
         Self { keyword, spellings }
+    }
+
+    /// What the spellings mean.
+    pub(super) fn patterns(&self) -> Vec<Pattern> {
+        self.spellings.iter().filter_map(|spelling| Pattern::new(spelling, false)).collect()
     }
 }
 

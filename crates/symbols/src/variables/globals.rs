@@ -9,7 +9,7 @@ use trapline_core::types::{Type, TypeKind, TypeLink};
 
 use super::place_of;
 use crate::Image;
-use crate::index::{Name, NameKind};
+use crate::index::{NameKind, Named};
 use crate::location::{Doing, Scene};
 use crate::names::Pattern;
 use crate::types::die::Die;
@@ -38,9 +38,8 @@ impl Image {
     /// ones. Those named in full come first.
     pub fn globals_named(&self, name: &str) -> Vec<Global> {
         let Some(pattern) = Pattern::new(name, false) else { return Vec::new() };
-        let index = self.index();
-        let named = index.globals(pattern.key());
-        let meant = named.filter(|entry| pattern.matches(index.outward(entry)));
+        let named = self.named(pattern.key(), NameKind::Global);
+        let meant = named.filter(|entry| pattern.matches(entry.outward()));
         let mut found: Vec<Global> = Vec::new();
         for global in meant.flat_map(|entry| self.globals_of(entry)) {
             // A declaration and its definition lead to the same variable.
@@ -55,11 +54,9 @@ impl Image {
     /// Names of globals that start with `prefix` (in their last component or
     /// in full), sorted, at most `limit`.
     pub fn global_names(&self, prefix: &str, limit: usize) -> Vec<String> {
-        let index = self.index();
-        let globals = index.all().iter().filter(|name| name.kind() == NameKind::Global);
         let mut found = BTreeSet::new();
-        for name in globals {
-            let full = index.qualified(name);
+        for name in self.all_named(NameKind::Global) {
+            let full = name.qualified();
             if name.text().starts_with(prefix) || full.starts_with(prefix) {
                 found.insert(full);
             }
@@ -74,9 +71,8 @@ impl Image {
     /// its enumeration.
     pub fn enumerator_named(&self, name: &str) -> Option<(Arc<Type>, i128)> {
         let pattern = Pattern::new(name, false)?;
-        let index = self.index();
-        let named = index.enumerators(pattern.key());
-        let mut meant = named.filter(|entry| pattern.matches(index.outward(entry)));
+        let named = self.named(pattern.key(), NameKind::Enumerator);
+        let mut meant = named.filter(|entry| pattern.matches(entry.outward()));
         meant.find_map(|entry| {
             let ty = self.enumeration_of(entry)?;
             let TypeKind::Enum { enumerators, .. } = &ty.kind else { return None };
@@ -85,7 +81,7 @@ impl Image {
         })
     }
 
-    fn enumeration_of(&self, enumerator: &Name) -> Option<Arc<Type>> {
+    fn enumeration_of(&self, enumerator: Named<'_>) -> Option<Arc<Type>> {
         let at = enumerator.die();
         let scopes = self.values.scopes.of(self.units(), at.unit);
         let holder = Die::open(self.units(), scopes.holder(at)?)?;
@@ -95,14 +91,14 @@ impl Image {
 
     /// The variables behind an entry of the index: itself when it says where
     /// it is, else the definitions of what it declares.
-    fn globals_of(&self, entry: &Name) -> Vec<Global> {
+    fn globals_of(&self, entry: Named<'_>) -> Vec<Global> {
         let Some(die) = Die::open(self.units(), entry.die()) else { return Vec::new() };
-        let name = self.index().qualified(entry);
+        let name = entry.qualified();
         if die.has(dw::DW_AT_location) {
             return self.global(&die, &name).into_iter().collect();
         }
-        let definitions = self.index().instances(die.at);
-        let definitions = definitions.filter_map(|at| Die::open(self.units(), at));
+        let definitions =
+            self.instances(&[die.at]).into_iter().filter_map(|at| Die::open(self.units(), at));
         let mut found: Vec<Global> = definitions
             .filter(|definition| definition.has(dw::DW_AT_location))
             .filter_map(|definition| self.global(&definition, &name))

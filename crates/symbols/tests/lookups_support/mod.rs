@@ -28,6 +28,16 @@ pub(crate) struct Program {
 impl Program {
     /// Compiles a program of `tests/programs` into a folder of its own.
     pub(crate) fn build(source: &str, flags: &[&str]) -> Self {
+        let compiler = match Path::new(source).extension().and_then(|it| it.to_str()) {
+            Some("c") => "gcc",
+            Some("cpp") => "g++",
+            _ => "rustc",
+        };
+        Self::build_with(compiler, source, flags)
+    }
+
+    /// The same with another compiler.
+    pub(crate) fn build_with(compiler: &str, source: &str, flags: &[&str]) -> Self {
         static SERIAL: AtomicU32 = AtomicU32::new(0);
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
@@ -35,11 +45,6 @@ impl Program {
         std::fs::create_dir_all(&folder).expect("the folder can be made");
         let built = folder.join("program");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(source);
-        let compiler = match source.extension().and_then(|it| it.to_str()) {
-            Some("c") => "gcc",
-            Some("cpp") => "g++",
-            _ => "rustc",
-        };
         let mut arguments = flags.to_vec();
         let (input, output) = (text(&source), text(&built));
         arguments.extend([input.as_str(), "-o", output.as_str()]);

@@ -1,16 +1,12 @@
-//! The name index: one parallel pass over all units that notes where every
-//! function, global variable, type and enumerator is, under which scope, and
-//! which entries are copies of which. Compact: a name costs 32 bytes and
-//! points into the mapped strings.
-
-use std::sync::atomic::{AtomicUsize, Ordering};
+//! The names of one unit: one pass over it that notes where every function,
+//! global variable, type and enumerator is, under which scope, and which
+//! entries are copies of which. Compact: a name costs 32 bytes and points into
+//! the mapped strings. Which units are worth reading is left to the others here.
 
 use gimli::constants as dw;
 use gimli::{Abbreviation, AttributeValue, EntriesRaw, UnitOffset};
-use rayon::prelude::*;
 
 use crate::dies;
-use crate::image::{Progress, ProgressFn};
 use crate::names::{self, ANONYMOUS};
 use crate::units::{DieRef, Slice, UnitId, UnitRef, Units};
 
@@ -30,7 +26,7 @@ pub(crate) enum NameKind {
 
 /// One named entry.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Name {
+struct Name {
     text: &'static [u8],
     hash: u32,
     /// The unit, with the kind in the top two bits.
@@ -45,14 +41,12 @@ const NO_SCOPE: u32 = u32::MAX;
 const MAX_SCOPES: usize = 64;
 
 impl Name {
-    /// Where it is.
-    pub(crate) fn die(&self) -> DieRef {
+    fn die(&self) -> DieRef {
         let unit = UnitId(self.unit_and_kind & ((1 << KIND_SHIFT) - 1));
         DieRef { unit, offset: UnitOffset(self.offset as usize) }
     }
 
-    /// What it stands for.
-    pub(crate) fn kind(&self) -> NameKind {
+    fn kind(&self) -> NameKind {
         match self.unit_and_kind >> KIND_SHIFT {
             0 => NameKind::Function,
             1 => NameKind::Global,
@@ -61,8 +55,7 @@ impl Name {
         }
     }
 
-    /// Its own name, without scopes.
-    pub(crate) fn text(&self) -> &'static str {
+    fn text(&self) -> &'static str {
         std::str::from_utf8(self.text).unwrap_or("")
     }
 }
@@ -81,128 +74,77 @@ struct Instance {
     copy: (u32, u32),
 }
 
-/// The finished index.
+/// The names of a unit, by hash.
 #[derive(Debug, Default)]
-pub(crate) struct Index {
-    /// By hash, then kind, unit and offset.
+pub(crate) struct UnitNames {
     names: Vec<Name>,
     scopes: Vec<Scope>,
     instances: Vec<Instance>,
-    problems: Vec<String>,
+    problem: Option<String>,
 }
 
-impl Index {
-    /// Reads all units. Units that cannot be read become problems.
-    pub(crate) fn build(units: &Units, progress: Option<&ProgressFn>) -> Self {
-        let ids: Vec<UnitId> = units.ids().filter(|id| id.0 < 1 << KIND_SHIFT).collect();
-        let done = AtomicUsize::new(0);
-        let parts: Vec<Part> = ids
-            .par_iter()
-            .map(|&id| {
-                let part = Part::read(units, id);
-                if let Some(report) = progress {
-                    let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-                    report(Progress { done, total: ids.len() });
-                }
-                part
-            })
-            .collect();
-        Self::merge(parts)
-    }
-
-    /// The index of one unit.
-    pub(crate) fn of_unit(units: &Units, id: UnitId) -> Self {
-        Self::merge(vec![Part::read(units, id)])
-    }
-
-    fn merge(parts: Vec<Part>) -> Self {
-        let mut index = Self::default();
-        index.names.reserve_exact(parts.iter().map(|part| part.names.len()).sum());
-        index.instances.reserve_exact(parts.iter().map(|part| part.instances.len()).sum());
-        index.scopes.reserve_exact(parts.iter().map(|part| part.scopes.len()).sum());
-        for part in parts {
-            let base = u32::try_from(index.scopes.len()).unwrap_or(NO_SCOPE);
-            let moved = |scope| if scope == NO_SCOPE { scope } else { base.saturating_add(scope) };
-            let scopes = part.scopes.into_iter();
-            index.scopes.extend(scopes.map(|it| Scope { parent: moved(it.parent), ..it }));
-            let names = part.names.into_iter();
-            index.names.extend(names.map(|it| Name { scope: moved(it.scope), ..it }));
-            index.instances.extend(part.instances);
-            index.problems.extend(part.problem);
+impl UnitNames {
+    /// Reads a unit. What is wrong with it becomes its problem.
+    pub(super) fn read(units: &Units, id: UnitId) -> Self {
+        let mut names = Self::default();
+        let walked = units.with_transient(id, |unit| {
+            Walk { units, id, unit, found: &mut names, levels: Vec::new() }.run()
+        });
+        if let Err(error) | Ok(Err(error)) = walked {
+            let at = units.section_offset(id);
+            names.problem = Some(format!("debug information unit at {at:#x}: {error}"));
         }
-        index.names.par_sort_unstable_by_key(|it| (it.hash, it.unit_and_kind, it.offset));
-        index.instances.par_sort_unstable();
-        index
+        names.names.sort_unstable_by_key(|it| (it.hash, it.unit_and_kind, it.offset));
+        names.instances.sort_unstable();
+        names.shrink();
+        names
     }
 
-    /// What could not be indexed.
-    pub(crate) fn problems(&self) -> &[String] {
-        &self.problems
+    fn shrink(&mut self) {
+        self.names.shrink_to_fit();
+        self.scopes.shrink_to_fit();
+        self.instances.shrink_to_fit();
     }
 
-    /// Every name, in no useful order.
-    pub(crate) fn all(&self) -> &[Name] {
-        &self.names
+    /// What could not be read.
+    pub(crate) fn problem(&self) -> Option<&String> {
+        self.problem.as_ref()
+    }
+
+    /// Entries of a kind, in no useful order.
+    pub(super) fn all(&self, kind: NameKind) -> impl Iterator<Item = Named<'_>> {
+        let all = self.names.iter().filter(move |name| name.kind() == kind);
+        all.map(|name| Named { unit: self, name })
     }
 
     /// Entries whose own name, without template arguments, is `key`.
-    pub(crate) fn named(&self, key: &str, kind: NameKind) -> impl Iterator<Item = &Name> {
-        let hash = hash(key.as_bytes());
+    pub(crate) fn named<'a>(
+        &'a self,
+        key: &'a str,
+        kind: NameKind,
+    ) -> impl Iterator<Item = Named<'a>> {
+        let same_hash = self.hashed(hash(key.as_bytes()));
+        let named =
+            same_hash.filter(move |name| name.kind() == kind && names::base(name.text()) == key);
+        named.map(|name| Named { unit: self, name })
+    }
+
+    fn hashed(&self, hash: u32) -> impl Iterator<Item = &Name> {
         let start = self.names.partition_point(|name| name.hash < hash);
-        let same_hash = self.names[start..].iter().take_while(move |name| name.hash == hash);
-        same_hash.filter(move |name| name.kind() == kind && names::base(name.text()) == key)
-    }
-
-    /// Functions of this name (the last component, no template arguments).
-    pub(crate) fn functions(&self, key: &str) -> impl Iterator<Item = &Name> {
-        self.named(key, NameKind::Function)
-    }
-
-    /// Global variables and static members of this name.
-    pub(crate) fn globals(&self, key: &str) -> impl Iterator<Item = &Name> {
-        self.named(key, NameKind::Global)
-    }
-
-    /// Types of this name.
-    pub(crate) fn types(&self, key: &str) -> impl Iterator<Item = &Name> {
-        self.named(key, NameKind::Type)
-    }
-
-    /// Enumerators of this name.
-    pub(crate) fn enumerators(&self, key: &str) -> impl Iterator<Item = &Name> {
-        self.named(key, NameKind::Enumerator)
-    }
-
-    /// The components of a name, its own first and the outermost scope last.
-    pub(crate) fn outward(&self, name: &Name) -> impl Iterator<Item = &'static str> {
-        let scope = |number: u32| self.scopes.get(number as usize);
-        let scopes = std::iter::successors(scope(name.scope), move |inner| scope(inner.parent));
-        let texts = scopes.map(|scope| std::str::from_utf8(scope.text).unwrap_or(""));
-        std::iter::once(name.text()).chain(texts.take(MAX_SCOPES))
-    }
-
-    /// The components of a name, outermost scope first.
-    pub(crate) fn path(&self, name: &Name) -> Vec<&'static str> {
-        let mut path: Vec<&str> = self.outward(name).collect();
-        path.reverse();
-        path
-    }
-
-    /// The name in full: `ns::Class::m`.
-    pub(crate) fn qualified(&self, name: &Name) -> String {
-        self.path(name).join("::")
+        self.names[start..].iter().take_while(move |name| name.hash == hash)
     }
 
     /// The name of an entry whose own name is `text`.
-    pub(crate) fn name_of(&self, die: DieRef, text: &[u8]) -> Option<&Name> {
+    pub(crate) fn name_of(&self, die: DieRef, text: &[u8]) -> Option<Named<'_>> {
         let text = std::str::from_utf8(text).ok()?;
-        let hash = hash(names::base(text).as_bytes());
-        let start = self.names.partition_point(|name| name.hash < hash);
-        self.names[start..].iter().take_while(|name| name.hash == hash).find(|it| it.die() == die)
+        let mut same_hash = self.hashed(hash(names::base(text).as_bytes()));
+        let name = same_hash.find(|it| it.die() == die)?;
+        Some(Named { unit: self, name })
     }
 
-    /// Entries that name `origin` as their specification or abstract origin.
-    pub(crate) fn instances(&self, origin: DieRef) -> impl Iterator<Item = DieRef> {
+    /// Entries of this unit that name `origin`, of any unit, as their
+    /// specification or abstract origin.
+    pub(super) fn instances(&self, origin: DieRef) -> impl Iterator<Item = DieRef> {
         let key = (origin.unit.0, u32::try_from(origin.offset.0).unwrap_or(u32::MAX));
         let start = self.instances.partition_point(|it| it.origin < key);
         let same = self.instances[start..].iter().take_while(move |it| it.origin == key);
@@ -210,41 +152,48 @@ impl Index {
     }
 }
 
-/// FNV-1a; names are short and the table only narrows a comparison.
-fn hash(text: &[u8]) -> u32 {
-    text.iter().fold(0x811c_9dc5, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+/// A named entry, and where it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Named<'a> {
+    unit: &'a UnitNames,
+    name: &'a Name,
 }
 
-/// What one unit adds.
-#[derive(Default)]
-struct Part {
-    names: Vec<Name>,
-    scopes: Vec<Scope>,
-    instances: Vec<Instance>,
-    problem: Option<String>,
-}
+impl Named<'_> {
+    /// The entry.
+    pub(crate) fn die(self) -> DieRef {
+        self.name.die()
+    }
 
-impl Part {
-    fn read(units: &Units, id: UnitId) -> Self {
-        let mut part = Self::default();
-        let walked = units.with_transient(id, |unit| {
-            if unit.dwo_id.is_some() {
-                part.problem = Some(split_problem(unit));
-            }
-            Walk { units, id, unit, part: &mut part, levels: Vec::new() }.run()
-        });
-        if let Err(error) | Ok(Err(error)) = walked {
-            let at = units.section_offset(id);
-            part.problem = Some(format!("debug information unit at {at:#x}: {error}"));
-        }
-        part
+    /// Its own name, without scopes.
+    pub(crate) fn text(self) -> &'static str {
+        self.name.text()
+    }
+
+    /// The components of its name, its own first and the outermost scope last.
+    pub(crate) fn outward(self) -> impl Iterator<Item = &'static str> {
+        let scope = move |number: u32| self.unit.scopes.get(number as usize);
+        let scopes = std::iter::successors(scope(self.name.scope), move |it| scope(it.parent));
+        let texts = scopes.map(|scope| std::str::from_utf8(scope.text).unwrap_or(""));
+        std::iter::once(self.text()).chain(texts.take(MAX_SCOPES))
+    }
+
+    /// The components of its name, outermost scope first.
+    pub(crate) fn path(self) -> Vec<&'static str> {
+        let mut path: Vec<&str> = self.outward().collect();
+        path.reverse();
+        path
+    }
+
+    /// Its name in full: `ns::Class::m`.
+    pub(crate) fn qualified(self) -> String {
+        self.path().join("::")
     }
 }
 
-fn split_problem(unit: UnitRef<'_>) -> String {
-    let name = unit.dwo_name().ok().flatten().and_then(|name| unit.attr_string(name).ok());
-    let name = name.map_or("a .dwo file".into(), |name| name.to_string_lossy());
-    format!("{name}: split debug information is not read; only the lines of its unit are known")
+/// FNV-1a; names are short and the table only narrows a comparison.
+fn hash(text: &[u8]) -> u32 {
+    text.iter().fold(0x811c_9dc5, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 /// An enclosing entry on the way down.
@@ -260,7 +209,7 @@ struct Walk<'a> {
     units: &'a Units,
     id: UnitId,
     unit: UnitRef<'a>,
-    part: &'a mut Part,
+    found: &'a mut UnitNames,
     levels: Vec<Level>,
 }
 
@@ -385,7 +334,7 @@ impl Walk<'_> {
         let in_function = self.in_function();
         if let Some(origin) = facts.origin.filter(|_| is_copied(tag, in_function)) {
             let origin = (origin.unit.0, u32::try_from(origin.offset.0).unwrap_or(u32::MAX));
-            self.part.instances.push(Instance { origin, copy: (self.id.0, at) });
+            self.found.instances.push(Instance { origin, copy: (self.id.0, at) });
         }
         let (Some(text), Some(kind)) = (facts.name, kind_of(tag, facts, in_function)) else {
             return;
@@ -395,7 +344,7 @@ impl Walk<'_> {
             return;
         }
         let scope = self.innermost_scope(tag);
-        self.part.names.push(Name {
+        self.found.names.push(Name {
             text,
             hash: hash(names::base(name).as_bytes()),
             unit_and_kind: self.id.0 | (kind as u32) << KIND_SHIFT,
@@ -418,8 +367,8 @@ impl Walk<'_> {
                 continue;
             }
             parent = *level.scope.get_or_insert_with(|| {
-                let number = u32::try_from(self.part.scopes.len()).unwrap_or(NO_SCOPE);
-                self.part.scopes.push(Scope { parent, text: level.text });
+                let number = u32::try_from(self.found.scopes.len()).unwrap_or(NO_SCOPE);
+                self.found.scopes.push(Scope { parent, text: level.text });
                 number
             });
         }
