@@ -35,8 +35,11 @@ pub(crate) const FOR_TESTS: &[Package] = &[
 ];
 
 /// What the rest of the corpus needs on top.
-pub(crate) const FOR_CORPUS: &[Package] =
-    &[package("zlib1g-dev", "git and CPython link it"), package("libffi-dev", "CPython's ctypes")];
+pub(crate) const FOR_CORPUS: &[Package] = &[
+    package("zlib1g-dev", "git and CPython link it"),
+    package("libffi-dev", "CPython's ctypes"),
+    package("libsimde-dev", "z3's vector arithmetic"),
+];
 
 /// Installs what is missing of `wanted` when we are root; otherwise names it.
 pub(crate) fn ensure(wanted: &[Package]) -> Outcome {

@@ -1,47 +1,52 @@
-//! Which symbols can be meant by a name, found without looking at them all.
+//! Which symbols can be meant by a name, found by searching the section of
+//! their names for it.
 //!
-//! Every identifier that a linkage name spells out leads to its symbol: a C
-//! name is one (without a compiler clone's suffix), and the mangling schemes
-//! of C++ and Rust write each identifier as its length and its letters.
-//! Deciding whether a symbol found so is meant is left to `symbols`.
+//! Every identifier that a linkage name spells out is in it: a C name is one
+//! (without a compiler clone's suffix), and the mangling schemes of C++ and
+//! Rust write each identifier as its length and its letters. Deciding whether a
+//! symbol found so is meant is left to `symbols`.
 
-use crate::demangle::is_mangled;
-use crate::names::split_clone;
+use memchr::memmem;
 
-/// Identifiers' hashes with the places of their symbols, sorted.
+/// Where an identifier is spelled in a section of names.
 #[derive(Debug, Default)]
-pub(crate) struct SymbolNames {
-    rows: Vec<(u32, u32)>,
+pub(crate) struct Spelled {
+    /// Places of what is the identifier, or a clone of it.
+    whole: Vec<usize>,
+    /// Places in a longer name, each behind where the name begins. Linkers may
+    /// let a shorter name begin in between.
+    within: Vec<(usize, usize)>,
 }
 
-impl SymbolNames {
-    /// The index of linkage names, each with its symbol's place.
-    pub(crate) fn of<'a>(names: impl Iterator<Item = (u32, &'a [u8])>) -> Self {
-        let mut rows = Vec::new();
-        for (place, name) in names {
-            rows.push((hash(name), place));
-            if is_mangled(name) {
-                rows.extend(identifiers(name).map(|identifier| (hash(identifier), place)));
-            } else if let Ok(text) = std::str::from_utf8(name) {
-                let (function, _) = split_clone(text);
-                if function.len() != name.len() {
-                    rows.push((hash(function.as_bytes()), place));
-                }
+impl Spelled {
+    /// Looks for an identifier. A few places may be there by chance.
+    pub(crate) fn find(names: &[u8], identifier: &str) -> Self {
+        let mut found = Self::default();
+        for at in memmem::find_iter(names, identifier) {
+            if matches!(names.get(at + identifier.len()), None | Some(0 | b'.')) {
+                found.whole.push(at);
+            }
+            if is_behind_its_length(&names[..at], identifier.len()) {
+                let start = memchr::memrchr(0, &names[..at]).map_or(0, |end| end + 1);
+                found.within.push((at, start));
             }
         }
-        rows.sort_unstable();
-        rows.dedup();
-        rows.shrink_to_fit();
-        Self { rows }
+        found
     }
 
-    /// Places of the symbols that may spell an identifier, ascending; a few
-    /// may be there by chance.
-    pub(crate) fn spelling(&self, identifier: &str) -> impl Iterator<Item = u32> {
-        let wanted = hash(identifier.as_bytes());
-        let start = self.rows.partition_point(|row| row.0 < wanted);
-        self.rows[start..].iter().take_while(move |row| row.0 == wanted).map(|row| row.1)
+    /// Whether a symbol whose name begins here may spell the identifier.
+    pub(crate) fn is_in(&self, name: usize) -> bool {
+        let next = self.within.partition_point(|(at, _)| *at < name);
+        self.whole.binary_search(&name).is_ok()
+            || self.within.get(next).is_some_and(|(_, start)| *start <= name)
     }
+}
+
+/// Whether mangling put the length of an identifier here. Rust's v0 scheme puts
+/// `_` between the two when the identifier begins with a digit or `_`.
+fn is_behind_its_length(before: &[u8], len: usize) -> bool {
+    let before = before.strip_suffix(b"_").unwrap_or(before);
+    before.ends_with(len.to_string().as_bytes())
 }
 
 /// Whether a name is one that mangling spells out.
@@ -51,69 +56,44 @@ pub(crate) fn is_identifier(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// The identifiers of a mangled name: a decimal length, then so many bytes.
-/// Rust's v0 scheme puts `_` between the two when the identifier begins with a
-/// digit or `_`.
-fn identifiers(mangled: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        loop {
-            let start = at + mangled.get(at..)?.iter().position(u8::is_ascii_digit)?;
-            let digits = mangled[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-            let text = std::str::from_utf8(&mangled[start..start + digits]).ok()?;
-            let len: usize = text.parse().unwrap_or(usize::MAX);
-            let mut name = start + digits;
-            if mangled.get(name) == Some(&b'_')
-                && mangled.get(name + 1).is_some_and(|next| next.is_ascii_digit() || *next == b'_')
-            {
-                name += 1;
-            }
-            match name.checked_add(len).and_then(|end| mangled.get(name..end)) {
-                Some(identifier) if len > 0 => {
-                    at = name + len;
-                    return Some(identifier);
-                }
-                // A number that is no length (a hash, a substitution).
-                _ => at = start + digits,
-            }
-        }
-    })
-}
-
-/// FNV-1a, cut to 32 bits.
-fn hash(name: &[u8]) -> u32 {
-    let mut state = 0x811c_9dc5_u32;
-    for byte in name {
-        state = (state ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
-    }
-    state
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_spelled_identifier_leads_to_its_symbol() {
-        let names: [&[u8]; 5] = [
-            b"main",
-            b"work.constprop.0",
-            b"_ZN4demo5Class6methodEi",
-            b"_ZN5trap4core3run17h0123456789abcdefE",
-            b"_RNvCs1234_7mycrate3foo",
+        let names = [
+            "main",
+            "work.constprop.0",
+            "_ZN4demo5Class6methodEi",
+            "_ZN5trap4core3run17h0123456789abcdefE",
+            "_RNvCs1234_7mycrate3foo",
+            "remain",
+            "_RNvC3top4_3rd",
         ];
-        let index = SymbolNames::of((0..).zip(names));
-        let check = |name: &str, expected: &[u32]| {
-            assert_eq!(index.spelling(name).collect::<Vec<_>>(), expected, "{name}");
+        let section = names.map(|name| format!("{name}\0")).concat();
+        let starts: Vec<usize> =
+            names.iter().map(|name| section.find(name).expect("it is there")).collect();
+        let check = |identifier: &str, expected: &[usize]| {
+            let spelled = Spelled::find(section.as_bytes(), identifier);
+            let found: Vec<usize> =
+                (0..names.len()).filter(|name| spelled.is_in(starts[*name])).collect();
+            assert_eq!(found, expected, "{identifier}");
         };
         check("main", &[0]);
         check("work", &[1]);
-        check("work.constprop.0", &[1]);
         check("method", &[2]);
         check("Class", &[2]);
         check("run", &[3]);
         check("foo", &[4]);
+        check("3rd", &[6]);
         check("_ZN4demo5Class6methodEi", &[2]);
         check("absent", &[]);
+    }
+
+    #[test]
+    fn a_name_that_begins_within_another_is_one() {
+        let spelled = Spelled::find(b"\0remain\0", "main");
+        assert!(spelled.is_in(3) && !spelled.is_in(1));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use object::elf;
-use object::read::elf::{Sym as _, SymbolTable};
+use object::read::elf::{SectionHeader as _, Sym as _, SymbolTable};
 use object::{
     LittleEndian, Object as _, ObjectSymbol as _, ObjectSymbolTable as _, RelocationTarget,
 };
@@ -15,7 +15,7 @@ use crate::demangle::{demangle, is_mangled};
 use crate::elf::Elf;
 use crate::image::Image;
 use crate::names::{self, Pattern};
-use crate::symbol_names::{self, SymbolNames};
+use crate::symbol_names::{self, Spelled};
 
 /// What a symbol stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,10 +78,13 @@ impl SymbolRef {
 #[derive(Debug, Default)]
 pub(crate) struct Symbols {
     entries: Vec<SymbolRef>,
-    names: OnceLock<SymbolNames>,
     stubs: OnceLock<HashMap<u64, String>>,
     /// Slots of the global offset table, and the address in each.
     offset_table: OnceLock<HashMap<u64, u64>>,
+}
+
+impl TableId {
+    const ALL: [Self; 3] = [Self::Debug, Self::Own, Self::Dynamic];
 }
 
 type Table = SymbolTable<'static, elf::FileHeader64<LittleEndian>>;
@@ -90,7 +93,7 @@ type Raw = elf::Sym64<LittleEndian>;
 impl Symbols {
     fn read(image: &Image) -> Self {
         let mut entries = Vec::new();
-        for id in [TableId::Debug, TableId::Own, TableId::Dynamic] {
+        for id in TableId::ALL {
             let Some(table) = table(image, id) else { continue };
             for (index, symbol) in table.symbols().iter().enumerate() {
                 if kind(symbol).is_some() {
@@ -101,12 +104,7 @@ impl Symbols {
             }
         }
         entries.sort_unstable_by_key(|entry| (entry.address, entry.table, entry.index));
-        Self {
-            entries,
-            names: OnceLock::new(),
-            stubs: OnceLock::new(),
-            offset_table: OnceLock::new(),
-        }
+        Self { entries, stubs: OnceLock::new(), offset_table: OnceLock::new() }
     }
 }
 
@@ -194,16 +192,21 @@ impl Image {
         self.symbol_hit(best)
     }
 
+    /// The file that a table is in.
+    fn file_of(&self, table: TableId) -> &Elf {
+        match table {
+            TableId::Debug => self.debug_elf(),
+            TableId::Own | TableId::Dynamic => &self.elf,
+        }
+    }
+
     /// Whether an address is in the section a symbol is defined in.
     fn same_section(&self, entry: SymbolRef, address: u64) -> bool {
         let Some((symbol, _)) = self.raw_symbol(entry) else { return false };
         let index = object::SectionIndex(usize::from(symbol.st_shndx(LittleEndian).0));
-        let elf = match entry.table {
-            TableId::Debug => self.debug_elf(),
-            TableId::Own | TableId::Dynamic => &self.elf,
+        let Ok(section) = self.file_of(entry.table).file.elf_section_table().section(index) else {
+            return true;
         };
-        let Ok(section) = elf.file.elf_section_table().section(index) else { return true };
-        use object::read::elf::SectionHeader as _;
         let start = section.sh_addr(LittleEndian);
         address.checked_sub(start).is_some_and(|skip| skip < section.sh_size(LittleEndian))
     }
@@ -266,24 +269,36 @@ impl Image {
         if !symbol_names::is_identifier(key) {
             return entries.iter().copied().filter(meant).collect();
         }
-        let places = self.symbol_names().spelling(key);
-        places.filter_map(|place| entries.get(place as usize).copied()).filter(meant).collect()
+        self.spelling(key).filter(meant).collect()
     }
 
     /// Whether any symbol's linkage name may spell `key`.
     pub(crate) fn may_spell(&self, key: &str) -> bool {
         let key = key.trim_start_matches('~');
-        !symbol_names::is_identifier(key) || self.symbol_names().spelling(key).next().is_some()
+        !symbol_names::is_identifier(key) || self.spelling(key).next().is_some()
     }
 
-    fn symbol_names(&self) -> &SymbolNames {
-        let symbols = self.symbols();
-        symbols.names.get_or_init(|| {
-            let places = (0..).zip(&symbols.entries);
-            let names =
-                places.filter_map(|(place, entry)| Some((place, self.raw_symbol(*entry)?.1)));
-            SymbolNames::of(names)
+    /// The symbols that may spell an identifier, by address.
+    fn spelling(&self, identifier: &str) -> impl Iterator<Item = SymbolRef> {
+        let in_table = |id| {
+            let names = table(self, id).and_then(|table| self.symbol_names(id, table));
+            names.map(|names| Spelled::find(names, identifier)).unwrap_or_default()
+        };
+        let spelled = TableId::ALL.map(in_table);
+        self.symbols().entries.iter().copied().filter(move |entry| {
+            let symbol =
+                table(self, entry.table).and_then(|it| it.symbols().get(entry.index as usize));
+            symbol.is_some_and(|symbol| {
+                spelled[entry.table as usize].is_in(symbol.st_name(LittleEndian) as usize)
+            })
         })
+    }
+
+    /// The names of a table, one after another.
+    fn symbol_names(&self, id: TableId, table: &Table) -> Option<&'static [u8]> {
+        let elf = self.file_of(id);
+        let section = elf.file.elf_section_table().section(table.string_section()).ok()?;
+        section.data(LittleEndian, elf.bytes.all()).ok()
     }
 
     /// Whether an address is in an executable segment.

@@ -12,14 +12,26 @@ pub struct Program {
     pub name: &'static str,
     /// The executable, from the program's folder in the corpus.
     pub executable: &'static str,
+    /// When it is built.
+    pub wanted: Wanted,
+}
+
+/// When a program of the corpus is built.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wanted {
+    /// With the corpus.
+    Always,
+    /// Only when it is asked for by name: it takes a quarter of an hour.
+    ByName,
 }
 
 /// Every program of the corpus.
 pub const PROGRAMS: &[Program] = &[
-    Program { name: "sqlite3", executable: "src/sqlite3" },
-    Program { name: "redis", executable: "src/src/redis-server" },
-    Program { name: "git", executable: "src/git" },
-    Program { name: "cpython", executable: "src/python" },
+    Program { name: "sqlite3", executable: "src/sqlite3", wanted: Wanted::Always },
+    Program { name: "redis", executable: "src/src/redis-server", wanted: Wanted::Always },
+    Program { name: "git", executable: "src/git", wanted: Wanted::Always },
+    Program { name: "cpython", executable: "src/python", wanted: Wanted::Always },
+    Program { name: "z3", executable: "src/build/z3", wanted: Wanted::ByName },
 ];
 
 /// Where the corpus is: `TRAPLINE_CORPUS`, else `trapline/corpus` in

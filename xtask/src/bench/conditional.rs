@@ -22,8 +22,8 @@ pub(super) const ITEM: Item = Item {
 const fn passes(subject: Subject) -> u32 {
     match subject {
         Subject::Trapline | Subject::Floor => 100_000,
-        Subject::Gdb => 10_000,
-        Subject::Lldb => 2_000,
+        Subject::Gdb | Subject::GdbCached => 10_000,
+        Subject::Lldb | Subject::LldbCached => 2_000,
     }
 }
 
@@ -62,10 +62,10 @@ fn loop_under(
         Subject::Trapline => {
             command.args(["run", "--batch", "-b", "-trap body if i == -1", "--"]);
         }
-        Subject::Gdb => {
+        Subject::Gdb | Subject::GdbCached => {
             command.args(["-batch", "-ex", "break body if i == -1", "-ex", "run", "--args"]);
         }
-        Subject::Lldb => {
+        Subject::Lldb | Subject::LldbCached => {
             let set = "breakpoint set --name body --condition 'i == -1'";
             command.args(["--batch", "-o", set, "-o", "run", "--"]);
         }

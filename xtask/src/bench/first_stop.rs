@@ -23,11 +23,11 @@ fn measure(context: &Context, subject: Subject) -> Result<f64, String> {
             command.args(["run", "--batch", "--json", "-b", "main", "-e", "kill", "--"]);
             "\"event\":\"stopped\""
         }
-        Subject::Gdb => {
+        Subject::Gdb | Subject::GdbCached => {
             command.args(["-batch", "-ex", "break main", "-ex", "run", "--args"]);
             "Breakpoint 1, main"
         }
-        Subject::Lldb => {
+        Subject::Lldb | Subject::LldbCached => {
             command.args(["--batch", "-o", "breakpoint set --name main", "-o", "run"]);
             command.args(["-o", "process kill", "--"]);
             "stop reason = breakpoint"

@@ -58,8 +58,12 @@ fn run_under(context: &Context, subject: Subject, set: u32, hit: u32) -> Result<
     let mut command = context.debugger(subject)?;
     match subject {
         Subject::Trapline => command.args(["run", "--batch", "-x"]).arg(script).arg("--"),
-        Subject::Gdb => command.args(["-batch", "-x"]).arg(script).args(["-ex", "run", "--args"]),
-        Subject::Lldb | Subject::Floor => return Err("is not asked".to_owned()),
+        Subject::Gdb | Subject::GdbCached => {
+            command.args(["-batch", "-x"]).arg(script).args(["-ex", "run", "--args"])
+        }
+        Subject::Lldb | Subject::LldbCached | Subject::Floor => {
+            return Err("is not asked".to_owned());
+        }
     };
     command.arg(program()?).arg(hit.to_string());
     timed(&mut command, &format!("called={hit} "))

@@ -62,11 +62,11 @@ fn attach_and_detach(context: &Context, subject: Subject, threads: u32) -> Resul
             command.args(["attach", "--batch", "--json", "-e", "detach", &pid]);
             "\"event\":"
         }
-        Subject::Gdb => {
+        Subject::Gdb | Subject::GdbCached => {
             command.args(["-batch", "-p", &pid, "-ex", "detach"]);
             "detached"
         }
-        Subject::Lldb => {
+        Subject::Lldb | Subject::LldbCached => {
             command.args(["--batch", "-p", &pid, "-o", "detach"]);
             "detached"
         }

@@ -19,7 +19,11 @@ pub(super) const SMALL: Item = Item {
     unit: "MiB",
     subjects: &[Subject::Trapline, Subject::Gdb, Subject::Lldb],
     goals: &[Goal::Times(1.0, Subject::Gdb)],
-    measure: |context, subject| measure(context, subject, &Debuggee::build("recursion").path),
+    measure: |context, subject| {
+        let stopped =
+            Stopped::at(context, subject, "main", &[], &Debuggee::build("recursion").path);
+        stopped?.private_mib()
+    },
 };
 
 pub(super) const LARGE: Item = Item {
@@ -28,24 +32,61 @@ pub(super) const LARGE: Item = Item {
     unit: "MiB",
     subjects: &[Subject::Trapline, Subject::Gdb, Subject::Lldb],
     goals: &[Goal::Times(1.0, Subject::Gdb)],
-    measure: |context, subject| measure(context, subject, &corpus::build("sqlite3")?),
+    measure: |context, subject| {
+        Stopped::at(context, subject, "main", &[], &corpus::build("sqlite3")?)?.private_mib()
+    },
 };
 
-fn measure(context: &Context, subject: Subject, program: &Path) -> Result<f64, String> {
-    let mut command = context.debugger(subject)?;
-    match subject {
-        Subject::Trapline => command.args(["run", "-b", "main", "--"]),
-        Subject::Gdb => command.args(["-ex", "break main", "-ex", "run", "--args"]),
-        Subject::Lldb => command.args(["-o", "breakpoint set --name main", "-o", "run", "--"]),
-        Subject::Floor => return Err("keeps nothing".to_owned()),
-    };
-    let debugger = Background::spawn_waiting(command.arg(program));
-    let program = program.canonicalize().map_err(|why| format!("{}: {why}", program.display()))?;
-    wait_for_stop(&debugger, &program)?;
-    let ours = |pid: &_| executable(*pid).is_some_and(|path| path != program);
-    let debuggers = leaks::carriers(MARKER, debugger.marker()).into_iter().filter(ours);
-    let kib = debuggers.map(private_kib).sum::<Result<u64, String>>()?;
-    Ok(kib as f64 / 1024.0)
+/// A debugger whose program is stopped at a breakpoint, and what it started.
+pub(super) struct Stopped {
+    debugger: Background,
+    program: PathBuf,
+}
+
+impl Stopped {
+    /// Starts `program` under a debugger with a breakpoint on a function.
+    pub(super) fn at(
+        context: &Context,
+        subject: Subject,
+        function: &str,
+        arguments: &[&str],
+        program: &Path,
+    ) -> Result<Self, String> {
+        let mut command = context.debugger(subject)?;
+        match subject {
+            Subject::Trapline => command.args(["run", "-b", function, "--"]),
+            Subject::Gdb | Subject::GdbCached => {
+                command.args(["-ex", &format!("break {function}"), "-ex", "run", "--args"])
+            }
+            Subject::Lldb | Subject::LldbCached => {
+                let set = format!("breakpoint set --name {function}");
+                command.args(["-o", &set, "-o", "run", "--"])
+            }
+            Subject::Floor => return Err("keeps nothing".to_owned()),
+        };
+        let debugger = Background::spawn_waiting(command.arg(program).args(arguments));
+        let program =
+            program.canonicalize().map_err(|why| format!("{}: {why}", program.display()))?;
+        wait_for_stop(&debugger, &program)?;
+        Ok(Self { debugger, program })
+    }
+
+    fn debuggers(&self) -> impl Iterator<Item = Pid> {
+        let ours = |pid: &_| executable(*pid).is_some_and(|path| path != self.program);
+        leaks::carriers(MARKER, self.debugger.marker()).into_iter().filter(ours)
+    }
+
+    /// Private memory of the debugger.
+    pub(super) fn private_mib(&self) -> Result<f64, String> {
+        let kib = self.debuggers().map(private_kib).sum::<Result<u64, String>>()?;
+        Ok(kib as f64 / 1024.0)
+    }
+
+    /// The most memory that it had at a time, mapped files included.
+    pub(super) fn peak_mib(&self) -> Result<f64, String> {
+        let kib = self.debuggers().map(peak_kib).sum::<Result<u64, String>>()?;
+        Ok(kib as f64 / 1024.0)
+    }
 }
 
 /// Waits until the program has been in a tracing stop for 250 looks on end:
@@ -73,6 +114,15 @@ fn private_kib(pid: Pid) -> Result<u64, String> {
     let path = format!("/proc/{pid}/smaps_rollup");
     let text = fs::read_to_string(&path).map_err(|why| format!("{path}: {why}"))?;
     Ok(sum_private(&text))
+}
+
+/// `VmHWM` of `/proc/PID/status` (proc(5)).
+fn peak_kib(pid: Pid) -> Result<u64, String> {
+    let path = format!("/proc/{pid}/status");
+    let text = fs::read_to_string(&path).map_err(|why| format!("{path}: {why}"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    kib.ok_or_else(|| format!("{path}: no VmHWM"))
 }
 
 fn sum_private(text: &str) -> u64 {

@@ -13,6 +13,7 @@ mod many_threads;
 mod memory;
 mod report;
 mod subject;
+mod symbols;
 mod timing;
 
 use std::fs;
@@ -73,17 +74,26 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
     if words == ["--list"] {
         ITEMS.iter().for_each(|item| println!("{:<20} {} ({})", item.name, item.what, item.unit));
         println!("{:<20} {} (ns; not an item: bench conditions)", "conditions", conditions::WHAT);
+        println!("{:<20} {} (not an item: bench symbols)", "symbols", symbols::WHAT);
         return Ok(());
     }
     if let ["conditions", rest @ ..] = words {
         return conditions::run(rest);
     }
-    let options = parse(words)?;
+    if let ["symbols", rest @ ..] = words {
+        return measure_all(symbols::ITEMS, rest);
+    }
+    measure_all(ITEMS, words)
+}
+
+/// Measures items, or the one that is asked for.
+fn measure_all(items: &'static [Item], words: &[&str]) -> Outcome {
+    let options = parse(items, words)?;
     let runs = options.runs.unwrap_or(RUNS);
     let context = Context::prepare()?;
     let chosen = |item: &&Item| options.only.is_none_or(|name| item.name == name);
     let figures: Vec<Figure> =
-        ITEMS.iter().filter(chosen).map(|item| measure(item, &context, runs)).collect();
+        items.iter().filter(chosen).map(|item| measure(item, &context, runs)).collect();
     let machine = report::machine();
     print!("{}", report::table(&machine, runs, &figures));
     match options.json {
@@ -93,11 +103,11 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
     }
 }
 
-fn parse<'a>(words: &[&'a str]) -> Result<Options<'a>, String> {
+fn parse<'a>(items: &[Item], words: &[&'a str]) -> Result<Options<'a>, String> {
     let mut options = Options { only: None, runs: None, json: None };
     for pair in words.chunks(2) {
         match *pair {
-            ["--only", name] if ITEMS.iter().any(|item| item.name == name) => {
+            ["--only", name] if items.iter().any(|item| item.name == name) => {
                 options.only = Some(name);
             }
             ["--only", name] => return Err(format!("no bench {name}; see bench --list")),
@@ -187,16 +197,20 @@ mod tests {
 
     #[test]
     fn wrong_options_are_named() {
-        assert!(parse(&["--only", "nothing"]).is_err_and(|why| why.contains("nothing")));
-        assert!(parse(&["--runs", "0"]).is_err_and(|why| why.contains('0')));
-        assert!(parse(&["--fast"]).is_err_and(|why| why.contains("--fast")));
-        assert!(parse(&["--runs", "3", "--only", "first-stop"]).is_ok_and(|it| it.runs == Some(3)));
+        assert!(parse(ITEMS, &["--only", "nothing"]).is_err_and(|why| why.contains("nothing")));
+        assert!(parse(ITEMS, &["--runs", "0"]).is_err_and(|why| why.contains('0')));
+        assert!(parse(ITEMS, &["--fast"]).is_err_and(|why| why.contains("--fast")));
+        assert!(
+            parse(ITEMS, &["--runs", "3", "--only", "first-stop"])
+                .is_ok_and(|it| it.runs == Some(3))
+        );
     }
 
     #[test]
     fn items_have_names_of_their_own_and_goals_about_their_subjects() {
-        for (index, item) in ITEMS.iter().enumerate() {
-            assert!(ITEMS[..index].iter().all(|other| other.name != item.name), "{}", item.name);
+        let items: Vec<&Item> = ITEMS.iter().chain(symbols::ITEMS).collect();
+        for (index, item) in items.iter().enumerate() {
+            assert!(items[..index].iter().all(|other| other.name != item.name), "{}", item.name);
             for goal in item.goals {
                 let Goal::Times(_, peer) = goal else { continue };
                 assert!(item.subjects.contains(peer), "{}: {goal:?}", item.name);

@@ -15,6 +15,10 @@ pub(super) enum Subject {
     Trapline,
     Gdb,
     Lldb,
+    /// gdb with its cache of indexes, which is off by default.
+    GdbCached,
+    /// The same for lldb.
+    LldbCached,
     /// A C loop around ptrace that does nothing but the work of a hit.
     Floor,
 }
@@ -25,6 +29,8 @@ impl Subject {
             Self::Trapline => "trapline",
             Self::Gdb => "gdb",
             Self::Lldb => "lldb",
+            Self::GdbCached => "gdb, cached",
+            Self::LldbCached => "lldb, cached",
             Self::Floor => "ptrace loop",
         }
     }
@@ -53,15 +59,31 @@ impl Context {
     pub(super) fn debugger(&self, subject: Subject) -> Result<Command, String> {
         let mut command = match subject {
             Subject::Trapline => Command::new(self.trapline.as_ref().map_err(Clone::clone)?),
-            Subject::Gdb => Command::new("gdb"),
-            Subject::Lldb => Command::new("lldb-19"),
+            Subject::Gdb | Subject::GdbCached => Command::new("gdb"),
+            Subject::Lldb | Subject::LldbCached => Command::new("lldb-19"),
             Subject::Floor => Command::new(&self.floor),
         };
         match subject {
-            Subject::Gdb => command.args(["-nx", "-q", "-iex", "set debuginfod enabled off"]),
-            Subject::Lldb => command.arg("--no-lldbinit"),
+            Subject::Gdb | Subject::GdbCached => {
+                command.args(["-nx", "-q", "-iex", "set debuginfod enabled off"])
+            }
+            Subject::Lldb | Subject::LldbCached => command.arg("--no-lldbinit"),
             Subject::Trapline | Subject::Floor => &mut command,
         };
+        let cache = target_dir().join("bench").join("indexes");
+        let cache = cache.display();
+        match subject {
+            Subject::GdbCached => {
+                command.args(["-iex", &format!("set index-cache directory {cache}/gdb")]);
+                command.args(["-iex", "set index-cache enabled on"]);
+            }
+            Subject::LldbCached => {
+                let settings = "settings set symbols";
+                command.args(["-O", &format!("{settings}.lldb-index-cache-path {cache}/lldb")]);
+                command.args(["-O", &format!("{settings}.enable-lldb-index-cache true")]);
+            }
+            _ => {}
+        }
         Ok(command)
     }
 }

@@ -38,7 +38,7 @@ struct Figure {
 }
 
 pub(super) fn run(words: &[&str]) -> Outcome {
-    let options = parse(words)?;
+    let options = parse(super::ITEMS, words)?;
     if options.only.is_some() {
         return Err("bench conditions is one comparison: it takes no --only".to_owned());
     }
