@@ -244,6 +244,9 @@ pub struct FrameInfo {
     pub signal_frame: bool,
     /// Whether it is a call that the compiler put inline.
     pub inlined: bool,
+    /// Whether its function has ended in a jump to the one of the frame below: a
+    /// tail call. What it kept on the stack is gone.
+    pub tail_call: bool,
     /// Whether the pc is in the middle of a line (shown with its address).
     pub mid_line: bool,
 }

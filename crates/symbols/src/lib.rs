@@ -51,4 +51,6 @@ pub use live::lost_at;
 pub use separate::DebugInfo;
 pub use symbols::{SymbolHit, SymbolKind};
 pub use unwind::{FrameRegisters, PcKind, UnwindError, Unwound, unwind_without_cfi};
-pub use variables::{CallSite, Callee, FunctionResult, Global, Passing, Variable, VariableKind};
+pub use variables::{
+    CallSite, Callee, FunctionResult, Global, Passing, TailCall, Variable, VariableKind,
+};

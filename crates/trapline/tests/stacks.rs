@@ -9,8 +9,8 @@ use std::path::Path;
 use support::Driver;
 use support::gdb::Gdb;
 use trapline::Command;
-use trapline::command::Reply;
-use trapline::event::FrameInfo;
+use trapline::command::{Reply, ValueFormat};
+use trapline::event::{FrameInfo, StopReason};
 use trapline_testkit::{Build, Compiler, Debuggee};
 
 /// A frame as far as two debuggers may be expected to agree on it.
@@ -22,6 +22,8 @@ struct Frame {
     arguments: Vec<(String, String)>,
     /// `file:line`.
     place: String,
+    /// Whether it is known to have ended in a tail call.
+    tail_call: bool,
 }
 
 const OPTIMIZED_OUT: &str = "<optimized out>";
@@ -32,7 +34,7 @@ impl Frame {
         let bare = if function.contains("operator()") { "operator()" } else { bare };
         let function = bare.rsplit("::").next().unwrap().to_owned();
         let file = file.file_name().unwrap_or_default().display();
-        Self { function, arguments, place: format!("{file}:{line}") }
+        Self { function, arguments, place: format!("{file}:{line}"), tail_call: false }
     }
 
     /// From `function (name=value, ...) at path:line`.
@@ -50,12 +52,13 @@ impl Frame {
         Self::new(function, arguments.collect(), Path::new(file), line)
     }
 
-    /// Whether it is what gdb says. Of clang's programs gdb takes what is said
-    /// of a register before a call for true after it, whatever the callee did.
+    /// Whether it is what gdb says. Of clang's programs, and where a function has
+    /// ended in a jump to another, gdb takes what is said of a register before
+    /// for true after it, whatever the callee did.
     fn is(&self, gdbs: &Self, compiler: Compiler) -> bool {
         let unsure = |(ours, theirs): (&(String, String), &(String, String))| {
-            let lost = compiler == Compiler::Clang && ours.1 == OPTIMIZED_OUT;
-            ours == theirs || (lost && ours.0 == theirs.0)
+            let unsure = compiler == Compiler::Clang || self.tail_call;
+            ours == theirs || (unsure && ours.1 == OPTIMIZED_OUT && ours.0 == theirs.0)
         };
         self.function == gdbs.function
             && self.place == gdbs.place
@@ -68,7 +71,9 @@ impl From<&FrameInfo> for Frame {
     fn from(frame: &FrameInfo) -> Self {
         let function = frame.function.as_deref().unwrap_or("??");
         let line = frame.line.unwrap_or(0).to_string();
-        Self::new(function, frame.arguments.clone(), frame.file.as_deref().unwrap(), &line)
+        let file = frame.file.as_deref().unwrap();
+        let tail_call = frame.tail_call;
+        Self { tail_call, ..Self::new(function, frame.arguments.clone(), file, &line) }
     }
 }
 
@@ -141,6 +146,89 @@ fn calls_inlined_in_c_are_frames() {
     ] {
         check(&Build::new("inlined_calls").flag(level), compiler, &marks, &functions);
     }
+}
+
+/// Stops with functions on the stack that have ended in tail calls: by one way,
+/// by two, through a pointer, with a variable.
+const TAIL_CALLS: [&str; 5] = [
+    "bottom if value == 16",
+    "bottom if value == 17",
+    "bottom if value == 7",
+    "bottom if value == 13",
+    "bottom if value == 14",
+];
+
+#[test]
+fn functions_that_ended_in_tail_calls_are_frames() {
+    for (compiler, flags) in [
+        (Compiler::Gcc, &["-O2"][..]),
+        (Compiler::Gcc, &["-O2", "-gdwarf-4"]),
+        (Compiler::Gcc, &["-O1", "-foptimize-sibling-calls", "-fno-omit-frame-pointer"]),
+        (Compiler::Clang, &["-O2", "-gdwarf-4", "-ggdb"]),
+    ] {
+        let flagged = |build: Build, flag: &&str| build.flag(flag);
+        let build = flags.iter().fold(Build::new("tail_calls"), flagged);
+        check(&build, compiler, &[], &TAIL_CALLS);
+    }
+}
+
+fn names(debuggee: &Debuggee, spec: &str) -> Vec<String> {
+    ours(debuggee, spec).into_iter().map(|frame| frame.function).collect()
+}
+
+/// gdb 13 shows a tail call out of an inlined call without the function that
+/// that is in, and no tail call of clang's DWARF 5.
+#[test]
+fn tail_calls_that_gdb_does_not_show_are_frames_too() {
+    for compiler in [Compiler::Gcc, Compiler::Clang] {
+        let debuggee = Build::new("tail_calls").flag("-O2").compiler(compiler).build();
+        let check = |spec: &str, expected: &[&str]| {
+            let expected = [&["bottom"], expected, &["calls_all", "main"]].concat();
+            assert_eq!(names(&debuggee, spec), expected, "{compiler:?} {spec}");
+        };
+        check("bottom if value == 16", &["inner", "middle"]);
+        check("bottom if value == 17", &["joined", "before"]);
+        check("bottom if value == 10", &["last", "through_inline"]);
+        check("bottom if value == 7", &[]);
+    }
+}
+
+#[test]
+fn a_frame_that_ended_in_a_tail_call_knows_what_is_left_of_it() {
+    let debuggee = Build::new("tail_calls").flag("-O2").build();
+    let mut driver = Driver::launching(&debuggee, &[]);
+    driver.break_at("bottom if value == 13");
+    driver.run();
+    driver.go_to_stop();
+    let select = |driver: &Driver, level| match driver.ask(Command::SelectFrame(level)) {
+        Reply::Frame(frame) => *frame,
+        other => panic!("{other:?}"),
+    };
+    let kept = |driver: &Driver| ["$rbx", "$rbp", "$rsp"].map(|name| driver.print(name));
+    let (tail, caller) = (select(&driver, 1), select(&driver, 2));
+    assert_eq!((tail.tail_call, caller.tail_call), (true, false));
+    assert_eq!(tail.function.as_deref(), Some("keeps"));
+    let of_caller = kept(&driver);
+    select(&driver, 1);
+    assert_eq!(kept(&driver), of_caller);
+    let print = |expression: &str| {
+        let (expression, format) = (expression.to_owned(), ValueFormat::default());
+        driver.try_ask(Command::Print { expression, format }).unwrap_err()
+    };
+    assert!(print("kept").contains("it ended in a jump"), "{}", print("kept"));
+    assert!(print("$rdi").contains("not known in this frame"), "{}", print("$rdi"));
+    assert!(print("value").contains("not known in this frame"), "{}", print("value"));
+    assert!(print("$rbx = 1").contains("innermost frame only"), "{}", print("$rbx = 1"));
+    driver.ask(Command::Finish);
+    let stop = driver.next_stop();
+    assert_eq!((stop.frame.pc, stop.frame.function.as_deref()), (caller.pc, Some("calls_all")));
+    let [StopReason::Returned { value: Some((_, value)) }] = &stop.reasons[..] else {
+        panic!("{:?}", stop.reasons)
+    };
+    assert_eq!(*value, driver.print("seen"));
+    driver.go_to_end();
+    driver.output_is_as_undebugged();
+    driver.quit();
 }
 
 #[test]

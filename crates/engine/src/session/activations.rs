@@ -1,6 +1,7 @@
 //! Activations: the runs of functions that have a place on the stack of their
 //! own, from a thread's registers outwards. What a user takes for frames, calls
-//! that the compiler put inline among them, is left to `frames`.
+//! that the compiler put inline among them, is left to `frames`, and functions
+//! that have given their place to another to `tail_calls`.
 
 use trapline_core::memory::ReadMemory;
 use trapline_core::x64::{Reg, Registers};
@@ -29,6 +30,20 @@ pub(crate) struct Activation {
     pub(super) cfa: Option<u64>,
     pub(super) signal_frame: bool,
     pub(super) guess: bool,
+    pub(super) fate: Fate,
+}
+
+/// What has become of a run of a function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fate {
+    /// It has its place on the stack.
+    OnStack,
+    /// It ended in a jump to another function, which has its place now. Of its
+    /// registers those are known that it had to leave as it found them.
+    Jumped {
+        /// Where in its caller the others return to.
+        returns_to: VirtAddr,
+    },
 }
 
 impl Activation {
@@ -36,7 +51,13 @@ impl Activation {
     pub(super) fn innermost(registers: &Registers) -> Self {
         let pc = VirtAddr::new(registers.rip);
         let (kind, registers) = (PcKind::Exact, frame_registers(registers));
-        Self { level: 0, registers, pc, kind, cfa: None, signal_frame: false, guess: false }
+        let fate = Fate::OnStack;
+        Self { level: 0, registers, pc, kind, cfa: None, signal_frame: false, guess: false, fate }
+    }
+
+    /// Whether the registers of its thread are its own.
+    pub(super) fn is_innermost(&self) -> bool {
+        self.level == 0 && self.fate == Fate::OnStack
     }
 
     /// Who called it; `None` at the end of the stack.
@@ -45,7 +66,18 @@ impl Activation {
         modules: &Modules,
         memory: &dyn ReadMemory,
     ) -> Result<Option<Self>, String> {
-        Ok(caller(modules, memory, self)?.and_then(|up| self.above(&up)))
+        match self.fate {
+            Fate::OnStack => Ok(caller(modules, memory, self)?.and_then(|up| self.above(&up))),
+            Fate::Jumped { returns_to } => Ok(Some(self.returned(returns_to))),
+        }
+    }
+
+    /// The caller of one that has ended, once the others return.
+    fn returned(&self, to: VirtAddr) -> Self {
+        let (level, kind, fate) = (self.level + 1, PcKind::ReturnAddress, Fate::OnStack);
+        let mut registers = self.registers;
+        registers.set(Reg::Rip, Some(to.get()));
+        Self { level, registers, pc: to, kind, cfa: None, fate, ..*self }
     }
 
     /// The activation that unwinding this one leads to.
@@ -53,13 +85,14 @@ impl Activation {
         let pc = VirtAddr::new(up.registers.get(Reg::Rip).filter(|pc| *pc != 0)?);
         let kind = if up.signal_frame { PcKind::Exact } else { PcKind::ReturnAddress };
         let (level, registers, guess) = (self.level + 1, up.registers, up.guess);
-        Some(Self { level, registers, pc, kind, cfa: None, signal_frame: false, guess })
+        let fate = Fate::OnStack;
+        Some(Self { level, registers, pc, kind, cfa: None, signal_frame: false, guess, fate })
     }
 
     /// The address that decides which function and line it is in.
     pub(super) fn lookup(&self) -> VirtAddr {
-        let Self { pc, kind, .. } = *self;
-        CodePlace { pc, kind, depth: None }.lookup()
+        let Self { pc, kind, fate, .. } = *self;
+        CodePlace { pc, kind, depth: None, fate }.lookup()
     }
 }
 

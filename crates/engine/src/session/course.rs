@@ -14,7 +14,7 @@ use trapline_core::x64::{MAX_INSTRUCTION, Reg};
 use trapline_core::{Pid, Tid, VirtAddr};
 use trapline_patch::insn::{self, InsnKind};
 
-use super::activations::{Activation, function_start};
+use super::activations::{Activation, Fate, function_start};
 use super::frames::{Frame, line_at};
 use super::line_steps::{Arrival, Departure, Goal, Lines};
 use super::resume::Chore;
@@ -99,7 +99,9 @@ impl Session {
         let (returns_to, catchers) = self.ways_up(of, activation);
         let modules = &self.space_of(of.pid)?.modules;
         let place = frame.place();
-        let depth = place.depth.and_then(|depth| usize::try_from(depth).ok()).unwrap_or(0);
+        // Of a run that has ended, nothing but the return is still to come.
+        let depth = place.depth.filter(|_| activation.fate == Fate::OnStack);
+        let depth = depth.and_then(|depth| usize::try_from(depth).ok()).unwrap_or(0);
         let (calls, line_end) = match line_map(modules, activation.lookup()) {
             Some((module, map)) => {
                 let at = module.to_image(activation.lookup());

@@ -11,6 +11,7 @@ use trapline_core::{ModuleId, VirtAddr};
 use trapline_symbols::Callee;
 
 use super::activations::{Activation, function_start};
+use super::tail_calls::{nearest_caller, target};
 use crate::space::{Module, Modules};
 
 /// Callers that are asked, each for what it was passed itself.
@@ -36,10 +37,10 @@ fn asked(
 ) -> Result<u64, String> {
     let unknown = || NO_ENTRY_VALUE.to_owned();
     let callers = callers.checked_sub(1).ok_or_else(unknown)?;
-    let activation_of_caller = activation.caller(modules, frame)?.ok_or_else(unknown)?;
+    let activation_of_caller = nearest_caller(modules, frame, activation)?.ok_or_else(unknown)?;
     let module = modules.at(activation_of_caller.lookup()).ok_or_else(unknown)?;
-    let returns_to = module.to_image(activation_of_caller.pc);
-    let site = module.image.call_site_at(returns_to).ok_or_else(unknown)?;
+    let Activation { pc, kind, .. } = activation_of_caller;
+    let site = module.image.call_site_at(module.to_image(pc), kind).ok_or_else(unknown)?;
     let caller = Caller { modules, frame, activation: activation_of_caller, callers };
     let callee = function_start(modules, activation.lookup()).ok_or_else(unknown)?;
     if !caller.calls(module, site.callee, callee) || may_come_back(modules, callee) {
@@ -59,16 +60,12 @@ fn may_come_back(modules: &Modules, start: VirtAddr) -> bool {
     let mut open = vec![start];
     while let Some(at) = open.pop() {
         let Some(module) = modules.at(at) else { continue };
-        for callee in module.image.tail_calls_at(module.to_image(at)) {
-            let Callee::Named(name) = callee else { return true };
-            let functions = module.image.functions_named(&name, true);
-            for function in functions.iter().filter(|function| !function.inlined) {
-                let next = module.bias.to_virt(function.entry);
-                if next == start || seen.len() >= MOST {
-                    return true;
-                }
-                open.extend(seen.insert(next).then_some(next));
+        for call in module.image.tail_calls_at(module.to_image(at)) {
+            let Some(next) = target(modules, module, &call.callee) else { return true };
+            if next == start || seen.len() >= MOST {
+                return true;
             }
+            open.extend(seen.insert(next).then_some(next));
         }
     }
     false
@@ -93,6 +90,7 @@ impl Caller<'_> {
     /// Whether a call from it is one of the function that starts at an address.
     fn calls(&self, module: &Module, callee: Callee, start: VirtAddr) -> bool {
         match callee {
+            Callee::At(at) => module.bias.to_virt(at) == start,
             Callee::Named(name) => self.modules.at(start).is_some_and(|of| {
                 let function = of.image.function_at(of.to_image(start));
                 function

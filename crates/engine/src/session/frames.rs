@@ -1,5 +1,5 @@
-//! Frames as a user takes them: an activation, or a call that the compiler put
-//! inline into the code of one.
+//! Frames as a user takes them: an activation, a call that the compiler put
+//! inline into the code of one, or a function that ended in a tail call.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,9 +7,9 @@ use std::sync::Arc;
 use trapline_core::{BreakpointId, Pid, Tid, VirtAddr};
 use trapline_symbols::{InlinedCall, PcKind, SourceLine, VariableKind};
 
-use super::activations::{Activation, function_and_offset};
+use super::activations::{Activation, Fate, function_and_offset};
 use super::scope::CodePlace;
-use super::{Selected, Session};
+use super::{Selected, Session, tail_calls};
 use crate::command::{CommandError, Reply};
 use crate::event::{FrameInfo, StopReason};
 use crate::space::{Module, Modules};
@@ -49,8 +49,8 @@ impl Frame {
 
     /// The place whose scopes the frame sees.
     pub(super) fn place(&self) -> CodePlace {
-        let Activation { pc, kind, .. } = self.activation;
-        CodePlace { pc, kind, depth: u32::try_from(self.depth).ok() }
+        let Activation { pc, kind, fate, .. } = self.activation;
+        CodePlace { pc, kind, depth: u32::try_from(self.depth).ok(), fate }
     }
 
     /// The call that the frame is, when that is an inlined one.
@@ -85,6 +85,7 @@ impl Frame {
             guess: activation.guess,
             signal_frame: activation.signal_frame,
             inlined: self.call().is_some(),
+            tail_call: activation.fate != Fate::OnStack && self.call().is_none(),
             mid_line: self.callee().is_none() && !begins(module, row.as_ref(), activation.pc),
         }
     }
@@ -154,9 +155,13 @@ impl Session {
         let modules = &self.space_of(pid)?.modules;
         let mut frames = Vec::new();
         let mut ended = walk.ended;
-        for activation in walk.activations {
+        for (index, activation) in walk.activations.iter().enumerate() {
             let hidden = if activation.level == 0 { not_entered } else { 0 };
-            frames.extend(Frame::unfold(modules, activation, hidden));
+            frames.extend(Frame::unfold(modules, *activation, hidden));
+            if let Some(caller) = walk.activations.get(index + 1) {
+                let jumped = tail_calls::jumped(modules, activation, caller);
+                frames.extend(jumped.into_iter().flat_map(|it| Frame::unfold(modules, it, 0)));
+            }
             if frames.len() > limit {
                 frames.truncate(limit);
                 ended = None;

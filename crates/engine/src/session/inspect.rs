@@ -105,7 +105,7 @@ impl Session {
         }
         let innermost = self.shown_registers(selected.pid, selected.tid)?;
         let activation = self.frame(selected)?.activation;
-        let value = if activation.level == 0 {
+        let value = if activation.is_innermost() {
             innermost.get(view.reg)
         } else {
             activation.registers.get(view.reg).or_else(|| {

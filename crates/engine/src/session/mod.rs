@@ -42,6 +42,7 @@ mod sites;
 mod source;
 mod stepping;
 mod stray_traps;
+mod tail_calls;
 mod truth;
 mod values;
 mod variables;

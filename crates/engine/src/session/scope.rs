@@ -7,11 +7,16 @@ use std::sync::Arc;
 use trapline_core::VirtAddr;
 use trapline_core::location::{self, Place};
 use trapline_core::types::{ResolveType, Type, TypeKind, TypeRef};
+use trapline_core::x64::Reg;
 use trapline_expr::{Binding, Path, Scope, Value, Views};
 use trapline_symbols::{Function, PcKind, Variable};
 
+use super::activations::Fate;
 use super::values::Known;
 use crate::space::{Module, Modules};
+
+/// Why a variable of a function that ended in a tail call may have no value.
+const JUMPED: &str = "what its function kept on the stack is gone: it ended in a jump to another";
 
 /// A place in code, which decides which scopes are open.
 #[derive(Clone, Copy, Debug)]
@@ -23,11 +28,13 @@ pub(crate) struct CodePlace {
     /// sees the innermost's variables; `None` is no frame, and sees all, the
     /// innermost of a name first.
     pub(super) depth: Option<u32>,
+    /// Whether what the function kept on the stack is still there.
+    pub(super) fate: Fate,
 }
 
 impl From<VirtAddr> for CodePlace {
     fn from(pc: VirtAddr) -> Self {
-        Self { pc, kind: PcKind::Exact, depth: None }
+        Self { pc, kind: PcKind::Exact, depth: None, fate: Fate::OnStack }
     }
 }
 
@@ -119,7 +126,11 @@ impl<'a> CodeScope<'a> {
 
     fn local(&self, path: &Path) -> Result<Option<Binding>, String> {
         let local = path.as_simple().and_then(|name| self.local_named(name));
-        let Some((module, variable)) = local else { return Ok(None) };
+        let Some((module, mut variable)) = local else { return Ok(None) };
+        let on_stack = self.place.is_none_or(|place| place.fate == Fate::OnStack);
+        if !on_stack && is_on_stack(&variable.place) {
+            variable.place = Place::Unavailable(JUMPED.into());
+        }
         if !is_static(&variable.place) {
             self.used_frame.set(true);
         }
@@ -243,6 +254,20 @@ impl<'a> CodeScope<'a> {
 /// Whether a variable is one of the frame at a place, or of any.
 fn is_seen(place: CodePlace, variable: &Variable) -> bool {
     place.depth.is_none_or(|depth| variable.inline_depth == depth)
+}
+
+/// Whether a place is found from the stack pointer.
+fn is_on_stack(place: &Place) -> bool {
+    let by_stack = |program: &location::Program| {
+        let uses = |op: &location::Op| matches!(op, location::Op::RegOffset(Reg::Rsp, _));
+        program.iter().any(uses)
+    };
+    match place {
+        Place::Memory(program) | Place::Value(program) => by_stack(program),
+        Place::Pieces(pieces) => pieces.iter().any(|piece| is_on_stack(&piece.place)),
+        Place::Register(reg) => *reg == Reg::Rsp,
+        Place::Bytes(_) | Place::Unavailable(_) => false,
+    }
 }
 
 /// Whether a place is the same for every frame and thread.

@@ -141,7 +141,7 @@ impl Session {
             thread,
             process_name: &process.name,
             registers,
-            frame: (frame.activation.level > 0).then_some(frame.activation),
+            frame: (!frame.activation.is_innermost()).then_some(frame.activation),
             passes: 0,
             hits: 0,
             remembered,
@@ -216,7 +216,7 @@ impl Session {
         view: RegView,
         bytes: &[u8],
     ) -> Result<(), CommandError> {
-        if self.frame(selected).is_none_or(|frame| frame.activation.level > 0) {
+        if self.frame(selected).is_none_or(|frame| !frame.activation.is_innermost()) {
             return Err(CommandError::new(
                 "registers can be changed in the innermost frame only: select `frame 0`",
             ));

@@ -62,6 +62,11 @@ impl FrameRegisters {
         self.get(reg).or_else(|| self.untouched[reg.general_index()?])
     }
 
+    /// The same for a frame that somebody else's code has run in since.
+    pub fn known_alone(self) -> Self {
+        Self { untouched: [None; 16], ..self }
+    }
+
     fn known(&self, reg: Reg) -> Result<u64, UnwindError> {
         self.get(reg).ok_or(UnwindError::RegisterUnknown(reg))
     }

@@ -1,6 +1,6 @@
 //! Calls as the calling function describes them: whom they call and what they
-//! pass in registers (DWARF 5 section 3.4). Evaluating it in the caller's frame
-//! is left to the engine.
+//! pass in registers (DWARF 5 section 3.4). Evaluating it in the caller's frame,
+//! and which calls led where, is left to the engine.
 
 use gimli::constants as dw;
 use trapline_core::ImageAddr;
@@ -10,7 +10,7 @@ use trapline_core::x64::Reg;
 use crate::location::{Doing, Scene, lower_attribute};
 use crate::types::die::Die;
 use crate::units::{DieRef, Entry, Value};
-use crate::{Image, dies};
+use crate::{Image, PcKind, dies};
 
 /// A call.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,6 +25,8 @@ pub struct CallSite {
 /// Whom a call calls.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Callee {
+    /// The function of the same image that begins here.
+    At(ImageAddr),
     /// The function of this linkage name, or of this name when it has none.
     Named(String),
     /// The one at the address that this computes in the caller's frame.
@@ -33,51 +35,67 @@ pub enum Callee {
     Unknown,
 }
 
+/// A jump to another function in place of a call and a return.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TailCall {
+    /// Whom it calls; one that is computed is [`Callee::Unknown`].
+    pub callee: Callee,
+    /// What stands for it as the pc of the function that ended in it: as some
+    /// compilers have it where a call would return to, as others the jump.
+    pub pc: ImageAddr,
+    /// Which of them.
+    pub kind: PcKind,
+}
+
 impl Image {
-    /// The call that returns to an address.
-    pub fn call_site_at(&self, returns_to: ImageAddr) -> Option<CallSite> {
-        let pc = ImageAddr::new(returns_to.get().checked_sub(1)?);
-        let function = self.function_entry_at(pc)?;
+    /// The call for which a pc stands in its function.
+    pub fn call_site_at(&self, pc: ImageAddr, kind: PcKind) -> Option<CallSite> {
+        let lookup = kind.lookup(pc);
+        let function = self.function_entry_at(lookup)?;
         let mut site = None;
         self.visit_within(function.at, |_, offset, entry| {
-            if site.is_none()
-                && is_call(entry)
-                && self.returns_to(&function, entry) == Some(returns_to.get())
-            {
+            if site.is_none() && is_call(entry) && pc_of(&function, entry) == Some((pc, kind)) {
                 site = Some(DieRef { unit: function.at.unit, offset });
             }
         });
         let site = Die::open(self.units(), site?)?;
-        Some(self.in_scene(&function, pc, Doing::Running, |scene| CallSite {
+        Some(self.in_scene(&function, lookup, Doing::Running, |scene| CallSite {
             callee: callee(&site, scene),
             passes: site.children().iter().filter_map(|child| passed(child, scene)).collect(),
         }))
     }
 
-    /// Whom the function around an address ends in a jump to, in place of a call
-    /// and a return.
-    pub fn tail_calls_at(&self, pc: ImageAddr) -> Vec<Callee> {
+    /// The jumps that the function around an address ends in, in place of calls
+    /// and returns.
+    pub fn tail_calls_at(&self, pc: ImageAddr) -> Vec<TailCall> {
         let Some(function) = self.function_entry_at(pc) else { return Vec::new() };
         let mut found = Vec::new();
         self.visit_within(function.at, |_, offset, entry| {
             let tail = [dw::DW_AT_call_tail_call, dw::DW_AT_GNU_tail_call];
             if is_call(entry) && tail.into_iter().any(|attribute| entry.has_attr(attribute)) {
-                found.push(DieRef { unit: function.at.unit, offset });
+                let at = DieRef { unit: function.at.unit, offset };
+                found.extend(pc_of(&function, entry).map(|place| (at, place)));
             }
         });
-        let name = |at| {
-            let site = Die::open(self.units(), at)?;
-            name_of(&site, origin_of(&site)?)
-        };
-        found.into_iter().map(|at| name(at).map_or(Callee::Unknown, Callee::Named)).collect()
+        let told = |at| Some(said_callee(&Die::open(self.units(), at)?));
+        let calls = found.into_iter().map(|(at, (pc, kind))| {
+            let callee = told(at).flatten().unwrap_or(Callee::Unknown);
+            TailCall { callee, pc, kind }
+        });
+        calls.collect()
     }
+}
 
-    fn returns_to(&self, function: &Die<'_>, call: &Entry) -> Option<u64> {
-        let value = call
-            .attr_value(dw::DW_AT_call_return_pc)
-            .or_else(|| call.attr_value(dw::DW_AT_low_pc))?;
-        function.unit.attr_address(value).ok()?
-    }
+/// The pc that stands for a call: where it returns to, or, of jumps in place of
+/// calls, perhaps its own.
+fn pc_of(function: &Die<'_>, call: &Entry) -> Option<(ImageAddr, PcKind)> {
+    let address = |attribute| {
+        let value = call.attr_value(attribute)?;
+        function.unit.attr_address(value).ok()?.map(ImageAddr::new)
+    };
+    let returns_to = address(dw::DW_AT_call_return_pc).or_else(|| address(dw::DW_AT_low_pc));
+    let returns_to = returns_to.map(|pc| (pc, PcKind::ReturnAddress));
+    returns_to.or_else(|| Some((address(dw::DW_AT_call_pc)?, PcKind::Exact)))
 }
 
 fn is_call(entry: &Entry) -> bool {
@@ -85,13 +103,21 @@ fn is_call(entry: &Entry) -> bool {
 }
 
 fn callee(site: &Die<'_>, scene: Scene<'_>) -> Callee {
-    if let Some(at) = origin_of(site) {
-        let name = name_of(site, at);
-        return name.map_or(Callee::Unknown, Callee::Named);
+    if let Some(said) = said_callee(site) {
+        return said;
     }
     let target = [dw::DW_AT_call_target, dw::DW_AT_GNU_call_site_target];
     let computed = target.into_iter().find_map(|attribute| site.value(attribute));
     computed.and_then(|value| program(value, scene)).map_or(Callee::Unknown, Callee::Computed)
+}
+
+/// Whom a call calls by its description alone; `None` is one that is computed.
+fn said_callee(site: &Die<'_>) -> Option<Callee> {
+    let function = origin_of(site)?;
+    let start = Die::open(site.units, function)
+        .and_then(|die| dies::entry_pc(die.unit, &die.entry, &dies::ranges(die.unit, &die.entry)));
+    let named = || name_of(site, function).map_or(Callee::Unknown, Callee::Named);
+    Some(start.map_or_else(named, |start| Callee::At(ImageAddr::new(start))))
 }
 
 /// The function that a call names.

@@ -18,7 +18,7 @@ use crate::location::{self, OPTIMIZED_OUT, Scene};
 use crate::types::die::Die;
 use crate::types::scalar::constant;
 
-pub use call_sites::{CallSite, Callee};
+pub use call_sites::{CallSite, Callee, TailCall};
 pub use globals::Global;
 pub use locals::{FunctionResult, Passing};
 

@@ -52,6 +52,9 @@ pub(crate) fn frame_details(frame: &FrameInfo) -> String {
     if frame.inlined {
         lines.push(format!(" inlined into frame {}", frame.level + 1));
     }
+    if frame.tail_call {
+        lines.push(" tail call frame".to_owned());
+    }
     if let Some(cfa) = frame.cfa {
         lines.push(format!(" frame at {cfa:#x}"));
     }

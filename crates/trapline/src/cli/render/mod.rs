@@ -110,6 +110,7 @@ pub(super) mod tests {
             signal_frame: false,
             locals: None,
             inlined: false,
+            tail_call: false,
             // It stands behind a call.
             mid_line: level > 0,
         }
