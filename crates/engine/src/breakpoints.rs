@@ -665,6 +665,7 @@ pub(crate) fn describe_reasons(reasons: &[StopReason]) -> String {
             StopReason::Place => "stopped where it was sent".to_owned(),
             StopReason::Returned { .. } => "stopped after a return".to_owned(),
             StopReason::Interrupted => "interrupted".to_owned(),
+            StopReason::RunnerEnded => "locked while another thread ran".to_owned(),
             StopReason::Started => "stopped before its first instruction".to_owned(),
             StopReason::Executed => "stopped after exec".to_owned(),
         })

@@ -33,8 +33,8 @@ pub enum Command {
     Detach(Option<Pid>),
     /// Kills the processes that were launched or attached to.
     Kill,
-    /// Lets every stopped thread run. The answer comes at once; how it ends
-    /// comes as an event.
+    /// Lets every stopped thread run, or, by [`Setting::SchedulerLocking`], the
+    /// selected one. The answer comes at once; how it ends comes as an event.
     Continue,
     /// Executes instructions of the selected thread, the others running
     /// meanwhile. The stop comes as an event.
@@ -309,6 +309,38 @@ pub enum Setting {
     Mechanism(Option<Mechanism>),
     /// How jumps may be placed.
     JumpTactics(Tactics),
+    /// Whether the other threads run with the selected one.
+    SchedulerLocking(SchedulerLocking),
+}
+
+/// When the selected thread runs alone, the others being locked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SchedulerLocking {
+    /// Never.
+    Off,
+    /// Whenever it runs.
+    On,
+    /// While it executes instructions or lines.
+    Step,
+    /// While a recording is replayed, of which there is none: never.
+    #[default]
+    Replay,
+}
+
+impl SchedulerLocking {
+    /// All of them, as gdb lists them.
+    pub const ALL: [Self; 4] = [Self::Off, Self::On, Self::Step, Self::Replay];
+}
+
+impl fmt::Display for SchedulerLocking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::On => "on",
+            Self::Step => "step",
+            Self::Replay => "replay",
+        })
+    }
 }
 
 /// Who steps over a breakpoint when its thread is resumed.

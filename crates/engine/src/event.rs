@@ -208,6 +208,8 @@ pub enum StopReason {
     },
     /// The user asked for it.
     Interrupted,
+    /// The thread that ran alone has ended, and the others are locked.
+    RunnerEnded,
     /// Commands or a front end want to look before the first instruction.
     Started,
     /// The process became another program and breakpoints were set anew.

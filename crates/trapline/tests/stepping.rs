@@ -182,6 +182,18 @@ fn through_inlined_calls_every_command_goes_where_gdb_goes() {
     }
 }
 
+/// `next` and `until` are not compared: gdb takes a jump to another function for
+/// a way to another line, and we for a call.
+#[test]
+fn through_tail_calls_steps_and_returns_lead_where_gdbs_do() {
+    let build = Build::new("tail_calls").flag("-O2");
+    check(&build, "main", &["step"; 160]);
+    for seed in 0..u64::from(loops(3)) {
+        let of_mixed = |word| if word == "finish" { word } else { "step" };
+        check(&build, "main", &mixed(seed, 60).into_iter().map(of_mixed).collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn in_cpp_every_command_goes_where_gdb_goes() {
     for level in ["-O0", "-O2"] {

@@ -154,6 +154,7 @@ impl Session {
     /// A process became another program.
     pub(super) fn judge_exec(&mut self, pid: Pid, tid: Tid, former: Tid) -> Verdict {
         self.keep_only_thread(pid, tid, former);
+        self.runner_became(pid, former, tid);
         self.resume_waiting_parent(pid);
         let Some(process) = self.processes.get(&pid) else { return Verdict::Stay };
         let (old, role) = (process.space, process.role);

@@ -71,6 +71,7 @@ impl Session {
     ) -> Result<(), CommandError> {
         let Selected { pid, tid, .. } = selected;
         let from = self.departure(selected, frame).ok_or_else(gone)?;
+        self.choose_runners(goal.leave());
         let thread = self.thread_mut(pid, tid).ok_or_else(gone)?;
         let enters = goal.goes_into_calls() && thread.not_entered > 0;
         let comes_back = frame.activation.level > 0 && goal == Goal::Out && !from.calls.is_empty();

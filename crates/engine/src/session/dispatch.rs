@@ -6,6 +6,7 @@ use trapline_core::Pid;
 use trapline_core::stop::Signal;
 use trapline_core::target::Wait;
 
+use super::locking::{Leave, Runners};
 use super::{Goal, Motion, Session};
 use crate::command::{Command, CommandError, LineStep, Reply, ResumePolicy};
 use crate::event::StopReason;
@@ -91,6 +92,7 @@ impl Session {
 
     fn resume_all(&mut self) -> Result<Reply, CommandError> {
         self.must_be_held()?;
+        self.choose_runners(Leave::Freely);
         self.continue_for_user();
         Ok(Reply::Done)
     }
@@ -123,7 +125,8 @@ impl Session {
             return Ok(Reply::Done);
         }
         self.hold();
-        if self.report_queue.is_empty()
+        self.warn_of_locked();
+        if !self.has_reports()
             && let Some((pid, tid)) = self.thread_to_show()
             && let Some(thread) = self.thread_mut(pid, tid)
         {
@@ -140,6 +143,7 @@ impl Session {
     /// it runs are taken as always; a stop of the user's ends it early.
     fn time_hold(&mut self, run_millis: u64) -> Result<Reply, CommandError> {
         self.must_be_held()?;
+        self.runners = Runners::All;
         self.let_run();
         let until = Instant::now() + Duration::from_millis(run_millis);
         while Instant::now() < until && self.motion == Motion::Running {
@@ -158,9 +162,22 @@ impl Session {
         Ok(Reply::Duration { nanos })
     }
 
-    /// The thread an interrupt shows: the selected one, else a leader.
+    /// What the program waits for may be locked: that is not to be puzzled over.
+    fn warn_of_locked(&self) {
+        let runner = self.lone_runner().and_then(|(pid, tid)| self.thread(pid, tid));
+        if let Some(runner) = runner {
+            self.warn(format!(
+                "only thread {} ran (scheduler-locking): what it waits for may be held by another",
+                runner.number
+            ));
+        }
+    }
+
+    /// The thread an interrupt shows: the one that runs alone, else the selected
+    /// one, else a leader.
     fn thread_to_show(&self) -> Option<(Pid, trapline_core::Tid)> {
         let selected = self.selection.map(|selected| (selected.pid, selected.tid));
+        let selected = self.lone_runner().or(selected);
         selected.filter(|(pid, tid)| self.thread(*pid, *tid).is_some()).or_else(|| {
             self.processes
                 .values()
@@ -210,6 +227,7 @@ impl Session {
             ("leave-running".to_owned(), on(self.settings.leave_running)),
             ("mechanism".to_owned(), self.settings.mechanism_name()),
             ("jump-tactics".to_owned(), self.settings.tactics.to_string()),
+            ("scheduler-locking".to_owned(), self.settings.scheduler_locking.to_string()),
         ])
     }
 }

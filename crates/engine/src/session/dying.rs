@@ -67,6 +67,7 @@ impl Session {
         let deadly = |signal: &Signal| self.target.dumps_core(pid, tid, *signal);
         let is_deadly = thread.stopped().is_some() && thread.signal.as_ref().is_some_and(deadly);
         let shares = |other: &Process| other.space == process.space && other.pid != pid;
+        let is_deadly = is_deadly && self.may_run(pid, tid);
         is_deadly && !thread.exiting && !self.processes.values().any(shares)
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use trapline_core::{ImageAddr, VirtAddr};
 use trapline_symbols::{CallIndex, LineMap};
 
+use super::locking::Leave;
 use crate::process::ReturnPoint;
 
 /// Where a thread is to go.
@@ -32,6 +33,15 @@ impl Goal {
     /// Whether it ends in functions that are called.
     pub(crate) fn goes_into_calls(&self) -> bool {
         matches!(self, Self::Into)
+    }
+
+    /// How the user lets the program go for it. gdb counts `until` with those
+    /// that run freely.
+    pub(super) fn leave(&self) -> Leave {
+        match self {
+            Self::Into | Self::Over => Leave::Stepping,
+            Self::Onward | Self::Out | Self::Places { .. } => Leave::Freely,
+        }
     }
 }
 

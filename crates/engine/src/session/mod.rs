@@ -27,6 +27,7 @@ mod jump_report;
 mod jumps;
 mod libraries;
 mod line_steps;
+mod locking;
 mod machine;
 mod manage;
 mod own_traps;
@@ -65,7 +66,7 @@ use trapline_core::{ModuleId, Pid, Tid};
 use trapline_patch::jump::Tactics;
 
 use crate::breakpoints::Breakpoints;
-use crate::command::{Command, CommandError, ResumePolicy, Setting};
+use crate::command::{Command, CommandError, ResumePolicy, SchedulerLocking, Setting};
 use crate::event::Event;
 use crate::handle::Envelope;
 use crate::images::{Images, SourceAges};
@@ -96,6 +97,7 @@ pub(crate) struct Session {
     chores: Vec<resume::Chore>,
     /// Threads with something to report, in the order in which it happened.
     report_queue: Vec<(Pid, Tid)>,
+    runners: locking::Runners,
     next_thread: u32,
     next_space: u32,
     next_load_order: u32,
@@ -150,6 +152,7 @@ pub(crate) struct Settings {
     /// What serves breakpoints on code that ask for nothing else.
     mechanism: Option<Mechanism>,
     tactics: Tactics,
+    scheduler_locking: SchedulerLocking,
 }
 
 impl Default for Settings {
@@ -161,6 +164,7 @@ impl Default for Settings {
             leave_running: false,
             mechanism: None,
             tactics: Tactics::ALL,
+            scheduler_locking: SchedulerLocking::default(),
         }
     }
 }
@@ -174,6 +178,7 @@ impl Settings {
             Setting::LeaveRunning(on) => self.leave_running = on,
             Setting::Mechanism(mechanism) => self.mechanism = mechanism,
             Setting::JumpTactics(tactics) => self.tactics = tactics,
+            Setting::SchedulerLocking(locking) => self.scheduler_locking = locking,
         }
     }
 
@@ -200,6 +205,7 @@ impl Session {
             motion: Motion::Held,
             chores: Vec::new(),
             report_queue: Vec::new(),
+            runners: locking::Runners::All,
             next_thread: 1,
             next_space: 1,
             next_load_order: 1,

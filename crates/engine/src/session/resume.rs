@@ -71,6 +71,9 @@ impl Session {
         if thread.waits_for.is_some() || thread.is_running() || !thread.pending.is_empty() {
             return;
         }
+        if !self.may_run(pid, tid) {
+            return;
+        }
         if self.stays_for_a_death(pid, tid) {
             return;
         }

@@ -168,9 +168,8 @@ impl Session {
     /// Brings everything to a stop and tells the user, when somebody has
     /// something to tell and the debuggee moves.
     pub(super) fn report_if_due(&mut self) {
-        while self.motion == Motion::Running
-            && !(self.report_queue.is_empty() && self.chores.is_empty())
-        {
+        self.tell_if_nobody_runs();
+        while self.motion == Motion::Running && (self.has_reports() || !self.chores.is_empty()) {
             self.hold();
             if !self.deliver() {
                 // What was to be told is void by now (its process died).
@@ -241,10 +240,9 @@ impl Session {
     }
 
     /// Tells the user about the first thread in the queue that still has
-    /// something to tell. `false` when there is none.
+    /// something to tell, and is not locked. `false` when there is none.
     pub(super) fn deliver(&mut self) -> bool {
-        while !self.report_queue.is_empty() {
-            let (pid, tid) = self.report_queue.remove(0);
+        while let Some((pid, tid)) = self.take_report() {
             let Some(thread) = self.thread_mut(pid, tid) else { continue };
             let mut reasons = std::mem::take(&mut thread.pending);
             let breakpoints = &self.breakpoints;

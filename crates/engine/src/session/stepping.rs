@@ -14,6 +14,7 @@ use trapline_patch::insn::{self, Insn, InsnKind};
 use trapline_patch::relocate::Slot;
 
 use super::Session;
+use super::locking::Leave;
 use super::resume::Chore;
 use super::run::Verdict;
 use crate::command::CommandError;
@@ -37,6 +38,7 @@ impl Session {
             .thread_mut(pid, tid)
             .ok_or_else(|| CommandError::new("the selected thread is gone"))?;
         thread.step = Some(Step { remaining: count, over_calls, returns_to: None });
+        self.choose_runners(Leave::Stepping);
         self.prepare_step(pid, tid);
         self.continue_for_user();
         Ok(())

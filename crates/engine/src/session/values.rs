@@ -14,7 +14,7 @@ use super::activations::{Activation, function_start, symbol_and_offset};
 use super::frames::Frame;
 use super::machine::ThreadMachine;
 use super::scope::{CodePlace, CodeScope};
-use super::{Selected, Session};
+use super::{Motion, Selected, Session};
 use crate::breakpoints::WatchScope;
 use crate::command::{CommandError, Reply, ValueFormat};
 use crate::space::Modules;
@@ -82,7 +82,10 @@ impl Session {
             })
             .ok_or_else(|| CommandError::new("The program is not being run."))?;
         match self.thread(selected.pid, selected.tid) {
-            Some(thread) if thread.stopped().is_some() => Ok(selected),
+            // One that is locked stands while others run: it is not looked at.
+            Some(thread) if thread.stopped().is_some() && self.motion != Motion::Running => {
+                Ok(selected)
+            }
             _ => Err(CommandError::new("Selected thread is running; interrupt the program first.")),
         }
     }

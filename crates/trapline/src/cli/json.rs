@@ -256,6 +256,7 @@ impl Line {
                 "returned"
             }
             StopReason::Interrupted => "interrupted",
+            StopReason::RunnerEnded => "runner-ended",
             StopReason::Started => "started",
             StopReason::Executed => "executed",
         });

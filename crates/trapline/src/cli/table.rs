@@ -466,6 +466,19 @@ decides in the program, with a word on each step.",
     )
     .long("debugger: we do. driver: resuming at a breakpoint reports it again and runs nothing."),
     row(
+        "set scheduler-locking",
+        &["sched"],
+        "off|on|step|replay",
+        "Whether the other threads run with the selected one",
+        parse::set_scheduler_locking,
+    )
+    .long(
+        "off: they do. on: they are locked whenever it runs. step: they are locked while it executes
+instructions or lines. replay: as off, there being no recordings.
+A locked thread does nothing and loses nothing; threads that are born meanwhile are locked too. A
+thread that waits for a locked one waits until it is interrupted (Ctrl-C).",
+    ),
+    row(
         "set mechanism",
         &[],
         "auto|jump|trap",

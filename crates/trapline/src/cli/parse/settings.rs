@@ -1,7 +1,7 @@
 //! The arguments of `set`, `show` and `handle`.
 
 use trapline_core::breakpoint::Mechanism;
-use trapline_engine::command::{ResumePolicy, Setting};
+use trapline_engine::command::{ResumePolicy, SchedulerLocking, Setting};
 use trapline_patch::jump::{Tactic, Tactics};
 
 use super::{Read, path, required, signal_named};
@@ -107,6 +107,13 @@ pub(crate) fn set_resume_policy(args: &str) -> Read {
         "driver" => session(Setting::ResumePolicy(ResumePolicy::Driver)),
         _ => Err(format!("`{args}`: write debugger or driver")),
     }
+}
+
+pub(crate) fn set_scheduler_locking(args: &str) -> Read {
+    let mut modes = SchedulerLocking::ALL.into_iter();
+    let mode = modes.find(|mode| mode.to_string() == args);
+    let mode = mode.ok_or_else(|| format!("`{args}`: write off, on, step or replay"))?;
+    session(Setting::SchedulerLocking(mode))
 }
 
 pub(crate) fn set_mechanism(args: &str) -> Read {

@@ -84,6 +84,9 @@ fn reason_text(reason: &StopReason, who: &str) -> Option<String> {
             let who = if who.is_empty() { "Program" } else { who };
             format!("{who} interrupted.")
         }
+        StopReason::RunnerEnded => "The thread that ran alone has ended; the others are still \
+                                    locked (`set scheduler-locking off` lets them run)."
+            .to_owned(),
         StopReason::Executed => "The program became another one.".to_owned(),
         StopReason::Stepped
         | StopReason::Line { .. }
@@ -284,6 +287,7 @@ mod tests {
             vec![own],
             vec![failed],
             vec![StopReason::Interrupted],
+            vec![StopReason::RunnerEnded],
             vec![StopReason::Stepped],
             vec![StopReason::Line { same_frame: true }],
             vec![StopReason::Line { same_frame: false }],
