@@ -166,6 +166,9 @@ pub enum Command {
     },
     /// Where the code of a line is. Answer: [`Reply::Text`].
     InfoLine(String),
+    /// Which variables the scopes at a location have, and where each is. Answer:
+    /// [`Reply::Text`].
+    InfoScope(String),
     /// Which symbol an address belongs to. Answer: [`Reply::Text`].
     InfoSymbol(String),
     /// The jumps that serve a breakpoint, seen from inside. Answer:
@@ -430,8 +433,8 @@ pub enum Reply {
         file: PathBuf,
         /// The line in question.
         line: u32,
-        /// Set when the file is newer than the program.
-        stale: bool,
+        /// The image that was built from it.
+        image: PathBuf,
     },
     /// Loaded images, in load order.
     Libraries(Vec<LibraryInfo>),
@@ -571,6 +574,8 @@ pub struct InstructionInfo {
     pub symbol: Option<String>,
     /// Whether the selected frame stands here.
     pub current: bool,
+    /// The source file and line that it is of.
+    pub source: Option<(Arc<str>, u32)>,
     /// Numbers of the breakpoints here.
     pub breakpoints: Vec<BreakpointId>,
 }

@@ -56,6 +56,7 @@ impl Session {
             Command::Disassemble { what, intel } => self.disassemble(what, intel),
             Command::Source { location } => self.source(location),
             Command::InfoLine(location) => self.info_line(&location),
+            Command::InfoScope(location) => self.info_scope(&location),
             Command::InfoSymbol(expression) => self.info_symbol(&expression),
             Command::Libraries => Ok(self.libraries()),
             Command::Process => self.process_facts(),

@@ -7,6 +7,7 @@ use trapline_core::{Pid, Tid, VirtAddr};
 use trapline_patch::disassembly::{self, Syntax};
 
 use super::activations::symbol_and_offset;
+use super::frames::line_at;
 use super::values::symbolic;
 use super::{Motion, Selected, Session};
 use crate::command::{
@@ -170,6 +171,7 @@ impl Session {
             symbol: symbol_and_offset(modules, line.addr)
                 .map(|(name, offset)| format!("{name}+{offset}")),
             current: Some(line.addr) == current,
+            source: line_at(modules, line.addr.into()),
             breakpoints: space_id
                 .map(|id| self.breakpoints.ids_at(id, line.addr))
                 .unwrap_or_default(),

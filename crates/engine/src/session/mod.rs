@@ -27,6 +27,7 @@ mod jump_report;
 mod jumps;
 mod libraries;
 mod line_steps;
+mod located;
 mod locking;
 mod machine;
 mod manage;

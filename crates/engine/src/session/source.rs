@@ -107,9 +107,8 @@ impl Session {
             Some(text) => Some(line_of_place(&modules, text)?),
         };
         let SourceLine { file, line, image } = found.ok_or_else(|| CommandError::new(NO_LINES))?;
-        self.source_ages.clear();
-        let stale = self.source_ages.is_newer(&file, image);
-        Ok(Reply::Source { file: PathBuf::from(&*file), line, stale })
+        let image = image.path().to_owned();
+        Ok(Reply::Source { file: PathBuf::from(&*file), line, image })
     }
 
     pub(super) fn visible_modules(&self) -> Modules {

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use super::display::Display;
+use super::mixed::Order;
 use trapline_core::breakpoint::BreakpointSpec;
 use trapline_core::stop::Signal;
 use trapline_core::{BreakpointId, Pid};
@@ -84,7 +85,7 @@ pub(crate) enum Action {
     /// The type of an expression, or what a type is.
     Describe { what: String, expand: bool },
     /// Instructions.
-    Disassemble { what: Option<CodeRange>, source: bool, raw: bool },
+    Disassemble { what: Option<CodeRange>, order: Option<Order>, raw: bool },
     /// Source lines.
     List(ListWhat),
 
@@ -148,6 +149,8 @@ pub(crate) enum Info {
     Line(String),
     /// The symbol at an address.
     Symbol(String),
+    /// The variables at a location, and where they are.
+    Scope(String),
     /// The variables of the frame: arguments, or the others.
     Variables(VariableKind),
     /// What is shown at every stop.
@@ -204,6 +207,8 @@ pub(crate) enum SetWhat {
     Confirm(bool),
     /// Intel syntax rather than AT&T.
     Intel(bool),
+    /// Whether source has colours.
+    StyleSources(bool),
     /// Where source files below a folder are now; `None` where they were.
     Substitute(PathBuf, Option<PathBuf>),
     /// All source files are where they were.

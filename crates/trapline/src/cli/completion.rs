@@ -169,7 +169,7 @@ mod tests {
         check("bac", 0, &["backtrace"]);
         check("info sh", 5, &["sharedlibrary"]);
         check("i b", 2, &["breakpoints"]);
-        check("info s", 5, &["sharedlibrary", "signals", "source", "symbol"]);
+        check("info s", 5, &["scope", "sharedlibrary", "signals", "source", "symbol"]);
         check("set var dep", 8, &["deposits"]);
         check("b de", 2, &["deposit", "demo_bank.c"]);
         check("break -once bank", 12, &["bank::withdraw", "bank.c"]);

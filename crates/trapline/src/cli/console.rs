@@ -501,6 +501,7 @@ impl<S: Session> Console<S> {
             SetWhat::ListSize(lines) => self.settings.list_size = lines,
             SetWhat::Confirm(on) => self.settings.confirm = on,
             SetWhat::Intel(intel) => self.settings.intel = intel,
+            SetWhat::StyleSources(on) => self.sources.set_styled(on),
             SetWhat::Substitute(from, to) => self.sources.substitute(from, to),
             SetWhat::NoSubstitutes => self.sources.forget_substitutes(),
         }

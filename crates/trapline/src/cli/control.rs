@@ -388,11 +388,7 @@ impl<S: Session> Console<S> {
         if report.commands.first().is_some_and(|first| first.trim() == "silent") {
             return;
         }
-        let frame = &report.frame;
-        let source = match (&frame.file, frame.line) {
-            (Some(file), Some(line)) => self.sources.line(file, line),
-            _ => None,
-        };
+        let source = self.line_of_frame(&report.frame);
         self.screen.line(render::stop::stop(report, source.as_deref(), self.known.many));
         self.show_displays();
     }

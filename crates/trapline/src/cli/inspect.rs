@@ -12,6 +12,7 @@ use super::action::{Action, Info, MemoryFormat};
 use super::console::{Console, Flow, Lines, Session};
 use super::json::{self, Timed};
 use super::listing::Listed;
+use super::mixed::Order;
 use super::render::{self, breakpoints, code, memory, process};
 
 /// Where `x` and `list` go on when they are not told where.
@@ -74,7 +75,7 @@ impl<S: Session> Console<S> {
             Action::WriteCore(path) => self.show(Command::WriteCore(path)),
             Action::Examine { format, address } => self.examine(format, address),
             Action::Describe { what, expand } => self.show(Command::Describe { what, expand }),
-            Action::Disassemble { what, source, raw } => self.disassemble(what, source, raw),
+            Action::Disassemble { what, order, raw } => self.disassemble(what, order, raw),
             Action::List(what) => self.list(what),
             Action::Handle { signals, stop, print, pass } => {
                 self.show(Command::Handle { signals, stop, print, pass })
@@ -138,6 +139,7 @@ impl<S: Session> Console<S> {
             Info::Jump(id) => self.show(Command::Jump(id)),
             Info::Line(location) => self.show(Command::InfoLine(location)),
             Info::Symbol(expression) => self.show(Command::InfoSymbol(expression)),
+            Info::Scope(location) => self.show(Command::InfoScope(location)),
             Info::Views => self.show(Command::Views),
             Info::Displays => {
                 self.list_displays();
@@ -321,9 +323,7 @@ impl<S: Session> Console<S> {
 
     fn show_frame(&mut self, frame: &FrameInfo) {
         self.screen.line(code::numbered_frame(frame));
-        if let (Some(file), Some(line)) = (&frame.file, frame.line)
-            && let Some(text) = self.sources.line(file, line)
-        {
+        if let (Some(text), Some(line)) = (self.line_of_frame(frame), frame.line) {
             self.screen.line(format!("{line}\t{text}"));
         }
     }
@@ -420,38 +420,15 @@ impl<S: Session> Console<S> {
     fn disassemble(
         &mut self,
         what: Option<CodeRange>,
-        source: bool,
+        order: Option<Order>,
         raw: bool,
     ) -> Result<(), CommandError> {
         let all = self.instructions(what)?;
-        let mut shown = None;
-        for one in &all {
-            if source {
-                shown = self.source_above(one.address, shown);
-            }
-            self.screen.line(code::instruction(one, raw));
+        match order {
+            Some(order) => self.disassemble_among_source(&all, order, raw),
+            None => self.screen.line(code::disassembly(&all, raw)),
         }
         Ok(())
-    }
-
-    /// The source line of an instruction, unless it is the one shown last.
-    fn source_above(
-        &mut self,
-        address: VirtAddr,
-        shown: Option<(PathBuf, u32)>,
-    ) -> Option<(PathBuf, u32)> {
-        let location = Some(format!("*{address}"));
-        let Ok(Reply::Source { file, line, .. }) =
-            self.session.request(Command::Source { location })
-        else {
-            return shown;
-        };
-        let here = Some((file.clone(), line));
-        if here != shown {
-            let text = self.sources.line(&file, line).unwrap_or_default();
-            self.screen.line(format!("{}:\n{line}\t{text}", file.display()));
-        }
-        here
     }
 
     fn show_settings(&mut self, name: &str) -> Result<(), CommandError> {
@@ -492,6 +469,7 @@ impl<S: Session> Console<S> {
             ("disable-randomization", on_off(!self.launch.randomize_addresses)),
             ("disassembly-flavor", flavor.to_owned()),
             ("listsize", self.settings.list_size.to_string()),
+            ("style sources", on_off(self.sources.is_styled())),
             ("substitute-path", substitutes),
         ];
         pairs.map(|(name, value)| (name.to_owned(), value)).to_vec()

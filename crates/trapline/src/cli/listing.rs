@@ -1,7 +1,8 @@
 //! `list`: which lines of which source file, as gdb counts them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use trapline_engine::event::FrameInfo;
 use trapline_engine::{Command, CommandError, Reply};
 
 use super::action::ListWhat;
@@ -29,9 +30,9 @@ struct Part {
 impl<S: Session> Console<S> {
     pub(super) fn list(&mut self, what: ListWhat) -> Result<(), CommandError> {
         let part = self.part_to_list(what)?;
-        let lines = self.sources.lines(&part.file);
-        let lines = lines.as_ref().as_ref().map_err(CommandError::new)?;
-        let total = u32::try_from(lines.len()).unwrap_or(u32::MAX);
+        let source = self.sources.file(&part.file);
+        let source = source.as_ref().as_ref().map_err(CommandError::new)?;
+        let total = source.len();
         if part.first > total {
             return Err(CommandError::new(format!(
                 "Line number {} out of range; {} has {total} lines.",
@@ -39,7 +40,8 @@ impl<S: Session> Console<S> {
                 part.file.display()
             )));
         }
-        self.screen.line(code::listing(lines, part.first, part.count, part.current));
+        let lines = self.sources.lines(source, part.first, part.count);
+        self.screen.line(code::listing(&lines, part.first, part.current));
         let next = part.first.saturating_add(part.count).min(total.saturating_add(1));
         self.cursor.listed = Some(Listed { file: part.file, first: part.first, next });
         Ok(())
@@ -111,13 +113,25 @@ impl<S: Session> Console<S> {
         location: Option<String>,
     ) -> Result<(PathBuf, u32), CommandError> {
         match self.session.request(Command::Source { location })? {
-            Reply::Source { file, line, stale } => {
-                if stale {
-                    self.screen.line(code::stale(&file));
-                }
+            Reply::Source { file, line, image } => {
+                self.warn_if_newer(&file, Some(&image));
                 Ok((file, line))
             }
             _ => Err(CommandError::new("no source is known there")),
+        }
+    }
+
+    /// The line at which a frame stands, when it can be shown.
+    pub(super) fn line_of_frame(&mut self, frame: &FrameInfo) -> Option<String> {
+        let (file, line) = (frame.file.as_ref()?, frame.line?);
+        self.warn_if_newer(file, frame.module.as_deref());
+        self.sources.line(file, line)
+    }
+
+    /// Says once of a source file that it may be another than was compiled.
+    pub(super) fn warn_if_newer(&mut self, file: &Path, image: Option<&Path>) {
+        if image.is_some_and(|image| self.sources.is_newer(file, image)) {
+            self.screen.line(code::stale(file));
         }
     }
 }

@@ -15,10 +15,12 @@ mod coverage;
 mod demo;
 mod display;
 mod help;
+mod highlight;
 mod inspect;
 mod json;
 mod listing;
 mod lookup;
+mod mixed;
 mod parse;
 mod prompt;
 mod pump;
@@ -132,6 +134,8 @@ fn talk(
 ) -> Result<u8, CommandError> {
     let Opened { mut console, pump, ending, _end } = opened;
     console.launch = launch;
+    // A batch run is read by programs, or later.
+    console.sources.set_styled(!wishes.batch);
     console.json = json_writer(wishes)?;
     if wishes.batch {
         return Ok(batch::run(&mut console, plan, &ending));

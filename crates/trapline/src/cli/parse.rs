@@ -11,6 +11,7 @@ use trapline_engine::command::{Change, CodeRange, LineStep, Selection, ValueForm
 
 use super::action::{Action, Info, Lifetime, ListWhat, MemoryFormat};
 use super::display::{Display, Manner};
+use super::mixed::Order;
 use super::spec;
 use super::words::{Words, split};
 
@@ -479,7 +480,7 @@ pub(crate) fn disassemble(args: &str) -> Read {
     let (flags, place) = split_format(args);
     if let Some(wrong) = flags.chars().find(|c| !"rsm".contains(*c)) {
         return Err(format!(
-            "`/{wrong}` is not a way to disassemble: /r shows bytes, /s the source"
+            "`/{wrong}` is not a way to disassemble: /r shows bytes, /s or /m the source"
         ));
     }
     let range = match place.split_once(',') {
@@ -487,8 +488,13 @@ pub(crate) fn disassemble(args: &str) -> Read {
         None => Some(CodeRange::FunctionAt(place.to_owned())),
         Some((start, end)) => Some(code_between(start.trim(), end.trim())?),
     };
-    let source = flags.contains(['s', 'm']);
-    Ok(Action::Disassemble { what: range, source, raw: flags.contains('r') })
+    let order = match (flags.contains('s'), flags.contains('m')) {
+        (true, true) => return Err("/s and /m are two orders: write one of them".to_owned()),
+        (true, false) => Some(Order::Code),
+        (false, true) => Some(Order::Source),
+        (false, false) => None,
+    };
+    Ok(Action::Disassemble { what: range, order, raw: flags.contains('r') })
 }
 
 fn code_between(start: &str, end: &str) -> Result<CodeRange, String> {
@@ -590,6 +596,11 @@ pub(crate) fn info_line(args: &str) -> Read {
 
 pub(crate) fn info_symbol(args: &str) -> Read {
     Ok(Action::Info(Info::Symbol(required(args, "which address")?.to_owned())))
+}
+
+pub(crate) fn info_scope(args: &str) -> Read {
+    let location = required(args, "which location: a function, FILE:LINE or *ADDRESS")?;
+    Ok(Action::Info(Info::Scope(location.to_owned())))
 }
 
 pub(crate) fn info_locals(args: &str) -> Read {

@@ -26,6 +26,14 @@ pub(crate) mod paint {
     pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
     /// What deserves a look.
     pub(crate) const WARNING: Style = AnsiColor::Magenta.on_default();
+    /// Words of a source's language.
+    pub(crate) const KEYWORD: Style = AnsiColor::Blue.on_default().bold();
+    /// Strings and characters in source.
+    pub(crate) const TEXT: Style = AnsiColor::Green.on_default();
+    /// Numbers in source.
+    pub(crate) const NUMBER: Style = AnsiColor::Magenta.on_default();
+    /// Comments in source.
+    pub(crate) const COMMENT: Style = AnsiColor::BrightBlack.on_default();
     /// The line or thread that is meant.
     pub(crate) const CURRENT: Style = Style::new().bold();
 }

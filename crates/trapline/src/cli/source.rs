@@ -1,28 +1,56 @@
-//! Lines of source files of this machine, read once.
+//! Lines of source files of this machine, read once: where each file is, its
+//! colours, and whether it may be another than was compiled.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::SystemTime;
+
+use super::highlight::{self, Inside, Language};
 
 /// Source files larger than this are not shown, in bytes.
 const LARGEST: u64 = 64 << 20;
 
+/// The lines of a source file.
+pub(crate) struct Source {
+    lines: Vec<String>,
+    /// Its language, with what is open where each line begins.
+    language: Option<(Language, Vec<Inside>)>,
+    changed: Option<SystemTime>,
+}
+
 /// Source files that were shown.
-#[derive(Default)]
 pub(crate) struct Sources {
-    files: HashMap<PathBuf, Rc<Result<Vec<String>, String>>>,
+    files: HashMap<PathBuf, Rc<Result<Source, String>>>,
     /// Folders that are elsewhere than debug information says, with where they
     /// are, in the order in which they were named.
     substitutes: Vec<(PathBuf, PathBuf)>,
+    /// Files of which it was said that they are newer than the program.
+    warned: HashSet<PathBuf>,
+    styled: bool,
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        let (files, substitutes, warned) = (HashMap::new(), Vec::new(), HashSet::new());
+        Self { files, substitutes, warned, styled: true }
+    }
+}
+
+impl Source {
+    /// How many lines it has.
+    pub(crate) fn len(&self) -> u32 {
+        u32::try_from(self.lines.len()).unwrap_or(u32::MAX)
+    }
 }
 
 impl Sources {
-    /// The lines of a file.
+    /// A file.
     ///
     /// # Errors
     /// Why it cannot be shown, as a sentence.
-    pub(crate) fn lines(&mut self, file: &Path) -> Rc<Result<Vec<String>, String>> {
+    pub(crate) fn file(&mut self, file: &Path) -> Rc<Result<Source, String>> {
         if let Some(known) = self.files.get(file) {
             return Rc::clone(known);
         }
@@ -31,10 +59,54 @@ impl Sources {
         read
     }
 
+    /// Lines of a file from one on, counted from 1, as they are to be shown.
+    pub(crate) fn lines(&self, file: &Source, first: u32, count: u32) -> Vec<String> {
+        let last = first.saturating_add(count).min(file.len().saturating_add(1));
+        (first.max(1)..last).filter_map(|number| self.shown(file, number)).collect()
+    }
+
+    /// One line, as it is to be shown, if the file is there and long enough.
+    pub(crate) fn line(&mut self, file: &Path, number: u32) -> Option<String> {
+        let file = self.file(file);
+        self.shown(file.as_ref().as_ref().ok()?, number)
+    }
+
+    fn shown(&self, file: &Source, number: u32) -> Option<String> {
+        let index = usize::try_from(number).ok()?.checked_sub(1)?;
+        let line = file.lines.get(index)?;
+        Some(match &file.language {
+            Some((language, inside)) if self.styled => {
+                highlight::coloured(*language, line, inside.get(index)?)
+            }
+            _ => line.clone(),
+        })
+    }
+
+    /// Whether a file, wherever it was found, was changed after the program that
+    /// was built from it, and nobody was told so before.
+    pub(crate) fn is_newer(&mut self, file: &Path, program: &Path) -> bool {
+        let read = self.file(file);
+        let source = read.as_ref().as_ref().ok().and_then(|source| source.changed);
+        let program = fs::metadata(program).and_then(|facts| facts.modified()).ok();
+        let newer = source.zip(program).is_some_and(|(source, program)| source > program);
+        newer && self.warned.insert(file.to_path_buf())
+    }
+
+    /// Whether lines have colours, where the screen shows any.
+    pub(crate) fn set_styled(&mut self, styled: bool) {
+        self.styled = styled;
+    }
+
+    /// Whether they have.
+    pub(crate) fn is_styled(&self) -> bool {
+        self.styled
+    }
+
     /// Has files below a folder be looked for below another; `None`: where they
     /// are said to be.
     pub(crate) fn substitute(&mut self, from: PathBuf, to: Option<PathBuf>) {
         self.files.clear();
+        self.warned.clear();
         self.substitutes.retain(|(known, _)| *known != from);
         self.substitutes.extend(to.map(|to| (from, to)));
     }
@@ -42,6 +114,7 @@ impl Sources {
     /// Has all files be where they are said to be.
     pub(crate) fn forget_substitutes(&mut self) {
         self.files.clear();
+        self.warned.clear();
         self.substitutes.clear();
     }
 
@@ -59,16 +132,9 @@ impl Sources {
         });
         elsewhere.unwrap_or_else(|| file.to_owned())
     }
-
-    /// One line, counted from 1, if the file is there and long enough.
-    pub(crate) fn line(&mut self, file: &Path, number: u32) -> Option<String> {
-        let lines = self.lines(file);
-        let index = usize::try_from(number).ok()?.checked_sub(1)?;
-        lines.as_ref().as_ref().ok()?.get(index).cloned()
-    }
 }
 
-fn read(file: &Path) -> Result<Vec<String>, String> {
+fn read(file: &Path) -> Result<Source, String> {
     let describe = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
     let facts = fs::metadata(file).map_err(|error| describe(&error))?;
     if !facts.is_file() {
@@ -78,8 +144,19 @@ fn read(file: &Path) -> Result<Vec<String>, String> {
         return Err(describe(&"too large to show"));
     }
     let bytes = fs::read(file).map_err(|error| describe(&error))?;
-    let lines = String::from_utf8_lossy(&bytes);
-    Ok(lines.lines().map(printable).collect())
+    let lines: Vec<String> = String::from_utf8_lossy(&bytes).lines().map(printable).collect();
+    let language = Language::of(file).map(|language| (language, open_at(language, &lines)));
+    Ok(Source { lines, language, changed: facts.modified().ok() })
+}
+
+/// What is open where each line begins.
+fn open_at(language: Language, lines: &[String]) -> Vec<Inside> {
+    let mut inside = Inside::Code;
+    let at = lines.iter().map(|line| {
+        let next = highlight::after(language, line, inside.clone());
+        std::mem::replace(&mut inside, next)
+    });
+    at.collect()
 }
 
 /// Control characters in a source file must not reach the terminal.
@@ -91,10 +168,15 @@ fn printable(line: &str) -> String {
 mod tests {
     use super::*;
 
+    fn file_with(name: &str, text: &[u8]) -> PathBuf {
+        let file = std::env::temp_dir().join(format!("trapline-{}-{name}", std::process::id()));
+        fs::write(&file, text).unwrap();
+        file
+    }
+
     #[test]
     fn lines_are_counted_from_one_and_hold_no_control_characters() {
-        let file = std::env::temp_dir().join(format!("trapline-lines-{}", std::process::id()));
-        fs::write(&file, b"one\n\ttwo\x1b[31m\xff\n").unwrap();
+        let file = file_with("lines", b"one\n\ttwo\x1b[31m\xff\n");
         let mut sources = Sources::default();
         assert_eq!(sources.line(&file, 1).as_deref(), Some("one"));
         assert_eq!(sources.line(&file, 2).as_deref(), Some("\ttwo\u{fffd}[31m\u{fffd}"));
@@ -108,7 +190,43 @@ mod tests {
         sources.substitute("/built/here".into(), None);
         assert_eq!(sources.line(&built, 1), None);
         fs::remove_file(&file).unwrap();
-        let missing = sources.lines(Path::new("/no/such/file"));
-        assert!(missing.as_ref().as_ref().unwrap_err().starts_with("/no/such/file: "));
+        let missing = sources.file(Path::new("/no/such/file"));
+        let why = missing.as_ref().as_ref().err().unwrap();
+        assert!(why.starts_with("/no/such/file: "), "{why}");
+    }
+
+    #[test]
+    fn lines_have_colours_unless_they_are_turned_off() {
+        let file = file_with("colours.c", b"/* a\nint b; */ int c;\n");
+        let mut sources = Sources::default();
+        let line = sources.line(&file, 2).unwrap();
+        assert!(line.contains('\x1b'), "{line}");
+        assert_eq!(anstream::adapter::strip_str(&line).to_string(), "int b; */ int c;");
+        let inside = line.find("int b").unwrap();
+        assert!(!line[inside..line.find("*/").unwrap()].contains('\x1b'), "{line}");
+        sources.set_styled(false);
+        assert_eq!(sources.line(&file, 2).as_deref(), Some("int b; */ int c;"));
+        fs::remove_file(&file).unwrap();
+    }
+
+    #[test]
+    fn of_a_file_newer_than_the_program_is_warned_once_wherever_it_was_found() {
+        let program = file_with("program", b"");
+        let source = file_with("newer.c", b"int x;\n");
+        let age = |file: &Path, seconds| {
+            let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            fs::File::options().write(true).open(file).unwrap().set_modified(time).unwrap();
+        };
+        let built = Path::new("/built").join(source.file_name().unwrap());
+        let mut sources = Sources::default();
+        (age(&program, 100), age(&source, 200));
+        assert_eq!([(); 2].map(|()| sources.is_newer(&source, &program)), [true, false]);
+        assert!(!sources.is_newer(&built, &program));
+        sources.substitute("/built".into(), source.parent().map(Path::to_owned));
+        assert_eq!([(); 2].map(|()| sources.is_newer(&built, &program)), [true, false]);
+        age(&source, 50);
+        let mut sources = Sources::default();
+        assert!(!sources.is_newer(&source, &program));
+        (fs::remove_file(&source).unwrap(), fs::remove_file(&program).unwrap());
     }
 }

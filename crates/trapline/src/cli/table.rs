@@ -328,10 +328,11 @@ pub(crate) const ROWS: &[Row] = &[
         .completes(Complete::Expression),
     row("whatis", &["wha"], "EXPR", "Name the type of an expression", parse::whatis)
         .completes(Complete::Expression),
-    row("disassemble", &["disas"], "[/rs] [WHERE]", "Show instructions", parse::disassemble)
+    row("disassemble", &["disas"], "[/rsm] [WHERE]", "Show instructions", parse::disassemble)
         .long(
             "WHERE is an address in a function, START,END or START,+LENGTH; without it, the\n\
-               function where the program stands. /r shows the bytes, /s the source.",
+               function where the program stands. /r shows the bytes, /s the source in the order of the\n\
+             code, /m the code in the order of the source.",
         )
         .completes(Complete::Expression),
     row("list", &["l"], "[LOCATION|FIRST,LAST|-]", "Show source lines", parse::list)
@@ -395,6 +396,14 @@ decides in the program, with a word on each step.",
         parse::info_symbol,
     )
     .completes(Complete::Expression),
+    row(
+        "info scope",
+        &["sc"],
+        "LOCATION",
+        "The variables at a location, and where each is",
+        parse::info_scope,
+    )
+    .completes(Complete::Location),
     row("info source", &["so"], "", "The source file of the frame", parse::info_source)
         .needs(Needs::Stop),
     row("info program", &["pr"], "", "Whether the program runs", parse::info_program),
@@ -544,6 +553,14 @@ What none of them can serve is served by a trap.",
         "How instructions are written",
         parse::set_flavor,
     ),
+    row(
+        "set style",
+        &[],
+        "sources on|off",
+        "Whether source has colours where the terminal shows any",
+        parse::set_style,
+    )
+    .long("On at first, but for --batch. NO_COLOR turns all colours off."),
     row("set listsize", &[], "N", "How many lines `list` shows", parse::set_list_size),
     row(
         "set confirm",

@@ -166,6 +166,13 @@ pub(crate) fn set_flavor(args: &str) -> Read {
     }
 }
 
+pub(crate) fn set_style(args: &str) -> Read {
+    match args.split_once(' ') {
+        Some(("sources", on)) => Ok(Action::Set(SetWhat::StyleSources(on_off(on.trim())?))),
+        _ => Err(format!("`{args}`: write sources on or sources off")),
+    }
+}
+
 pub(crate) fn set_list_size(args: &str) -> Read {
     let size = args.parse().ok().filter(|&size| size > 0);
     let size = size.ok_or_else(|| format!("`{args}` is not a number of lines"))?;

@@ -91,11 +91,10 @@ pub(crate) fn instruction(one: &InstructionInfo, raw: bool) -> String {
     format!("{mark}{address}{symbol}:\t{bytes}{}", one.text)
 }
 
-/// Source lines from `first` (counted from 1); `current` is marked with `=>`.
-pub(crate) fn listing(lines: &[String], first: u32, count: u32, current: Option<u32>) -> String {
-    let start = usize::try_from(first.saturating_sub(1)).unwrap_or(usize::MAX);
-    let shown = lines.iter().skip(start).take(count as usize);
-    let rows: Vec<String> = shown
+/// Source lines, the first of which has a number; `current` is marked with `=>`.
+pub(crate) fn listing(lines: &[String], first: u32, current: Option<u32>) -> String {
+    let rows: Vec<String> = lines
+        .iter()
         .zip(first..)
         .map(|(line, number)| {
             if current == Some(number) {
@@ -133,6 +132,7 @@ mod tests {
             bytes: vec![0x48, 0x89, 0xe5],
             text: "mov    %rsp,%rbp".to_owned(),
             symbol: Some("deposit+4".to_owned()),
+            source: None,
             current,
             breakpoints: breakpoints.iter().copied().map(BreakpointId::new).collect(),
         };
@@ -144,9 +144,9 @@ mod tests {
             frame_details(&frames[0]),
             disassembly(&code, false),
             disassembly(&code, true),
-            listing(&source, 1, 10, Some(2)),
-            listing(&source, 3, 1, None),
-            listing(&source, 9, 5, None),
+            listing(&source, 1, Some(2)),
+            listing(&source[2..], 3, None),
+            listing(&[], 9, None),
         ];
         let text: Vec<String> = parts.iter().map(|part| plain(part)).collect();
         trapline_testkit::golden::check("cli/code.txt", &format!("{}\n", text.join("\n---\n")));
