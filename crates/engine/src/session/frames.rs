@@ -9,7 +9,8 @@ use trapline_symbols::{InlinedCall, PcKind, SourceLine, VariableKind};
 
 use super::activations::{Activation, Fate, function_and_offset};
 use super::scope::CodePlace;
-use super::{Selected, Session, tail_calls};
+use super::tail_calls::KnownWays;
+use super::{Selected, Session};
 use crate::command::{CommandError, Reply};
 use crate::event::{FrameInfo, StopReason};
 use crate::space::{Module, Modules};
@@ -118,9 +119,9 @@ impl Frame {
 /// The line that a frame at a place is at: that of the call it has made, when
 /// that is an inlined one.
 pub(super) fn line_at(modules: &Modules, place: CodePlace) -> Option<(Arc<str>, u32)> {
-    let calls = inlined_calls(modules, place.lookup());
-    let depth = place.depth.and_then(|depth| usize::try_from(depth).ok());
-    if let Some(call) = depth.and_then(|depth| calls.iter().rev().nth(depth)) {
+    if let Some(depth) = place.depth.and_then(|depth| usize::try_from(depth).ok())
+        && let Some(call) = inlined_calls(modules, place.lookup()).iter().rev().nth(depth)
+    {
         return call_line(call);
     }
     let lookup = place.lookup();
@@ -155,11 +156,12 @@ impl Session {
         let modules = &self.space_of(pid)?.modules;
         let mut frames = Vec::new();
         let mut ended = walk.ended;
+        let mut ways = KnownWays::default();
         for (index, activation) in walk.activations.iter().enumerate() {
             let hidden = if activation.level == 0 { not_entered } else { 0 };
             frames.extend(Frame::unfold(modules, *activation, hidden));
             if let Some(caller) = walk.activations.get(index + 1) {
-                let jumped = tail_calls::jumped(modules, activation, caller);
+                let jumped = ways.jumped(modules, activation, caller);
                 frames.extend(jumped.into_iter().flat_map(|it| Frame::unfold(modules, it, 0)));
             }
             if frames.len() > limit {

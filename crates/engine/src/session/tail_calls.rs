@@ -143,38 +143,47 @@ pub(super) fn target(modules: &Modules, module: &Module, callee: &Callee) -> Opt
     starts.all(|other| other == start).then(|| module.bias.to_virt(start))
 }
 
-/// The functions that ended in jumps between a call of `caller` and the function
-/// of `activation`, innermost first; none where that is not clear.
-pub(super) fn jumped(
-    modules: &Modules,
-    activation: &Activation,
-    caller: &Activation,
-) -> Vec<Activation> {
-    let jumps = jumps_between(modules, activation, caller).unwrap_or_default();
-    let of_jump = |jump: Jump| {
-        let mut registers = caller.registers.known_alone();
-        registers.set(Reg::Rip, Some(jump.pc.get()));
-        Activation {
-            registers,
-            pc: jump.pc,
-            kind: jump.kind,
-            signal_frame: false,
-            fate: Fate::Jumped { returns_to: caller.pc },
-            ..*activation
+/// The jumps between calls and functions, by where a call returns to and the
+/// function's start: a recursion has the same again and again.
+#[derive(Default)]
+pub(super) struct KnownWays(HashMap<(VirtAddr, VirtAddr), Rc<[Jump]>>);
+
+impl KnownWays {
+    /// The functions that ended in jumps between a call of `caller` and the
+    /// function of `activation`, innermost first; none where that is not clear.
+    pub(super) fn jumped(
+        &mut self,
+        modules: &Modules,
+        activation: &Activation,
+        caller: &Activation,
+    ) -> Vec<Activation> {
+        if activation.signal_frame || caller.kind != PcKind::ReturnAddress {
+            return Vec::new();
         }
-    };
-    jumps.into_iter().map(of_jump).collect()
+        let Some(goal) = function_start(modules, activation.lookup()) else { return Vec::new() };
+        let ways = self.0.entry((caller.pc, goal));
+        let jumps =
+            ways.or_insert_with(|| jumps_between(modules, caller, goal).unwrap_or_default().into());
+        jumps.iter().map(|&jump| ended_in(jump, activation, caller)).collect()
+    }
 }
 
-fn jumps_between(
-    modules: &Modules,
-    activation: &Activation,
-    caller: &Activation,
-) -> Option<Vec<Jump>> {
-    if activation.signal_frame || caller.kind != PcKind::ReturnAddress {
-        return None;
+/// The run of a function that a jump has ended, for whose function `activation`
+/// stands now.
+fn ended_in(jump: Jump, activation: &Activation, caller: &Activation) -> Activation {
+    let mut registers = caller.registers.known_alone();
+    registers.set(Reg::Rip, Some(jump.pc.get()));
+    Activation {
+        registers,
+        pc: jump.pc,
+        kind: jump.kind,
+        signal_frame: false,
+        fate: Fate::Jumped { returns_to: caller.pc },
+        ..*activation
     }
-    let goal = function_start(modules, activation.lookup())?;
+}
+
+fn jumps_between(modules: &Modules, caller: &Activation, goal: VirtAddr) -> Option<Vec<Jump>> {
     let module = modules.at(caller.lookup())?;
     let site = module.image.call_site_at(module.to_image(caller.pc), caller.kind)?;
     let first = target(modules, module, &site.callee)?;
@@ -191,7 +200,8 @@ pub(super) fn nearest_caller(
     activation: &Activation,
 ) -> Result<Option<Activation>, String> {
     let Some(caller) = activation.caller(modules, memory)? else { return Ok(None) };
-    Ok(Some(jumped(modules, activation, &caller).into_iter().next().unwrap_or(caller)))
+    let jumped = KnownWays::default().jumped(modules, activation, &caller);
+    Ok(Some(jumped.into_iter().next().unwrap_or(caller)))
 }
 
 #[cfg(test)]

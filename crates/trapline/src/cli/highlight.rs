@@ -82,7 +82,7 @@ impl Language {
 pub(crate) fn coloured(language: Language, line: &str, inside: &Inside) -> String {
     let mut text = String::new();
     let mut shown = 0;
-    for (range, kind) in Lexer::new(language, line, inside.clone()).run().0 {
+    for (range, kind) in Lexer::new(language, line, inside.clone()).parts() {
         text += &line[shown..range.start];
         text += &styled(style(kind), &line[range.clone()]);
         shown = range.end;
@@ -92,7 +92,9 @@ pub(crate) fn coloured(language: Language, line: &str, inside: &Inside) -> Strin
 
 /// What is open behind a line.
 pub(crate) fn after(language: Language, line: &str, inside: Inside) -> Inside {
-    Lexer::new(language, line, inside).run().1
+    let mut lexer = Lexer { parts: None, ..Lexer::new(language, line, inside) };
+    lexer.run();
+    lexer.inside
 }
 
 fn style(kind: Kind) -> Style {
@@ -109,15 +111,21 @@ struct Lexer<'a> {
     line: &'a str,
     at: usize,
     inside: Inside,
-    parts: Vec<(Range<usize>, Kind)>,
+    /// What was found; `None` when only what stays open is asked for.
+    parts: Option<Vec<(Range<usize>, Kind)>>,
 }
 
 impl<'a> Lexer<'a> {
     fn new(language: Language, line: &'a str, inside: Inside) -> Self {
-        Self { language, line, at: 0, inside, parts: Vec::new() }
+        Self { language, line, at: 0, inside, parts: Some(Vec::new()) }
     }
 
-    fn run(mut self) -> (Vec<(Range<usize>, Kind)>, Inside) {
+    fn parts(mut self) -> Vec<(Range<usize>, Kind)> {
+        self.run();
+        self.parts.unwrap_or_default()
+    }
+
+    fn run(&mut self) {
         while self.at < self.line.len() {
             match std::mem::take(&mut self.inside) {
                 Inside::Code => self.code(),
@@ -126,7 +134,6 @@ impl<'a> Lexer<'a> {
                 Inside::Raw(end) => self.raw(self.at, end),
             }
         }
-        (self.parts, self.inside)
     }
 
     fn rest(&self) -> &'a str {
@@ -134,7 +141,9 @@ impl<'a> Lexer<'a> {
     }
 
     fn part(&mut self, start: usize, kind: Kind) {
-        self.parts.push((start..self.at, kind));
+        if let Some(parts) = &mut self.parts {
+            parts.push((start..self.at, kind));
+        }
     }
 
     fn code(&mut self) {
@@ -297,7 +306,7 @@ impl<'a> Lexer<'a> {
             }
             _ => {}
         }
-        if self.language.is_keyword(word) {
+        if self.parts.is_some() && self.language.is_keyword(word) {
             self.part(start, Kind::Keyword);
         }
     }
@@ -320,9 +329,8 @@ mod tests {
         let mut inside = Inside::Code;
         let mut told = Vec::new();
         for line in lines {
-            let (parts, next) = Lexer::new(language, line, inside).run();
             let (mut text, mut shown) = (String::new(), 0);
-            for (range, kind) in parts {
+            for (range, kind) in Lexer::new(language, line, inside.clone()).parts() {
                 let letter = match kind {
                     Kind::Keyword => 'k',
                     Kind::Text => 't',
@@ -334,7 +342,7 @@ mod tests {
                 shown = range.end;
             }
             told.push(text + &line[shown..]);
-            inside = next;
+            inside = after(language, line, inside);
         }
         told.join("\n")
     }

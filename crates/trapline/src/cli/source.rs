@@ -1,6 +1,7 @@
 //! Lines of source files of this machine, read once: where each file is, its
 //! colours, and whether it may be another than was compiled.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,8 +16,9 @@ const LARGEST: u64 = 64 << 20;
 /// The lines of a source file.
 pub(crate) struct Source {
     lines: Vec<String>,
-    /// Its language, with what is open where each line begins.
-    language: Option<(Language, Vec<Inside>)>,
+    language: Option<Language>,
+    /// What is open where each line begins, worked out when it is first shown.
+    open: OnceCell<Vec<Inside>>,
     changed: Option<SystemTime>,
 }
 
@@ -75,8 +77,9 @@ impl Sources {
         let index = usize::try_from(number).ok()?.checked_sub(1)?;
         let line = file.lines.get(index)?;
         Some(match &file.language {
-            Some((language, inside)) if self.styled => {
-                highlight::coloured(*language, line, inside.get(index)?)
+            Some(language) if self.styled => {
+                let open = file.open.get_or_init(|| open_at(*language, &file.lines));
+                highlight::coloured(*language, line, open.get(index)?)
             }
             _ => line.clone(),
         })
@@ -145,8 +148,8 @@ fn read(file: &Path) -> Result<Source, String> {
     }
     let bytes = fs::read(file).map_err(|error| describe(&error))?;
     let lines: Vec<String> = String::from_utf8_lossy(&bytes).lines().map(printable).collect();
-    let language = Language::of(file).map(|language| (language, open_at(language, &lines)));
-    Ok(Source { lines, language, changed: facts.modified().ok() })
+    let (language, changed) = (Language::of(file), facts.modified().ok());
+    Ok(Source { lines, language, open: OnceCell::new(), changed })
 }
 
 /// What is open where each line begins.
@@ -219,7 +222,8 @@ mod tests {
         };
         let built = Path::new("/built").join(source.file_name().unwrap());
         let mut sources = Sources::default();
-        (age(&program, 100), age(&source, 200));
+        age(&program, 100);
+        age(&source, 200);
         assert_eq!([(); 2].map(|()| sources.is_newer(&source, &program)), [true, false]);
         assert!(!sources.is_newer(&built, &program));
         sources.substitute("/built".into(), source.parent().map(Path::to_owned));
@@ -227,6 +231,7 @@ mod tests {
         age(&source, 50);
         let mut sources = Sources::default();
         assert!(!sources.is_newer(&source, &program));
-        (fs::remove_file(&source).unwrap(), fs::remove_file(&program).unwrap());
+        fs::remove_file(&source).unwrap();
+        fs::remove_file(&program).unwrap();
     }
 }

@@ -126,6 +126,8 @@ mod tests {
         handler.signal_frame = true;
         let mut guess = frame(2, 0x40_3000, "main", 9);
         guess.guess = true;
+        let mut jumped = frame(3, 0x40_4000, "inner", 5);
+        jumped.tail_call = true;
         let frames = [frame(0, 0x40_1136, "deposit", 12), handler, guess];
         let at = |address: u64, current: bool, breakpoints: &[u32]| InstructionInfo {
             address: VirtAddr::new(address),
@@ -142,6 +144,7 @@ mod tests {
         let parts = [
             backtrace(&frames, Some("the frame did not get past its caller")),
             frame_details(&frames[0]),
+            frame_details(&jumped),
             disassembly(&code, false),
             disassembly(&code, true),
             listing(&source, 1, Some(2)),
