@@ -88,6 +88,8 @@ fn a_thread_that_waits_for_a_locked_one_can_be_interrupted() {
         let (mut driver, tid) = standing_at(&debuggee, &[], &debuggee.mark("want").spec());
         lock(&driver, locking);
         driver.ask(Command::StepLine { count: 1, how: LineStep::Over });
+        let states: Vec<String> = driver.threads().into_iter().map(|it| it.state).collect();
+        assert_eq!(states, ["running", "locked"]);
         driver.ask(Command::Interrupt);
         let stop = driver.next_stop();
         assert_eq!((stop.tid, &stop.reasons[..]), (tid, &[StopReason::Interrupted][..]));

@@ -27,7 +27,9 @@ impl Session {
                 continue;
             }
             let Some(thread) = self.thread(pid, tid) else { continue };
-            let (number, state) = (thread.number, thread.stopped_for.clone());
+            let locked = self.motion == Motion::Running && !self.may_run(pid, tid);
+            let state = if locked { "locked".to_owned() } else { thread.stopped_for.clone() };
+            let number = thread.number;
             let stopped = thread.stopped().is_some() && self.motion == Motion::Held;
             let frame = stopped.then(|| self.innermost_frame(pid, tid));
             list.push(ThreadInfo {

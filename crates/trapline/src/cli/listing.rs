@@ -108,7 +108,7 @@ impl<S: Session> Console<S> {
         }
     }
 
-    fn place_in_source(
+    pub(super) fn place_in_source(
         &mut self,
         location: Option<String>,
     ) -> Result<(PathBuf, u32), CommandError> {
@@ -130,8 +130,8 @@ impl<S: Session> Console<S> {
 
     /// Says once of a source file that it may be another than was compiled.
     pub(super) fn warn_if_newer(&mut self, file: &Path, image: Option<&Path>) {
-        if image.is_some_and(|image| self.sources.is_newer(file, image)) {
-            self.screen.line(code::stale(file));
+        if let Some(found) = image.and_then(|image| self.sources.newly_newer(file, image)) {
+            self.screen.line(code::stale(&found));
         }
     }
 }

@@ -115,6 +115,10 @@ impl<S: Session> Console<S> {
             Order::Code => by_code(all),
             Order::Source => by_source(all),
         };
+        if let Some(first) = all.iter().find(|one| one.source.is_some()) {
+            // Which tells of source that is newer than the program.
+            let _known = self.place_in_source(Some(format!("*{}", first.address)));
+        }
         let lines: Vec<String> = parts.into_iter().map(|part| self.shown_part(part, raw)).collect();
         self.screen.lines(lines);
     }

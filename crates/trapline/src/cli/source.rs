@@ -85,14 +85,14 @@ impl Sources {
         })
     }
 
-    /// Whether a file, wherever it was found, was changed after the program that
-    /// was built from it, and nobody was told so before.
-    pub(crate) fn is_newer(&mut self, file: &Path, program: &Path) -> bool {
+    /// Where a file was found, when it was changed after the program that was
+    /// built from it, and nobody was told so before.
+    pub(crate) fn newly_newer(&mut self, file: &Path, program: &Path) -> Option<PathBuf> {
         let read = self.file(file);
         let source = read.as_ref().as_ref().ok().and_then(|source| source.changed);
         let program = fs::metadata(program).and_then(|facts| facts.modified()).ok();
         let newer = source.zip(program).is_some_and(|(source, program)| source > program);
-        newer && self.warned.insert(file.to_path_buf())
+        (newer && self.warned.insert(file.to_path_buf())).then(|| self.place_of(file))
     }
 
     /// Whether lines have colours, where the screen shows any.
@@ -224,13 +224,14 @@ mod tests {
         let mut sources = Sources::default();
         age(&program, 100);
         age(&source, 200);
-        assert_eq!([(); 2].map(|()| sources.is_newer(&source, &program)), [true, false]);
-        assert!(!sources.is_newer(&built, &program));
+        let once = [Some(source.clone()), None];
+        assert_eq!([(); 2].map(|()| sources.newly_newer(&source, &program)), once);
+        assert_eq!(sources.newly_newer(&built, &program), None);
         sources.substitute("/built".into(), source.parent().map(Path::to_owned));
-        assert_eq!([(); 2].map(|()| sources.is_newer(&built, &program)), [true, false]);
+        assert_eq!([(); 2].map(|()| sources.newly_newer(&built, &program)), once);
         age(&source, 50);
         let mut sources = Sources::default();
-        assert!(!sources.is_newer(&source, &program));
+        assert_eq!(sources.newly_newer(&source, &program), None);
         fs::remove_file(&source).unwrap();
         fs::remove_file(&program).unwrap();
     }
