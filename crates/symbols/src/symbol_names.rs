@@ -69,7 +69,7 @@ mod tests {
             "_ZN5trap4core3run17h0123456789abcdefE",
             "_RNvCs1234_7mycrate3foo",
             "remain",
-            "_RNvC3top4_3rd",
+            "_RNvC3top3_3rd",
         ];
         let section = names.map(|name| format!("{name}\0")).concat();
         let starts: Vec<usize> =

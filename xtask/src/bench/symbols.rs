@@ -248,6 +248,6 @@ fn stop_with_idle_threads(context: &Context, subject: Subject) -> Result<f64, St
         let event: serde_json::Value = serde_json::from_str(line).ok()?;
         event["hold_ns"].as_u64()
     });
-    let held = events.last().ok_or("no stop was told")?;
+    let held = events.reduce(|_, last| last).ok_or("no stop was told")?;
     Ok(held as f64 / 1e6)
 }
