@@ -314,6 +314,9 @@ pub enum Setting {
     JumpTactics(Tactics),
     /// Whether the other threads run with the selected one.
     SchedulerLocking(SchedulerLocking),
+    /// Whether objects of C++ are shown as what they are, and not as what the
+    /// pointer or reference to them is declared to lead to.
+    PrintObject(bool),
 }
 
 /// When the selected thread runs alone, the others being locked.

@@ -229,6 +229,7 @@ impl Session {
             ("mechanism".to_owned(), self.settings.mechanism_name()),
             ("jump-tactics".to_owned(), self.settings.tactics.to_string()),
             ("scheduler-locking".to_owned(), self.settings.scheduler_locking.to_string()),
+            ("print object".to_owned(), on(self.settings.print_object)),
         ])
     }
 }

@@ -18,6 +18,7 @@ mod data;
 mod deciding;
 mod dispatch;
 mod dying;
+mod dynamic;
 mod entry_values;
 mod frameless;
 mod frames;
@@ -154,6 +155,8 @@ pub(crate) struct Settings {
     mechanism: Option<Mechanism>,
     tactics: Tactics,
     scheduler_locking: SchedulerLocking,
+    /// Whether objects are shown as what they are.
+    print_object: bool,
 }
 
 impl Default for Settings {
@@ -166,6 +169,7 @@ impl Default for Settings {
             mechanism: None,
             tactics: Tactics::ALL,
             scheduler_locking: SchedulerLocking::default(),
+            print_object: false,
         }
     }
 }
@@ -180,6 +184,7 @@ impl Settings {
             Setting::Mechanism(mechanism) => self.mechanism = mechanism,
             Setting::JumpTactics(tactics) => self.tactics = tactics,
             Setting::SchedulerLocking(locking) => self.scheduler_locking = locking,
+            Setting::PrintObject(on) => self.print_object = on,
         }
     }
 

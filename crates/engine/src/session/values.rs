@@ -11,6 +11,7 @@ use trapline_expr::interp::Fault;
 use trapline_expr::{EvalError, Program, Purpose, Scope, Value, ValuePlace, Views};
 
 use super::activations::{Activation, function_start, symbol_and_offset};
+use super::dynamic::Real;
 use super::frames::Frame;
 use super::machine::ThreadMachine;
 use super::scope::{CodePlace, CodeScope};
@@ -286,7 +287,10 @@ impl Session {
         let value = self.value_of(expression, Purpose::Assignment)?;
         let pid = self.selected().map(|selected| selected.pid).ok();
         let options = FormatOptions { letter, raw, ..FormatOptions::default() };
-        let text = self.format_with(pid, &value, options);
+        let text = match pid.and_then(|pid| self.as_it_is(pid, &value)) {
+            Some(Real { value, prefix }) => prefix + &self.format_with(pid, &value, options),
+            None => self.format_with(pid, &value, options),
+        };
         Ok((value, text))
     }
 
@@ -384,7 +388,8 @@ impl Session {
         } else {
             trapline_expr::format::type_name(&ty, &scope)
         };
-        Ok(Reply::Text(format!("type = {text}")))
+        let real = self.real_type_comment(what);
+        Ok(Reply::Text(format!("type = {real}{text}")))
     }
 
     /// An address that an expression means: its value, or for a function or an

@@ -125,12 +125,20 @@ impl Formatter<'_> {
             return self.out.push_str("{}");
         }
         self.out.push('{');
-        for (index, base) in record.virtual_bases.iter().enumerate() {
-            self.separate(index, context);
-            self.virtual_base(base, bytes, context);
+        let mut parts = 0;
+        for base in &record.virtual_bases {
+            let at = self.place_of_virtual_base(base, bytes, context);
+            // One that several classes of the object share is shown with the
+            // first.
+            if at.is_some_and(|at| self.shown.virtual_bases.contains(&at)) {
+                continue;
+            }
+            self.separate(parts, context);
+            self.virtual_base(base, at, context);
+            parts += 1;
         }
         for (index, member) in record.members.iter().enumerate() {
-            self.separate(record.virtual_bases.len() + index, context);
+            self.separate(parts + index, context);
             if member.base_class {
                 let name = self.scope.follow(&member.ty).map(|ty| ty.name.clone());
                 let _ = write!(self.out, "<{}> = ", name.unwrap_or_default());
@@ -145,19 +153,13 @@ impl Formatter<'_> {
         self.out.push('}');
     }
 
-    /// A virtual base class, wherever the object has it. One that several
-    /// classes of the object share is shown with the first.
-    fn virtual_base(&mut self, base: &VirtualBase, bytes: &[u8], context: Context) {
+    /// A virtual base class, wherever the object has it.
+    fn virtual_base(&mut self, base: &VirtualBase, at: Option<VirtAddr>, context: Context) {
         let ty = self.scope.follow(&base.ty);
         let name = ty.as_ref().map_or("", |ty| &ty.name);
         let _ = write!(self.out, "<{name}> = ");
         let Ok(ty) = ty else { return self.note("unknown type") };
-        let Some(at) = self.place_of_virtual_base(base, bytes, context) else {
-            return self.note("virtual base");
-        };
-        if self.shown.virtual_bases.contains(&at) {
-            return self.out.push_str("{...}");
-        }
+        let Some(at) = at else { return self.note("virtual base") };
         self.shown.virtual_bases.push(at);
         let size = self.scope.strip(&ty).ok().and_then(|ty| ty.size).unwrap_or(0);
         let mut bytes = vec![0; usize::try_from(size.min(limits::MAX_VALUE)).unwrap_or(0)];

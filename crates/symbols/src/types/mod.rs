@@ -139,6 +139,16 @@ impl Image {
                 .is_some_and(|full| pattern.matches_path(names::components(&full)))
     }
 
+    /// The class of a name as demanglers write it, from the outermost scope.
+    pub fn class_demangled(&self, name: &str) -> Option<Arc<Type>> {
+        let wanted = spelling::canonical(name);
+        let last = names::components(name).last()?;
+        let named = self.named(names::base(last), NameKind::Type);
+        let types = named.filter_map(|name| self.type_at(type_offset(name.die())).ok());
+        let mut classes = types.filter(|ty| matches!(ty.kind, TypeKind::Record(_)));
+        classes.find(|ty| spelling::canonical(&ty.name) == wanted)
+    }
+
     /// The name of a definition that stands outside of its scope, with a
     /// reference to the declaration within.
     fn name_by_declaration(&self, name: Named<'_>) -> Option<String> {

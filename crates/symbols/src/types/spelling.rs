@@ -83,6 +83,46 @@ fn integer_spellings(words: &[&str]) -> Option<Vec<String>> {
     Some(spellings.iter().map(|&spelling| spelling.to_owned()).collect())
 }
 
+/// A name of a class as demanglers and compilers both would write it: they
+/// differ in the words of integer types, the suffixes of numbers and blanks.
+pub(super) fn canonical(name: &str) -> String {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut out = String::with_capacity(name.len());
+    let mut words: Vec<&str> = Vec::new();
+    let mut rest = name.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let end = if is_word(first) {
+            rest.find(|c: char| !is_word(c)).unwrap_or(rest.len())
+        } else {
+            flush(&mut words, &mut out);
+            first.len_utf8()
+        };
+        let (token, after) = rest.split_at(end);
+        if is_word(first) {
+            words.push(token);
+        } else {
+            out.push_str(token);
+        }
+        rest = after.trim_start();
+    }
+    flush(&mut words, &mut out);
+    out
+}
+
+/// Writes words that stand side by side in one way.
+fn flush(words: &mut Vec<&str>, out: &mut String) {
+    let numbered = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
+    let joined = match integer_spellings(words).and_then(|all| all.into_iter().next()) {
+        Some(integer) => integer,
+        None => match words.as_slice() {
+            [word] if numbered(word) => word.trim_end_matches(['u', 'U', 'l', 'L']).to_owned(),
+            words => words.join(" "),
+        },
+    };
+    out.push_str(&joined);
+    words.clear();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +141,19 @@ mod tests {
         ] {
             assert_eq!(Wanted::parse(typed).spellings[0], expected, "{typed}");
         }
+    }
+
+    #[test]
+    fn one_class_has_one_name_whoever_writes_it() {
+        for (ours, theirs) in [
+            ("Holder<short>", "Holder<short int>"),
+            ("a::B<unsigned long, 3ul>", "a::B<long unsigned int, 3UL>"),
+            ("M<K<int>, char const*>", "M<K<int> , char const *>"),
+        ] {
+            assert_eq!(canonical(ours), canonical(theirs));
+        }
+        assert_ne!(canonical("Holder<short>"), canonical("Holder<long>"));
+        assert_ne!(canonical("Pair<unsigned, A>"), canonical("Pair<A, unsigned>"));
     }
 
     #[test]

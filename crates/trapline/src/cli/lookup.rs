@@ -95,8 +95,11 @@ fn member<'a>(row: &'static Row, args: &'a str) -> Result<Option<Found<'a>>, Str
         return Ok(None);
     }
     let (word, rest) = split_word(args);
-    // `set x = 1` is an assignment, whatever settings begin with an x.
-    if row.name == "set" && rest.starts_with('=') && !rest.starts_with("==") {
+    // `set x = 1` and `set p->next = 0` are assignments, whatever settings begin
+    // with an x or a p.
+    let assigns = rest.starts_with('=') && !rest.starts_with("==");
+    let goes_on = args[word.len()..].starts_with(|c: char| !c.is_whitespace());
+    if row.name == "set" && (assigns || goes_on) {
         return Ok(None);
     }
     let found = select(word, row.name)?;

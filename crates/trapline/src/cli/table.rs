@@ -540,6 +540,18 @@ What none of them can serve is served by a trap.",
         parse::set_follow_fork_mode,
     ),
     row(
+        "set print",
+        &[],
+        "object on|off",
+        "Whether C++ objects are shown as what they are",
+        parse::set_print,
+    )
+    .long(
+        "on: print shows the whole object behind a pointer or reference to a base class, by its table
+of virtual functions; whatis and ptype name its class, too.
+off: as its declared type has it.",
+    ),
+    row(
         "set leave-running",
         &[],
         "on|off",

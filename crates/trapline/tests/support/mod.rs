@@ -31,6 +31,7 @@ pub mod beside;
 pub mod bystander;
 pub mod everywhere;
 pub mod gdb;
+pub mod said;
 
 use bystander::Bystander;
 

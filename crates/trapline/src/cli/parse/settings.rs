@@ -145,6 +145,13 @@ pub(crate) fn set_follow_children(args: &str) -> Read {
     session(Setting::FollowChildren(on_off(args)?))
 }
 
+pub(crate) fn set_print(args: &str) -> Read {
+    match args.split_once(char::is_whitespace).unwrap_or((args, "on")) {
+        ("object", value) => session(Setting::PrintObject(on_off(value.trim())?)),
+        _ => Err(format!("`{args}`: write object on or object off")),
+    }
+}
+
 pub(crate) fn set_follow_fork_mode(args: &str) -> Read {
     match args {
         "parent" => session(Setting::FollowChildren(false)),

@@ -1,0 +1,81 @@
+//! What commands say where a program stands: ours beside gdb's.
+
+use std::process::Command;
+
+use trapline_testkit::{Debuggee, run};
+
+use super::beside::PATIENCE;
+use super::gdb::Gdb;
+
+/// What stands between what two commands said.
+const MARK: &str = "==";
+
+/// Checks that commands say at a mark what gdb's say, in their order.
+#[track_caller]
+pub fn check(debuggee: &Debuggee, mark: &str, lines: &[&str]) {
+    let (ours, gdbs) = (ours(debuggee, mark, lines), gdbs(debuggee, mark, lines));
+    assert_eq!((ours.len(), gdbs.len()), (lines.len(), lines.len()), "{ours:#?} {gdbs:#?}");
+    for ((line, ours), gdbs) in lines.iter().zip(&ours).zip(&gdbs) {
+        assert!(!gdbs.is_empty() || line.starts_with("set "), "gdb refuses {line}");
+        assert_eq!(ours, gdbs, "{line}");
+    }
+}
+
+/// Checks what ours alone say, each command in a run of its own.
+#[track_caller]
+pub fn check_ours(debuggee: &Debuggee, mark: &str, rows: &[(&str, &str)]) {
+    for (line, expected) in rows {
+        assert_eq!(ours(debuggee, mark, &[line]), [comparable(expected)], "{line}");
+    }
+}
+
+fn script<'a>(debuggee: &Debuggee, mark: &str, lines: &[&'a str]) -> Vec<String> {
+    let between = || format!("echo {MARK}\\n");
+    let mut script = vec![format!("break {}", debuggee.mark(mark).spec()), "run".to_owned()];
+    script.extend(lines.iter().flat_map(|line| [between(), (*line).to_owned()]));
+    script.push(between());
+    script
+}
+
+fn ours(debuggee: &Debuggee, mark: &str, lines: &[&str]) -> Vec<String> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trapline"));
+    command.args(["run", "--batch"]);
+    for line in script(debuggee, mark, lines) {
+        command.arg("-e").arg(line);
+    }
+    parts(&run(command.arg("--").arg(&debuggee.path), PATIENCE).stderr)
+}
+
+fn gdbs(debuggee: &Debuggee, mark: &str, lines: &[&str]) -> Vec<String> {
+    let mut gdb = Gdb::new();
+    for line in script(debuggee, mark, lines) {
+        gdb.say(&line);
+    }
+    let mut parts = parts(&gdb.told(debuggee, &[]));
+    // What it says of the program that it kills.
+    parts.truncate(lines.len());
+    parts
+}
+
+fn parts(told: &str) -> Vec<String> {
+    let separator = format!("{MARK}\n");
+    let mut parts: Vec<String> = told.split(&separator).skip(1).map(comparable).collect();
+    if parts.last().is_some_and(String::is_empty) {
+        parts.pop();
+    }
+    parts
+}
+
+/// Text without the addresses of stacks, which depend on the surroundings, and
+/// without the tags of types, which C++ may leave out. In the arguments of
+/// templates, gdb writes the names of integers in a way of its own.
+fn comparable(text: &str) -> String {
+    let mut parts = text.trim_end().split("0x7ff");
+    let first = parts.next().unwrap_or_default().to_owned();
+    let digits = |part: &str| part.trim_start_matches(|it: char| it.is_ascii_hexdigit()).to_owned();
+    let text = parts.fold(first, |told, part| told + "STACK" + &digits(part));
+    text.replace("struct ", "")
+        .replace("class ", "")
+        .replace("enum ", "")
+        .replace("short int", "short")
+}
