@@ -117,6 +117,14 @@ pub enum TypeKind {
         /// Its parameters' types.
         parameters: Vec<TypeLink>,
     },
+    /// A pointer to a member of C++: of data where its bytes are the distance
+    /// from the start of the object, of functions where they are two words.
+    MemberPointer {
+        /// Whose member; `None` where nothing says.
+        class: Option<TypeLink>,
+        /// The member's type.
+        target: TypeLink,
+    },
     /// Something the debug format can say and this model cannot; the text
     /// names it.
     Other(String),
@@ -177,6 +185,9 @@ pub struct Record {
     /// Virtual base classes. They are no members: where one is, only the
     /// object's table of virtual functions says.
     pub virtual_bases: Vec<VirtualBase>,
+    /// Virtual functions that it declares itself, as far as they have names of
+    /// their own.
+    pub virtual_functions: Vec<VirtualFunction>,
     /// True when only a declaration is known here.
     pub declaration: bool,
     /// What a template or a generic type was instantiated with, packs spread.
@@ -193,6 +204,15 @@ pub struct VirtualBase {
     /// 2.5.2. `None` where the debug information says it in a way that is not
     /// understood.
     pub slot: Option<i64>,
+}
+
+/// A virtual function of a record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VirtualFunction {
+    /// Its name with its parameters, as C++ writes it from outside.
+    pub name: String,
+    /// Which word it is of the table, from the place that objects point to.
+    pub slot: u64,
 }
 
 /// What a type parameter, or a parameter of another kind, stands for.

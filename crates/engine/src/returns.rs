@@ -79,6 +79,11 @@ fn classify(
         TypeKind::Base(_) | TypeKind::Pointer { .. } | TypeKind::Enum { .. } => {
             put(Half::General, offset, size, halves)
         }
+        // Itanium C++ ABI, 2.3: a word, or two for functions.
+        TypeKind::MemberPointer { .. } => {
+            let words = 0..(size / 8).min(2);
+            all(words.map(|word| put(Half::General, offset.saturating_add(word * 8), 8, halves)))
+        }
         TypeKind::Array { element, count: Some(count) } => {
             let Ok(element) = types.follow(element) else { return Classified::Unknown };
             let step = types.strip(&element).ok().and_then(|ty| ty.size).unwrap_or(0);
@@ -170,6 +175,7 @@ mod tests {
             flavour: RecordFlavour::Struct,
             members: members.iter().map(member).collect(),
             virtual_bases: Vec::new(),
+            virtual_functions: Vec::new(),
             declaration: false,
             arguments: Vec::new(),
         };

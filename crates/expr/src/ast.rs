@@ -283,12 +283,16 @@ pub enum BinaryOp {
     Multiply,
     Divide,
     Remainder,
+    /// C++'s `object.*pointer`.
+    MemberThrough,
+    /// C++'s `pointer->*pointer`.
+    ArrowThrough,
 }
 
 impl BinaryOp {
     /// Every operator with its spelling and how tightly it binds: C's order,
     /// `@` where gdb has it.
-    pub(crate) const TABLE: [(Self, &'static str, u8); 19] = [
+    pub(crate) const TABLE: [(Self, &'static str, u8); 21] = [
         (Self::Or, "||", 3),
         (Self::And, "&&", 4),
         (Self::BitOr, "|", 5),
@@ -308,6 +312,8 @@ impl BinaryOp {
         (Self::Multiply, "*", 13),
         (Self::Divide, "/", 13),
         (Self::Remainder, "%", 13),
+        (Self::MemberThrough, ".*", 14),
+        (Self::ArrowThrough, "->*", 14),
     ];
 
     pub(crate) fn spelling(self) -> &'static str {

@@ -22,6 +22,7 @@ mod bases;
 mod convert;
 mod filter;
 mod literal;
+mod member_pointers;
 mod members;
 mod names;
 mod operators;

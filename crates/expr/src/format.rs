@@ -16,6 +16,7 @@ use crate::value::Value;
 mod aggregate;
 mod describe;
 mod letters;
+mod member_pointer;
 mod number;
 mod pointer;
 mod quote;
@@ -230,6 +231,9 @@ impl Formatter<'_> {
                 self.pointer(ty, &stripped, bytes, context);
             }
             TypeKind::Pointer { .. } => self.reference(ty, &stripped, bytes, context),
+            TypeKind::MemberPointer { class, target } => {
+                self.member_pointer(&stripped, class.as_ref(), target, bytes);
+            }
             TypeKind::Array { element, count } => self.array(element, *count, bytes, context),
             TypeKind::Record(record) => self.record(&stripped, record, bytes, context),
             TypeKind::Function { .. } => self.function(ty, bytes),

@@ -131,8 +131,9 @@ impl<'a> Lexer<'a> {
     fn punctuation(&mut self) -> Result<Token<'a>, Error> {
         let len = match self.rest().as_bytes() {
             [b'+', b'+', ..] | [b'-', b'-', ..] => return self.step_by_one(),
-            [b'<', b'<', b'=', ..] | [b'>', b'>', b'=', ..] => 3,
+            [b'<', b'<', b'=', ..] | [b'>', b'>', b'=', ..] | [b'-', b'>', b'*', ..] => 3,
             [b'-', b'>', ..]
+            | [b'.', b'*', ..]
             | [b':', b':', ..]
             | [b'<', b'<', ..]
             | [b'>', b'>', ..]

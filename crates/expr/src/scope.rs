@@ -83,6 +83,8 @@ pub enum Binding {
         address: VirtAddr,
         /// Its name.
         name: String,
+        /// Whether it is one of an object, which it is given.
+        takes_object: bool,
     },
     /// Data that a symbol table knows and no debug information: it has an
     /// address and no type, so it means something in `&x` and `(type)x` only.

@@ -162,7 +162,7 @@ fn types_are_spelled_as_c_declares_them() {
     let check = |ty: &Arc<Type>, expected: &str| assert_eq!(type_name(ty, &types), expected);
     let const_char = alias_of(AliasFlavour::Const, &char_type());
     check(&pointer(&const_char), "const char *");
-    check(&alias_of(AliasFlavour::Const, &pointer(&char_type())), "char *const");
+    check(&alias_of(AliasFlavour::Const, &pointer(&char_type())), "char * const");
     check(&pointer(&array(&int(), 4)), "int (*)[4]");
     check(&array(&pointer(&int()), 4), "int *[4]");
     check(&array(&array(&int(), 3), 2), "int [2][3]");

@@ -223,6 +223,7 @@ impl<'a> CodeScope<'a> {
             Some(Binding::Function {
                 ty: Arc::new(ty),
                 address: module.bias.to_virt(function.entry),
+                takes_object: module.image.takes_object(&function),
                 name: function.name,
             })
         })

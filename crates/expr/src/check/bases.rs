@@ -91,6 +91,20 @@ impl Checker<'_> {
         }
     }
 
+    /// An object as the part of it that is of a class: all of it, or a base;
+    /// `None` where it has no such part.
+    pub(super) fn part_of_class(
+        &mut self,
+        object: Typed,
+        class: &Arc<Type>,
+        span: &Range<usize>,
+    ) -> Result<Option<Typed>, Error> {
+        if is_same_class(&*self.strip(&object.ty, span)?, &*self.strip(class, span)?) {
+            return Ok(Some(object));
+        }
+        self.base_of_object(&object, class, span)
+    }
+
     /// The definition of a class that is only declared where it was found.
     fn defined(
         &self,

@@ -13,9 +13,9 @@ use crate::limits;
 
 /// A member and how far it is from the start of the outermost record.
 pub(super) struct Found {
-    offset: u64,
-    bits: Option<BitField>,
-    ty: Arc<Type>,
+    pub(super) offset: u64,
+    pub(super) bits: Option<BitField>,
+    pub(super) ty: Arc<Type>,
 }
 
 impl Checker<'_> {

@@ -299,6 +299,7 @@ fn vector_type() -> Arc<Type> {
         flavour: RecordFlavour::Union,
         members: views.into_iter().map(member).collect(),
         virtual_bases: Vec::new(),
+        virtual_functions: Vec::new(),
         declaration: false,
         arguments: Vec::new(),
     };

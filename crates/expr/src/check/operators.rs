@@ -21,6 +21,11 @@ impl Checker<'_> {
         span: &Range<usize>,
     ) -> Result<Typed, Error> {
         if op == UnaryOp::AddressOf {
+            if let ExprKind::Path(path) = &only.kind
+                && let Some(member) = self.member_address(path, span)?
+            {
+                return Ok(member);
+            }
             let object = self.operand(only, &builtin::unknown_data())?;
             return self.address_of(object, span);
         }
@@ -63,9 +68,10 @@ impl Checker<'_> {
     pub(super) fn binary(
         &mut self,
         op: BinaryOp,
-        [a, b]: &[Expr; 2],
+        operands: &[Expr; 2],
         span: &Range<usize>,
     ) -> Result<Typed, Error> {
+        let [a, b] = operands;
         match op {
             BinaryOp::And | BinaryOp::Or => {
                 let a = self.expr(a).and_then(|a| self.truth(a))?;
@@ -75,6 +81,9 @@ impl Checker<'_> {
                 Ok(self.boolean(node, span))
             }
             BinaryOp::Repeat => self.repeat(a, b, span),
+            BinaryOp::MemberThrough | BinaryOp::ArrowThrough => {
+                self.member_through(op, operands, span)
+            }
             _ if op.is_comparison() => self.comparison(op, a, b, span),
             _ => {
                 let a = self.expr(a).and_then(|a| self.rvalue(a))?;

@@ -70,6 +70,8 @@ impl Checker<'_> {
             TypeKind::Base(BaseKind::Signed | BaseKind::SignedChar) => int(true).map(whole),
             TypeKind::Base(_) => int(false).map(whole),
             TypeKind::Enum { signed, .. } => int(*signed).map(whole),
+            // Those to functions have two words.
+            TypeKind::MemberPointer { .. } if stripped.size == Some(8) => int(true).map(whole),
             TypeKind::Pointer { target, .. } if stripped.size == Some(8) => {
                 let target = target.as_ref().map(|link| self.follow(link, span)).transpose()?;
                 Some((Scalar::Pointer(target), Load::Int(IntKind::U64)))

@@ -585,7 +585,7 @@ impl Checker<'_> {
     }
 
     /// What was found, read from null where a condition does not hold.
-    fn only_if(
+    pub(super) fn only_if(
         &mut self,
         inside: NodeId,
         found: Typed,

@@ -43,6 +43,16 @@ pub(super) fn declare(
                 Some(link) => inside(link, marked),
             }
         }
+        TypeKind::MemberPointer { class, target } => {
+            let class = class.as_ref().and_then(|link| types.follow(link).ok());
+            let class = class.map_or_else(|| "?".to_owned(), |class| class.name.clone());
+            let marked = format!("{class}::*{declarator}");
+            // As gdb has it: not those of arrays.
+            let is_function = types
+                .follow(target)
+                .is_ok_and(|target| matches!(target.kind, TypeKind::Function { .. }));
+            inside(target, if is_function { format!("({marked})") } else { marked })
+        }
         TypeKind::Array { element, count } => {
             let count = count.map_or(String::new(), |count| count.to_string());
             let gap = if declarator.is_empty() { " " } else { "" };
@@ -74,7 +84,7 @@ fn needs_parentheses(link: &TypeLink, types: &dyn ResolveType) -> bool {
     })
 }
 
-/// `const int`, but `char *const`: a pointer's qualifier stands after its star.
+/// `const int`, but `char * const`: a pointer's qualifier stands after its star.
 fn qualified(
     ty: &Type,
     types: &dyn ResolveType,
@@ -94,7 +104,7 @@ fn qualified(
     let is_pointer = inner.name.is_empty() && matches!(inner.kind, TypeKind::Pointer { .. });
     if is_pointer {
         let gap = if declarator.is_empty() || declarator.starts_with('[') { "" } else { " " };
-        return declare(&inner, types, format!("{word}{gap}{declarator}"), 1);
+        return declare(&inner, types, format!(" {word}{gap}{declarator}"), 1);
     }
     format!("{word} {}", declare(&inner, types, declarator, 1))
 }

@@ -203,6 +203,7 @@ mod tests {
             flavour: RecordFlavour::Struct,
             members: Vec::new(),
             virtual_bases: Vec::new(),
+            virtual_functions: Vec::new(),
             declaration: false,
             arguments: Vec::new(),
         };

@@ -61,8 +61,14 @@ pub fn member(name: &str, ty: &Arc<Type>, offset: u64) -> Member {
 
 pub fn record(name: &str, flavour: RecordFlavour, size: u64, members: Vec<Member>) -> Arc<Type> {
     let (virtual_bases, arguments) = (Vec::new(), Vec::new());
-    let kind =
-        TypeKind::Record(Record { flavour, members, virtual_bases, declaration: false, arguments });
+    let kind = TypeKind::Record(Record {
+        flavour,
+        members,
+        virtual_bases,
+        virtual_functions: Vec::new(),
+        declaration: false,
+        arguments,
+    });
     Arc::new(Type { name: name.to_owned(), size: Some(size), kind })
 }
 
@@ -164,7 +170,12 @@ impl World {
         let address = VirtAddr::new(0x401000);
         self.symbols.insert(
             "handler".into(),
-            Binding::Function { ty: function.clone(), address, name: "handler".into() },
+            Binding::Function {
+                ty: function.clone(),
+                address,
+                name: "handler".into(),
+                takes_object: false,
+            },
         );
         let untyped = Binding::Untyped { address: VirtAddr::new(0x1034), name: "untyped".into() };
         self.symbols.insert("untyped".into(), untyped);

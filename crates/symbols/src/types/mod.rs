@@ -213,9 +213,38 @@ impl Image {
                 TypeKind::Pointer { target: None, flavour: PointerFlavour::Pointer }
             }
             dw::DW_TAG_unspecified_type => TypeKind::Void,
-            dw::DW_TAG_ptr_to_member_type => TypeKind::Other("a pointer to a member".to_owned()),
+            dw::DW_TAG_ptr_to_member_type => self.member_pointer(die, target),
             other => TypeKind::Other(other.to_string()),
         }
+    }
+
+    /// The type of `this`, which compilers call constant in a function's
+    /// definition and leave as it is in a class (GCC PR 43053).
+    fn constant(&self, at: DieRef) -> TypeLink {
+        let target = type_link(self.module(), at);
+        let is_pointer =
+            Die::open(self.units(), at).is_some_and(|die| die.tag() == dw::DW_TAG_pointer_type);
+        if !is_pointer {
+            return target;
+        }
+        let kind = TypeKind::Alias { flavour: AliasFlavour::Const, target: Some(target) };
+        TypeLink::Known(Arc::new(Type { name: String::new(), size: Some(8), kind }))
+    }
+
+    fn member_pointer(&self, die: &Die<'_>, target: Option<TypeLink>) -> TypeKind {
+        let class = die.reference(dw::DW_AT_containing_type);
+        let class = class.map(|at| type_link(self.module(), at));
+        match target {
+            Some(target) => TypeKind::MemberPointer { class, target },
+            None => TypeKind::Other("a pointer to a member of no type".to_owned()),
+        }
+    }
+
+    /// Whether a function is one of an object, which it is given.
+    pub fn takes_object(&self, function: &crate::Function) -> bool {
+        let die = function.die.and_then(|at| Die::open(self.units(), at));
+        let has = |die: &Die<'_>| die.has(dw::DW_AT_object_pointer).then_some(());
+        die.is_some_and(|die| die.inherited(has).is_some())
     }
 
     /// The type of a function; `None` when only a symbol names it.
@@ -229,8 +258,11 @@ impl Image {
         let result = die.inherited(Die::type_reference).map(link);
         let parameters =
             die.children().into_iter().filter(|child| child.tag() == dw::DW_TAG_formal_parameter);
-        let parameters =
-            parameters.filter_map(|child| child.inherited(Die::type_reference)).map(link);
+        let parameters = parameters.filter_map(|child| {
+            let ty = child.inherited(Die::type_reference)?;
+            let made = child.inherited(|die| die.flag(dw::DW_AT_artificial).then_some(()));
+            Some(if made.is_some() { self.constant(ty) } else { link(ty) })
+        });
         TypeKind::Function { result, parameters: parameters.collect() }
     }
 

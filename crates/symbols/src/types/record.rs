@@ -3,12 +3,15 @@
 use gimli::constants as dw;
 use gimli::{AttributeValue, DwDsc, DwTag, Operation};
 use trapline_core::ModuleId;
-use trapline_core::types::{BitField, GenericArgument, Member, Record, RecordFlavour, VirtualBase};
+use trapline_core::types::{
+    BitField, GenericArgument, Member, Record, RecordFlavour, VirtualBase, VirtualFunction,
+};
 
 use super::die::Die;
 use super::scalar::{constant, fit, has_signed_type};
 use super::size::byte_size;
 use super::type_link;
+use crate::demangle::demangled;
 use crate::units::Slice;
 
 /// Values that one range of discriminants may list.
@@ -18,6 +21,7 @@ const MAX_RANGE: usize = 4096;
 pub(super) fn record(die: &Die<'_>, module: ModuleId) -> Record {
     let mut members = Vec::new();
     let mut virtual_bases = Vec::new();
+    let mut virtual_functions = Vec::new();
     let mut arguments = Vec::new();
     let mut flavour = flavour_of(die.tag());
     for child in die.children() {
@@ -31,6 +35,9 @@ pub(super) fn record(die: &Die<'_>, module: ModuleId) -> Record {
                 flavour = RecordFlavour::Variants { discriminant };
                 members.extend(variants);
             }
+            dw::DW_TAG_subprogram if is_virtual(&child) => {
+                virtual_functions.extend(virtual_function(&child));
+            }
             dw::DW_TAG_GNU_template_parameter_pack => {
                 arguments.extend(die_arguments(&child.children(), module));
             }
@@ -40,7 +47,7 @@ pub(super) fn record(die: &Die<'_>, module: ModuleId) -> Record {
     // A stable sort: base classes come first, all else stays in order.
     members.sort_by_key(|member| !member.base_class);
     let declaration = die.flag(dw::DW_AT_declaration);
-    Record { flavour, members, virtual_bases, declaration, arguments }
+    Record { flavour, members, virtual_bases, virtual_functions, declaration, arguments }
 }
 
 fn die_arguments(dies: &[Die<'_>], module: ModuleId) -> Vec<GenericArgument> {
@@ -76,6 +83,22 @@ fn virtual_base(inheritance: &Die<'_>, module: ModuleId) -> Option<VirtualBase> 
     Some(VirtualBase { ty, slot: distance_slot(inheritance) })
 }
 
+/// DWARF 5 section 5.7.8: its place in the table is a constant, as an expression.
+fn virtual_function(function: &Die<'_>) -> Option<VirtualFunction> {
+    let name = demangled(&function.text(dw::DW_AT_linkage_name)?)?;
+    let slot = match function.value(dw::DW_AT_vtable_elem_location)? {
+        AttributeValue::Exprloc(expression) => {
+            let mut operations = expression.operations(function.unit.encoding());
+            match operations.next().ok().flatten()? {
+                Operation::UnsignedConstant { value } => value,
+                _ => return None,
+            }
+        }
+        value => value.udata_value()?,
+    };
+    Some(VirtualFunction { name, slot })
+}
+
 /// The slot in what gcc and clang say of a virtual base's place: the object's
 /// address plus what stands so many bytes before the place that its first word
 /// points to.
@@ -103,9 +126,9 @@ fn distance_slot(inheritance: &Die<'_>) -> Option<i64> {
     (added && next().is_none()).then_some(slot)
 }
 
-fn is_virtual(inheritance: &Die<'_>) -> bool {
+fn is_virtual(die: &Die<'_>) -> bool {
     matches!(
-        inheritance.value(dw::DW_AT_virtuality),
+        die.value(dw::DW_AT_virtuality),
         Some(AttributeValue::Virtuality(kind)) if kind != dw::DW_VIRTUALITY_none
     )
 }

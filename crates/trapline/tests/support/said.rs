@@ -1,9 +1,11 @@
-//! What commands say where a program stands: ours beside gdb's.
+//! What commands say where a program stands: ours beside gdb's. And how often
+//! conditions hold there.
 
 use std::process::Command;
 
 use trapline_testkit::{Debuggee, run};
 
+use super::Driver;
 use super::beside::PATIENCE;
 use super::gdb::Gdb;
 
@@ -29,7 +31,29 @@ pub fn check_ours(debuggee: &Debuggee, mark: &str, rows: &[(&str, &str)]) {
     }
 }
 
-fn script<'a>(debuggee: &Debuggee, mark: &str, lines: &[&'a str]) -> Vec<String> {
+/// Checks how often conditions hold at marks, decided by the program and by us.
+#[track_caller]
+pub fn check_hits(debuggee: &Debuggee, rows: &[(&str, &str, u64)]) {
+    for mechanism in ["-jump", "-trap"] {
+        let mut driver = Driver::launching(debuggee, &[]);
+        driver.as_written();
+        // Hits are counted and nothing stops.
+        let set = |(mark, condition, _): &(&str, &str, u64)| {
+            let place = debuggee.mark(mark).spec();
+            driver.break_at(&format!("{mechanism} -hits '== 1000000000' {place} if {condition}"))
+        };
+        let ids: Vec<_> = rows.iter().map(set).collect();
+        driver.run();
+        driver.go_to_end();
+        for (id, (_, condition, hits)) in ids.into_iter().zip(rows) {
+            let tally = driver.tally(id);
+            assert_eq!((tally.hits, tally.errors), (*hits, 0), "{mechanism} {condition}");
+        }
+        driver.quit();
+    }
+}
+
+fn script(debuggee: &Debuggee, mark: &str, lines: &[&str]) -> Vec<String> {
     let between = || format!("echo {MARK}\\n");
     let mut script = vec![format!("break {}", debuggee.mark(mark).spec()), "run".to_owned()];
     script.extend(lines.iter().flat_map(|line| [between(), (*line).to_owned()]));
@@ -67,15 +91,27 @@ fn parts(told: &str) -> Vec<String> {
 }
 
 /// Text without the addresses of stacks, which depend on the surroundings, and
-/// without the tags of types, which C++ may leave out. In the arguments of
-/// templates, gdb writes the names of integers in a way of its own.
+/// without the tags of types, which C++ may leave out. gdb names functions with
+/// their parameters, and types of integers in a way of its own.
 fn comparable(text: &str) -> String {
     let mut parts = text.trim_end().split("0x7ff");
     let first = parts.next().unwrap_or_default().to_owned();
     let digits = |part: &str| part.trim_start_matches(|it: char| it.is_ascii_hexdigit()).to_owned();
     let text = parts.fold(first, |told, part| told + "STACK" + &digits(part));
-    text.replace("struct ", "")
-        .replace("class ", "")
-        .replace("enum ", "")
-        .replace("short int", "short")
+    let text = without_parameters(&text);
+    let plain = ["struct ", "class ", "enum "].iter().fold(text, |text, tag| text.replace(tag, ""));
+    let integers =
+        [("long unsigned int", "unsigned long"), ("long int", "long"), ("short int", "short")];
+    integers.iter().fold(plain, |text, (ours, gdbs)| text.replace(ours, gdbs))
+}
+
+/// Text without what stands in parentheses within the `<...>` behind addresses.
+fn without_parameters(text: &str) -> String {
+    let mut parts = text.split(" <");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |told, part| {
+        let symbol = part.find('>').map_or("", |end| &part[..end]);
+        let kept = symbol.split('(').next().unwrap_or_default();
+        told + " <" + kept + &part[symbol.len()..]
+    })
 }
