@@ -90,8 +90,8 @@ pub enum TypeKind {
     Array {
         /// The element.
         element: TypeLink,
-        /// How many; `None` for an array of unknown bound.
-        count: Option<u64>,
+        /// How many.
+        count: Count,
     },
     /// A structure, class or union (Rust enums with data come as a
     /// [`RecordFlavour::Variants`]).
@@ -128,6 +128,28 @@ pub enum TypeKind {
     /// Something the debug format can say and this model cannot; the text
     /// names it.
     Other(String),
+}
+
+/// How many elements an array has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Count {
+    /// So many.
+    Known(u64),
+    /// As many as a frame says: what the reference leads to in the debug
+    /// information is worked out there.
+    Computed(TypeRef),
+    /// Nothing says.
+    Unknown,
+}
+
+impl Count {
+    /// The number, where it is the same everywhere.
+    pub fn known(self) -> Option<u64> {
+        match self {
+            Self::Known(count) => Some(count),
+            Self::Computed(_) | Self::Unknown => None,
+        }
+    }
 }
 
 /// How a base type's bits are read.
@@ -306,7 +328,7 @@ impl Type {
         Self {
             name: String::new(),
             size: element_size.checked_mul(count),
-            kind: TypeKind::Array { element, count: Some(count) },
+            kind: TypeKind::Array { element, count: Count::Known(count) },
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use trapline_core::types::{BaseKind, Member, RecordFlavour, ResolveType, Type, TypeKind};
+use trapline_core::types::{BaseKind, Count, Member, RecordFlavour, ResolveType, Type, TypeKind};
 
 /// Where a value was returned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,7 +84,7 @@ fn classify(
             let words = 0..(size / 8).min(2);
             all(words.map(|word| put(Half::General, offset.saturating_add(word * 8), 8, halves)))
         }
-        TypeKind::Array { element, count: Some(count) } => {
+        TypeKind::Array { element, count: Count::Known(count) } => {
             let Ok(element) = types.follow(element) else { return Classified::Unknown };
             let step = types.strip(&element).ok().and_then(|ty| ty.size).unwrap_or(0);
             let at = |index: u64| offset.saturating_add(index.saturating_mul(step));

@@ -21,6 +21,7 @@ mod assign;
 mod bases;
 mod convert;
 mod filter;
+mod lengths;
 mod literal;
 mod member_pointers;
 mod members;
@@ -229,10 +230,18 @@ impl Checker<'_> {
                 Object::Word(self.constant(address.get(), IntKind::U64, &span)?)
             }
             Kind::Stored { place, offset } => {
-                Object::Stored { place, offset, size: self.readable_size(&ty, &span)? }
+                let size = match &*place {
+                    // What is nowhere says so, whatever its size.
+                    Place::Unavailable(_) => 0,
+                    _ => self.readable_size(&ty, &span)?,
+                };
+                Object::Stored { place, offset, size }
             }
             Kind::Repeated { address, count } => {
                 Object::Repeated { address, size: self.readable_size(&ty, &span)?, count }
+            }
+            Kind::Memory { address, bits: None } if self.is_computed(&ty, &span)? => {
+                return self.of_computed_length(address, &ty, &span);
             }
             Kind::Memory { address, bits } => {
                 let size = self.readable_size(&ty, &span)?;
@@ -290,6 +299,7 @@ impl Checker<'_> {
         self.nodes.truncate(before.0);
         self.inputs.truncate(before.1);
         self.slots = before.2;
-        self.size_constant(&ty, span)
+        let node = self.size_node(&ty, span)?;
+        Ok(Typed { kind: Kind::Word(node), ty: builtin::integer(IntKind::U64), span: span.clone() })
     }
 }

@@ -234,7 +234,9 @@ impl Formatter<'_> {
             TypeKind::MemberPointer { class, target } => {
                 self.member_pointer(&stripped, class.as_ref(), target, bytes);
             }
-            TypeKind::Array { element, count } => self.array(element, *count, bytes, context),
+            TypeKind::Array { element, count } => {
+                self.array(element, count.known(), bytes, context)
+            }
             TypeKind::Record(record) => self.record(&stripped, record, bytes, context),
             TypeKind::Function { .. } => self.function(ty, bytes),
             TypeKind::Alias { .. } => self.note("incomplete type"),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use trapline_core::VirtAddr;
-use trapline_core::location::Place;
+use trapline_core::location::{self, Place};
 use trapline_core::types::{ResolveType, Type, TypeRef};
 
 use crate::ast::Path;
@@ -44,6 +44,14 @@ pub trait Scope: ResolveType {
     /// The debug information is corrupt.
     fn types_beside(&self, name: &str, _near: TypeRef) -> Result<Vec<Arc<Type>>, String> {
         Ok(self.type_named(name)?.into_iter().collect())
+    }
+
+    /// Computes the length of an array that only a frame knows.
+    ///
+    /// # Errors
+    /// A sentence that says why it is not known here.
+    fn length(&self, _array: TypeRef) -> Result<location::Program, String> {
+        Err("its length is known in a frame only".to_owned())
     }
 
     /// The value of the user's own `$name`.

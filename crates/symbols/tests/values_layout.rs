@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use trapline_core::location::{Op, Place};
 use trapline_core::types::{
-    AliasFlavour, BaseKind, Member, Record, ResolveType, Type, TypeKind, TypeLink, TypeRef,
+    AliasFlavour, BaseKind, Count, Member, Record, ResolveType, Type, TypeKind, TypeLink, TypeRef,
 };
 use trapline_symbols::Image;
 use values_support::{MODULE, compile, load, run};
@@ -134,13 +134,15 @@ fn c_types_are_what_the_source_says() {
 
     let matrix = types.member("struct outer", "matrix");
     let matrix = types.follow(&matrix.ty).expect("resolves");
-    let TypeKind::Array { element, count: Some(3) } = &matrix.kind else { panic!("{matrix:?}") };
+    let TypeKind::Array { element, count: Count::Known(3) } = &matrix.kind else {
+        panic!("{matrix:?}")
+    };
     let row = types.follow(element).expect("resolves");
-    assert!(matches!(row.kind, TypeKind::Array { count: Some(4), .. }), "{row:?}");
+    assert!(matches!(row.kind, TypeKind::Array { count: Count::Known(4), .. }), "{row:?}");
     assert_eq!((matrix.size, row.size), (Some(48), Some(16)));
 
     let tail = types.follow(&types.member("struct outer", "tail").ty).expect("resolves");
-    assert!(matches!(tail.kind, TypeKind::Array { count: None, .. }), "{tail:?}");
+    assert!(matches!(tail.kind, TypeKind::Array { count: Count::Unknown, .. }), "{tail:?}");
 
     let anonymous = types.member("struct outer", "");
     let inside = types.follow(&anonymous.ty).expect("resolves");

@@ -26,6 +26,7 @@ mod hits;
 mod inspect;
 mod jump_report;
 mod jumps;
+mod lengths;
 mod libraries;
 mod line_steps;
 mod located;

@@ -6,17 +6,21 @@ use std::sync::Arc;
 
 use trapline_core::VirtAddr;
 use trapline_core::location::{self, Place};
-use trapline_core::types::{ResolveType, Type, TypeKind, TypeRef};
+use trapline_core::types::{Count, ResolveType, Type, TypeKind, TypeLink, TypeRef};
 use trapline_core::x64::Reg;
 use trapline_expr::{Binding, Path, Scope, Value, Views};
 use trapline_symbols::{Function, PcKind, Variable};
 
 use super::activations::Fate;
+use super::lengths::Lengths;
 use super::values::Known;
 use crate::space::{Module, Modules};
 
 /// Why a variable of a function that ended in a tail call may have no value.
 const JUMPED: &str = "what its function kept on the stack is gone: it ended in a jump to another";
+
+/// Types in one another whose sizes are worked out.
+const MAX_MEASURED: usize = 32;
 
 /// A place in code, which decides which scopes are open.
 #[derive(Clone, Copy, Debug)]
@@ -54,12 +58,16 @@ pub(crate) struct CodeScope<'a> {
     /// `None` sees globals only.
     place: Option<CodePlace>,
     known: &'a Known,
+    /// The lengths of arrays in the frame; `None` where there is none.
+    lengths: Option<&'a Lengths>,
     /// What every plain name means, when one variable is asked for.
     only: Option<&'a Variable>,
     /// Whether a name was found that lives and dies with its frame.
     used_frame: Cell<bool>,
     /// Whether a name was found whose address is right in this memory only.
     rooted: Cell<bool>,
+    /// How many types in one another are being measured.
+    depth: Cell<usize>,
 }
 
 impl<'a> CodeScope<'a> {
@@ -80,7 +88,18 @@ impl<'a> CodeScope<'a> {
         known: &'a Known,
     ) -> Self {
         let (used_frame, rooted) = (Cell::new(false), Cell::new(false));
-        Self { modules, place, known, only: None, used_frame, rooted }
+        let depth = Cell::new(0);
+        Self { modules, place, known, lengths: None, only: None, used_frame, rooted, depth }
+    }
+
+    /// The same, with the lengths of arrays in a frame.
+    pub(super) fn measured_by(self, lengths: &'a Lengths) -> Self {
+        Self { lengths: Some(lengths), ..self }
+    }
+
+    /// The same without them.
+    pub(super) fn unmeasured(self) -> Self {
+        Self { lengths: None, ..self }
     }
 
     /// The same, every plain name being that of one variable.
@@ -122,6 +141,34 @@ impl<'a> CodeScope<'a> {
             module.image.variables_named_at(module.to_image(place.pc), place.kind, name);
         let found = variables.into_iter().find(|variable| is_seen(place, variable))?;
         Some((module, found))
+    }
+
+    /// A type whose arrays have their lengths in the frame, as far as they are
+    /// known.
+    fn measured(&self, ty: Arc<Type>) -> Result<Arc<Type>, String> {
+        if ty.size.is_some() {
+            return Ok(ty);
+        }
+        let (kind, size) = match &ty.kind {
+            TypeKind::Alias { flavour, target: Some(target) } => {
+                let target = self.follow(target)?;
+                let size = target.size;
+                let target = Some(TypeLink::Known(target));
+                (TypeKind::Alias { flavour: *flavour, target }, size)
+            }
+            TypeKind::Array { element, count } => {
+                let element = self.follow(element).and_then(|element| self.measured(element))?;
+                let count = match (*count, self.lengths) {
+                    (Count::Computed(array), Some(lengths)) => lengths.of(array),
+                    (count, _) => count,
+                };
+                let size = self.strip(&element)?.size.zip(count.known());
+                let size = size.and_then(|(size, count)| size.checked_mul(count));
+                (TypeKind::Array { element: TypeLink::Known(element), count }, size)
+            }
+            _ => return Ok(ty),
+        };
+        Ok(if size.is_some() { Arc::new(Type { name: ty.name.clone(), size, kind }) } else { ty })
     }
 
     fn local(&self, path: &Path) -> Result<Option<Binding>, String> {
@@ -284,7 +331,14 @@ fn is_static(place: &Place) -> bool {
 
 impl ResolveType for CodeScope<'_> {
     fn resolve(&self, reference: TypeRef) -> Result<Arc<Type>, String> {
-        resolve(self.modules, reference)
+        let ty = resolve(self.modules, reference)?;
+        if self.lengths.is_none() || self.depth.get() >= MAX_MEASURED {
+            return Ok(ty);
+        }
+        self.depth.set(self.depth.get() + 1);
+        let measured = self.measured(ty);
+        self.depth.set(self.depth.get() - 1);
+        measured
     }
 }
 
@@ -337,6 +391,20 @@ impl Scope for CodeScope<'_> {
             Some(found) if !found.is_empty() => Ok(found),
             _ => Ok(self.type_named(name)?.into_iter().collect()),
         }
+    }
+
+    fn length(&self, array: TypeRef) -> Result<location::Program, String> {
+        let (module, place) = self.here().ok_or("its length is known in a frame only")?;
+        if module.id() != array.module {
+            return Err("its length is known in another module only".to_owned());
+        }
+        let pc = module.to_image(place.pc);
+        let mut program = module.image.array_length_at(array.offset, pc, place.kind)?;
+        self.used_frame.set(true);
+        if location::relocate_program(&mut program, module.bias) {
+            self.rooted.set(true);
+        }
+        Ok(program)
     }
 
     fn convenience(&self, name: &str) -> Option<Value> {

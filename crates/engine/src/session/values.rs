@@ -128,7 +128,7 @@ impl Session {
         trapline_expr::evaluate(program, &mut machine)
     }
 
-    fn machine<'a>(
+    pub(super) fn machine<'a>(
         &'a mut self,
         selected: Selected,
         frame: &Frame,
@@ -163,7 +163,7 @@ impl Session {
         let Some((selected, frame)) = self.selected_frame() else {
             return self.static_value(expression);
         };
-        let program = self.compile_in(selected.pid, frame.place(), expression, purpose)?.0;
+        let program = self.compile_in(selected, &frame, expression, purpose)?.0;
         let failed = |error: EvalError| evaluation_error(expression, &error);
         if purpose != Purpose::Assignment {
             return self.evaluate_in(selected, &frame, &program).map_err(failed);
@@ -182,17 +182,18 @@ impl Session {
     }
 
     fn compile_in(
-        &self,
-        pid: Pid,
-        place: CodePlace,
+        &mut self,
+        selected: Selected,
+        frame: &Frame,
         expression: &str,
         purpose: Purpose,
     ) -> Result<(Program, bool), CommandError> {
-        let space = self.space_of(pid).ok_or_else(|| CommandError::new("no process"))?;
-        let scope = CodeScope::at(&space.modules, place, &self.known);
-        let program = trapline_expr::compile(expression, &scope, purpose)
-            .map_err(|error| expression_error(expression, &error))?;
-        Ok((program, scope.used_frame()))
+        let compiled = self.in_scope_of(selected, frame, |scope| {
+            let program = trapline_expr::compile(expression, &scope, purpose)
+                .map_err(|error| expression_error(expression, &error))?;
+            Ok((program, scope.used_frame()))
+        });
+        compiled.unwrap_or_else(|| Err(CommandError::new("no process")))
     }
 
     fn carry_out_writes(
@@ -367,27 +368,22 @@ impl Session {
         what: &str,
         expand: bool,
     ) -> Result<Reply, CommandError> {
-        let modules = match self.selected() {
-            Ok(selected) => self.space_of(selected.pid).map(|space| space.modules.clone()),
-            Err(_) => Some(self.program_alone()),
-        }
-        .unwrap_or_default();
-        let place = self.selected_place();
-        let scope = CodeScope::at_place_of(&modules, place, &self.known);
-        let bare = ["struct ", "class ", "union ", "enum "]
-            .iter()
-            .find_map(|tag| what.strip_prefix(tag))
-            .unwrap_or(what);
-        let named = scope.type_named(bare.trim()).map_err(CommandError::new)?;
-        let ty = match trapline_expr::compile(what, &scope, Purpose::Value) {
-            Ok(program) => program.ty.clone(),
-            Err(error) => named.ok_or_else(|| expression_error(what, &error))?,
+        let described = match self.selected_frame() {
+            Some((selected, frame)) => {
+                let described =
+                    self.in_scope_of(selected, &frame, |scope| described(what, expand, scope));
+                described.ok_or_else(|| CommandError::new("no process"))?
+            }
+            None => {
+                let modules = match self.selected() {
+                    Ok(selected) => self.space_of(selected.pid).map(|space| space.modules.clone()),
+                    Err(_) => Some(self.program_alone()),
+                };
+                let modules = modules.unwrap_or_default();
+                described(what, expand, CodeScope::at_place_of(&modules, None, &self.known))
+            }
         };
-        let text = if expand {
-            trapline_expr::format::describe_type(&ty, &scope).map_err(CommandError::new)?
-        } else {
-            trapline_expr::format::type_name(&ty, &scope)
-        };
+        let text = described?;
         let real = self.real_type_comment(what);
         Ok(Reply::Text(format!("type = {real}{text}")))
     }
@@ -412,8 +408,7 @@ impl Session {
         }
         let (_, frame) =
             self.selected_frame().ok_or_else(|| CommandError::new("no frame is selected"))?;
-        let (program, local) =
-            self.compile_in(selected.pid, frame.place(), expression, Purpose::Value)?;
+        let (program, local) = self.compile_in(selected, &frame, expression, Purpose::Value)?;
         let value = self
             .evaluate_in(selected, &frame, &program)
             .map_err(|error| evaluation_error(expression, &error))?;
@@ -436,6 +431,26 @@ impl Session {
             function_start(&self.space_of(selected.pid)?.modules, activation.lookup())
         });
         Ok(Some((WatchScope { tid: selected.tid, cfa, function }, returns_to)))
+    }
+}
+
+/// The type that an expression has, or that a name is, as text.
+fn described(what: &str, expand: bool, scope: CodeScope<'_>) -> Result<String, CommandError> {
+    let bare = ["struct ", "class ", "union ", "enum "]
+        .iter()
+        .find_map(|tag| what.strip_prefix(tag))
+        .unwrap_or(what);
+    let named = scope.type_named(bare.trim()).map_err(CommandError::new)?;
+    let ty = match trapline_expr::compile(what, &scope, Purpose::Value) {
+        Ok(program) => program.ty.clone(),
+        Err(error) => named.ok_or_else(|| expression_error(what, &error))?,
+    };
+    // What the value itself is long is known; what it may lead to is not asked.
+    let scope = scope.unmeasured();
+    if expand {
+        trapline_expr::format::describe_type(&ty, &scope).map_err(CommandError::new)
+    } else {
+        Ok(trapline_expr::format::type_name(&ty, &scope))
     }
 }
 

@@ -10,7 +10,6 @@ use trapline_expr::{EvalError, Purpose};
 use trapline_symbols::{Variable, VariableKind};
 
 use super::frames::Frame;
-use super::scope::CodeScope;
 use super::{Selected, Session};
 use crate::command::{CommandError, Reply};
 use crate::event::VariableInfo;
@@ -102,15 +101,17 @@ impl Session {
         variable: &Variable,
         manner: Manner,
     ) -> String {
-        let Some(space) = self.space_of(selected.pid) else { return String::new() };
-        let scope = CodeScope::at(&space.modules, frame.place(), &self.known).of_one(variable);
-        let program = match trapline_expr::compile(IT, &scope, Purpose::Value) {
-            Ok(program) => program,
-            Err(error) => return format!("<{}>", error.message),
+        let compiled = self.in_scope_of(selected, frame, |scope| {
+            let scope = scope.of_one(variable);
+            let program = trapline_expr::compile(IT, &scope, Purpose::Value)?;
+            Ok::<_, trapline_expr::Error>((is_aggregate(&scope, &program.ty), program))
+        });
+        let program = match compiled {
+            Some(Ok((true, _))) if manner == Manner::Short => return "...".to_owned(),
+            Some(Ok((_, program))) => program,
+            Some(Err(error)) => return format!("<{}>", error.message),
+            None => return String::new(),
         };
-        if manner == Manner::Short && is_aggregate(&scope, &program.ty) {
-            return "...".to_owned();
-        }
         match self.evaluate_in(selected, frame, &program) {
             Ok(value) => {
                 let bare = FormatOptions { pointer_types: false, ..FormatOptions::default() };

@@ -112,7 +112,7 @@ impl Checker<'_> {
         match (&object.kind, &stripped.kind) {
             (Kind::Stored { place, offset }, TypeKind::Array { element, count }) => {
                 let element = self.follow(element, span)?;
-                let skip = self.known_offset(&index, &element, *count, span)?;
+                let skip = self.known_offset(&index, &element, count.known(), span)?;
                 let offset = offset.saturating_add(skip);
                 let kind = Kind::Stored { place: place.clone(), offset };
                 Ok(Typed { kind, ty: element, span: span.clone() })

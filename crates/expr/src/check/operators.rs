@@ -177,8 +177,17 @@ impl Checker<'_> {
         let Scalar::Pointer(target) = &pointer.scalar else {
             return Err(self.no_operator("+", pointer, span));
         };
-        let stride = self.stride(target.as_ref(), span)?;
-        let bytes = self.scaled(count, stride, span)?;
+        let bytes = match target {
+            Some(target) if self.is_computed(target, span)? => {
+                let size = self.size_node(target, span)?;
+                let count = self.at_sort(count.node, Sort::ADDRESS, span)?;
+                self.push(Op::Arithmetic(Arithmetic::Mul, count, size), Sort::ADDRESS, span)?
+            }
+            _ => {
+                let stride = self.stride(target.as_ref(), span)?;
+                self.scaled(count, stride, span)?
+            }
+        };
         let node = self.push(Op::Arithmetic(op, pointer.node, bytes), Sort::ADDRESS, span)?;
         Ok(Typed { kind: Kind::Word(node), ty: pointer.ty.clone(), span: span.clone() })
     }

@@ -56,7 +56,7 @@ impl Checker<'_> {
         let span = typed.span.clone();
         match &stripped.kind {
             TypeKind::Array { count, .. } => {
-                let count = *count;
+                let count = count.known();
                 self.terminated(typed, count)
             }
             TypeKind::Pointer { target: Some(link), .. } => {

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use trapline_core::types::{GenericArgument, Type, TypeKind, TypeLink, TypeRef};
+use trapline_core::types::{Count, GenericArgument, Type, TypeKind, TypeLink, TypeRef};
 
 use super::scalar::{Rvalue, Scalar};
 use super::{Checker, Kind, Purpose, Typed};
@@ -390,7 +390,8 @@ impl Checker<'_> {
             let Some(inner) = self.within(&seen, &fitted, span)? else { break };
             object = self.through_pointers(inner)?;
         }
-        if let TypeKind::Array { count: Some(count), .. } = self.strip(&object.ty, span)?.kind
+        if let TypeKind::Array { count: Count::Known(count), .. } =
+            self.strip(&object.ty, span)?.kind
             && matches!(name, "len" | "size")
         {
             let node = self.constant(count, IntKind::U64, span)?;

@@ -8,7 +8,7 @@ use trapline_core::types::{
     TypeKind,
 };
 
-use super::spell::declare;
+use super::spell::{declare, in_brackets};
 use super::type_name;
 
 /// How deep records without names are opened inside each other.
@@ -54,7 +54,7 @@ fn outer_marks(ty: &Arc<Type>, types: &dyn ResolveType) -> Result<(Arc<Type>, St
                 types.follow(link)?
             }
             TypeKind::Array { element, count } => {
-                let count = count.map_or(String::new(), |count| count.to_string());
+                let count = in_brackets(*count);
                 let _ = write!(marks, "[{count}]");
                 types.follow(element)?
             }

@@ -1,7 +1,8 @@
 //! Types spelled as C declares them.
 
 use trapline_core::types::{
-    AliasFlavour, PointerFlavour, Record, RecordFlavour, ResolveType, Type, TypeKind, TypeLink,
+    AliasFlavour, Count, PointerFlavour, Record, RecordFlavour, ResolveType, Type, TypeKind,
+    TypeLink,
 };
 
 use crate::limits;
@@ -54,7 +55,7 @@ pub(super) fn declare(
             inside(target, if is_function { format!("({marked})") } else { marked })
         }
         TypeKind::Array { element, count } => {
-            let count = count.map_or(String::new(), |count| count.to_string());
+            let count = in_brackets(*count);
             let gap = if declarator.is_empty() { " " } else { "" };
             inside(element, format!("{declarator}{gap}[{count}]").trim_start().to_owned())
         }
@@ -69,6 +70,15 @@ pub(super) fn declare(
             }
         }
         _ => joined(&with_tag(ty), &declarator),
+    }
+}
+
+/// The length of an array as its type shows it.
+pub(super) fn in_brackets(count: Count) -> String {
+    match count {
+        Count::Known(count) => count.to_string(),
+        Count::Computed(_) => "variable length".to_owned(),
+        Count::Unknown => String::new(),
     }
 }
 

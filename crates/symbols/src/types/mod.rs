@@ -18,7 +18,7 @@ use gimli::constants as dw;
 use gimli::{DwTag, UnitOffset};
 use trapline_core::ModuleId;
 use trapline_core::types::{
-    AliasFlavour, PointerFlavour, Record, RecordFlavour, Type, TypeKind, TypeLink, TypeRef,
+    AliasFlavour, Count, PointerFlavour, Record, RecordFlavour, Type, TypeKind, TypeLink, TypeRef,
 };
 
 use crate::Image;
@@ -26,7 +26,7 @@ use crate::index::{NameKind, Named};
 use crate::names::{self, Pattern};
 use crate::units::{DieRef, UnitId};
 use die::Die;
-use size::{dimensions, full_size};
+use size::{Dimension, dimensions, full_size};
 
 /// Types of one name that a lookup returns: every unit has its own `size_t`.
 const MAX_NAMESAKES: usize = 16;
@@ -54,7 +54,7 @@ fn type_offset(die: DieRef) -> u64 {
     (u64::from(die.unit.0) << PLACE_BITS) | (die.offset.0 as u64 & ((1 << PLACE_BITS) - 1))
 }
 
-fn die_of(offset: u64) -> Option<DieRef> {
+pub(crate) fn die_of(offset: u64) -> Option<DieRef> {
     let unit = UnitId(u32::try_from(offset >> PLACE_BITS).ok()?);
     let place = usize::try_from(offset & ((1 << PLACE_BITS) - 1)).ok()?;
     Some(DieRef { unit, offset: UnitOffset(place) })
@@ -266,6 +266,16 @@ impl Image {
         TypeKind::Function { result, parameters: parameters.collect() }
     }
 
+    fn count(&self, dimension: Dimension) -> Count {
+        match dimension {
+            Dimension::Known(length) => Count::Known(length),
+            Dimension::Computed(at) => {
+                Count::Computed(TypeRef { module: self.module(), offset: type_offset(at) })
+            }
+            Dimension::Unknown => Count::Unknown,
+        }
+    }
+
     /// An array; one of several dimensions is built from the innermost out.
     fn array(&self, die: &Die<'_>) -> Type {
         let name = die.name().unwrap_or_default();
@@ -277,15 +287,15 @@ impl Image {
             .and_then(|die| full_size(&self.definition(die), &|inner| self.definition(inner)));
         let mut counts = dimensions(die);
         if counts.is_empty() {
-            counts.push(None);
+            counts.push(Dimension::Unknown);
         }
         let mut link = type_link(self.module(), element);
         let mut array = None;
-        for count in counts.into_iter().rev() {
+        for count in counts.into_iter().rev().map(|count| self.count(count)) {
             if let Some(inner) = array.take() {
                 link = TypeLink::Known(Arc::new(inner));
             }
-            size = size.zip(count).and_then(|(size, count)| size.checked_mul(count));
+            size = size.zip(count.known()).and_then(|(size, count)| size.checked_mul(count));
             let kind = TypeKind::Array { element: link.clone(), count };
             array = Some(Type { name: String::new(), size, kind });
         }

@@ -81,7 +81,7 @@ fn encoding_of_type(die: &Die<'_>) -> Option<DwAte> {
 }
 
 /// Whether values of the entry's `DW_AT_type` are signed.
-pub(super) fn has_signed_type(die: &Die<'_>) -> bool {
+pub(crate) fn has_signed_type(die: &Die<'_>) -> bool {
     encoding_of_type(die).is_some_and(is_signed)
 }
 

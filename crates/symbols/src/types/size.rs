@@ -5,7 +5,7 @@ use gimli::constants as dw;
 
 use super::die::Die;
 use super::scalar::constant;
-use crate::units::{DieRef, Units};
+use crate::units::{DieRef, Units, Value};
 
 /// Aliases and arrays in one another.
 const MAX_DEPTH: usize = 64;
@@ -42,7 +42,7 @@ fn size_within<'d>(die: &Die<'d>, depth: usize, define: &Define<'_, 'd>) -> Opti
         dw::DW_TAG_array_type => {
             let mut size = element_size(die, depth, define)?;
             for count in dimensions(die) {
-                size = size.checked_mul(count?)?;
+                size = size.checked_mul(count.known()?)?;
             }
             Some(size)
         }
@@ -60,25 +60,68 @@ fn element_size<'d>(die: &Die<'d>, depth: usize, define: &Define<'_, 'd>) -> Opt
     size_within(&define(Die::open(die.units, die.type_reference()?)?), depth, define)
 }
 
-/// The lengths of an array's dimensions, outermost first; `None` where only
-/// the running program knows.
-pub(crate) fn dimensions(die: &Die<'_>) -> Vec<Option<u64>> {
+/// The lengths of an array's dimensions, outermost first.
+pub(crate) fn dimensions(die: &Die<'_>) -> Vec<Dimension> {
     let ranges = die.children().into_iter().filter(|child| child.tag() == dw::DW_TAG_subrange_type);
     ranges.map(|range| range_length(&range)).collect()
 }
 
-fn range_length(range: &Die<'_>) -> Option<u64> {
-    if let Some(count) = range.value(dw::DW_AT_count) {
-        return count.udata_value();
+/// How long an array is in one dimension.
+#[derive(Clone, Copy)]
+pub(crate) enum Dimension {
+    Known(u64),
+    /// As the running program knows; the entry says where.
+    Computed(DieRef),
+    Unknown,
+}
+
+impl Dimension {
+    fn known(self) -> Option<u64> {
+        match self {
+            Self::Known(length) => Some(length),
+            Self::Computed(_) | Self::Unknown => None,
+        }
     }
-    let upper = constant(range.value(dw::DW_AT_upper_bound)?)?;
-    let lower = range.value(dw::DW_AT_lower_bound).and_then(constant).unwrap_or(0);
+}
+
+fn range_length(range: &Die<'_>) -> Dimension {
+    let (count, upper) = (range.value(dw::DW_AT_count), range.value(dw::DW_AT_upper_bound));
+    let computed = |value: &Value| is_computed(value).then_some(Dimension::Computed(range.at));
+    if let Some(known) = [&count, &upper].into_iter().flatten().find_map(computed) {
+        return known;
+    }
+    let length = match (count, upper) {
+        (Some(count), _) => count.udata_value(),
+        (None, Some(upper)) => constant(upper).and_then(|upper| length_to(upper, range)),
+        (None, None) => None,
+    };
+    length.map_or(Dimension::Unknown, Dimension::Known)
+}
+
+/// DWARF 5 section 2.19: an expression, or the entry of a variable.
+fn is_computed(value: &Value) -> bool {
+    matches!(
+        value,
+        Value::Exprloc(_)
+            | Value::UnitRef(_)
+            | Value::DebugInfoRef(_)
+            | Value::LocationListsRef(_)
+            | Value::DebugLocListsIndex(_)
+    )
+}
+
+fn length_to(upper: i128, range: &Die<'_>) -> Option<u64> {
     // gcc writes the upper bound of an empty array as -1, also as an unsigned
     // number of 4 or 8 bytes.
     if upper == i128::from(u64::MAX) || upper == i128::from(u32::MAX) {
         return Some(0);
     }
-    u64::try_from(upper.checked_sub(lower)?.checked_add(1)?.max(0)).ok()
+    u64::try_from(upper.checked_sub(lower_bound(range))?.checked_add(1)?.max(0)).ok()
+}
+
+/// The number of an array's first element.
+pub(crate) fn lower_bound(range: &Die<'_>) -> i128 {
+    range.value(dw::DW_AT_lower_bound).and_then(constant).unwrap_or(0)
 }
 
 /// Whether a tag is another name or a qualified form of a type.

@@ -48,11 +48,7 @@ impl Image {
         let pc = kind.lookup(pc);
         let Some(function) = self.function_entry_at(pc) else { return Vec::new() };
         let at_start = self.function_at(pc).is_some_and(|it| it.prologue_end == pc);
-        let doing = match kind {
-            PcKind::Exact => Doing::Running,
-            PcKind::ReturnAddress => Doing::Calling { ends_within: is_gcc(function.unit) },
-        };
-        self.in_scene(&function, pc, doing, |scene| {
+        self.in_scene(&function, pc, doing(&function, kind), |scene| {
             let (scopes, not_entered) = (Vec::new(), Vec::new());
             let mut walk = Walk { pc: pc.get(), at_start, scene, wanted, scopes, not_entered };
             walk.scope(&function, At::default());
@@ -118,6 +114,14 @@ impl Image {
 
     pub(super) fn function_entry_at(&self, pc: ImageAddr) -> Option<Die<'_>> {
         Die::open(self.units(), self.function_die_at(pc.get())?)
+    }
+}
+
+/// What a frame of a function does at a pc of this kind.
+pub(super) fn doing(function: &Die<'_>, kind: PcKind) -> Doing {
+    match kind {
+        PcKind::Exact => Doing::Running,
+        PcKind::ReturnAddress => Doing::Calling { ends_within: is_gcc(function.unit) },
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod call_sites;
 mod globals;
+mod lengths;
 mod locals;
 
 use gimli::AttributeValue;
