@@ -79,6 +79,9 @@ pub enum TypeKind {
     Void,
     /// A number, a boolean or a character.
     Base(BaseKind),
+    /// A complex number: its real part, then its imaginary one, each of half its
+    /// size.
+    Complex(BaseKind),
     /// A pointer or reference.
     Pointer {
         /// What it points to; `None` for `void *`.

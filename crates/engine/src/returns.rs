@@ -79,6 +79,11 @@ fn classify(
         TypeKind::Base(_) | TypeKind::Pointer { .. } | TypeKind::Enum { .. } => {
             put(Half::General, offset, size, halves)
         }
+        TypeKind::Complex(part) => {
+            let class = if *part == BaseKind::Float { Half::Vector } else { Half::General };
+            let half = size / 2;
+            all([0, half].into_iter().map(|at| put(class, offset.saturating_add(at), half, halves)))
+        }
         // Itanium C++ ABI, 2.3: a word, or two for functions.
         TypeKind::MemberPointer { .. } => {
             let words = 0..(size / 8).min(2);

@@ -226,6 +226,7 @@ impl Formatter<'_> {
         match &stripped.kind {
             TypeKind::Void => self.out.push_str(if stripped.name == "()" { "()" } else { "void" }),
             TypeKind::Base(kind) => self.base(*kind, bytes),
+            TypeKind::Complex(part) => self.complex(*part, bytes),
             TypeKind::Enum { signed, enumerators } => self.enumeration(*signed, enumerators, bytes),
             TypeKind::Pointer { flavour: PointerFlavour::Pointer, .. } => {
                 self.pointer(ty, &stripped, bytes, context);

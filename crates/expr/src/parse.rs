@@ -238,6 +238,8 @@ impl<'a> Parser<'a> {
             Token::Punct("(") => return self.parenthesis(),
             Token::Punct("{") => return self.at_address(),
             Token::Ident("sizeof") => return self.size_of(),
+            Token::Ident("__real__" | "__real") => return self.part_of_complex("_creal"),
+            Token::Ident("__imag__" | "__imag") => return self.part_of_complex("_cimag"),
             _ => return self.postfix_of_primary(),
         };
         self.advance();
@@ -253,6 +255,14 @@ impl<'a> Parser<'a> {
         self.expect("}")?;
         let address = self.nested(Self::unary)?;
         self.node(ExprKind::At(ty, Box::new(address)), start)
+    }
+
+    /// GNU C's operators on complex numbers, by gdb's functions.
+    fn part_of_complex(&mut self, function: &str) -> Result<Expr, Error> {
+        let start = self.span().start;
+        self.advance();
+        let arguments = vec![self.nested(Self::unary)?];
+        self.node(ExprKind::Call { name: function.to_owned(), arguments }, start)
     }
 
     fn size_of(&mut self) -> Result<Expr, Error> {

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use trapline_core::location::{self, Place};
-use trapline_core::types::{Type, TypeKind, TypeLink};
+use trapline_core::types::{BaseKind, Type, TypeKind, TypeLink};
 use trapline_core::x64::{Reg, RegClass, RegView};
 
 use super::{Checker, Kind, Typed};
@@ -198,7 +198,7 @@ impl Checker<'_> {
             return Ok(Typed { kind, ty: value.ty, span: span.clone() });
         }
         let error = Error::new(span.clone(), format!("`${name}` has no value"));
-        if matches!(name, "_changed" | "_streq") {
+        if matches!(name, "_changed" | "_streq" | "_creal" | "_cimag") {
             return Err(error.with_help(format!("it is a function: write `${name}(...)`")));
         }
         Err(error.with_help("it is no register, no input, and was never set"))
@@ -229,19 +229,56 @@ impl Checker<'_> {
         span: &Range<usize>,
     ) -> Result<Typed, Error> {
         let node = match (name, arguments) {
+            ("_creal", [only]) => return self.part_of_complex(only, 0, span),
+            ("_cimag", [only]) => return self.part_of_complex(only, 1, span),
             ("_changed", [only]) => self.changed(only, span)?,
             ("_streq", [a, b]) => self.streq(a, b, span)?,
-            ("_changed" | "_streq", _) => {
+            ("_changed" | "_streq" | "_creal" | "_cimag", _) => {
                 let wanted = if name == "_streq" { "two arguments" } else { "one argument" };
                 return Err(Error::new(span.clone(), format!("`${name}` takes {wanted}")));
             }
             _ => {
                 return Err(Error::new(span.clone(), format!("no function is named `${name}`"))
-                    .with_help("there are `$_changed(e)` and `$_streq(a, b)`"));
+                    .with_help(
+                        "there are `$_changed(e)`, `$_streq(a, b)`, `$_creal(z)` and `$_cimag(z)`",
+                    ));
             }
         };
         Ok(Typed { kind: Kind::Word(node), ty: builtin::boolean(), span: span.clone() })
     }
+
+    /// The first or the second part of a complex number.
+    fn part_of_complex(
+        &mut self,
+        number: &Expr,
+        index: u64,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        let number = self.expr(number)?;
+        let (number, stripped) = self.beyond_references(number)?;
+        let TypeKind::Complex(part) = stripped.kind else {
+            let message = format!("`{}` is no complex number", self.spell(&number.ty));
+            return Err(Error::new(number.span, message));
+        };
+        let size = self.size(&stripped, span)? / 2;
+        let found = self.displaced_to(&number, index * size, part_type(part, size))?;
+        let found = found.ok_or_else(|| Error::new(span.clone(), "it is no object"))?;
+        Ok(Typed { span: span.clone(), ..found })
+    }
+}
+
+/// The type of a complex number's part.
+fn part_type(part: BaseKind, size: u64) -> Arc<Type> {
+    let name = match (part, size) {
+        (BaseKind::Float, 4) => "float",
+        (BaseKind::Float, 8) => "double",
+        (BaseKind::Float, _) => "long double",
+        (BaseKind::Unsigned, 4) => "unsigned int",
+        (BaseKind::Unsigned, _) => "unsigned long",
+        (_, 4) => "int",
+        _ => "long",
+    };
+    Arc::new(Type::base(name, part, size))
 }
 
 /// A register with the type gdb gives it.

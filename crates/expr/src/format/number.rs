@@ -31,6 +31,15 @@ impl Formatter<'_> {
         self.out.push_str(&text);
     }
 
+    /// A complex number, its parts in whatever format is asked for.
+    pub(super) fn complex(&mut self, part: BaseKind, bytes: &[u8]) {
+        let (real, imaginary) = bytes.split_at(bytes.len() / 2);
+        self.base(part, real);
+        self.out.push_str(" + ");
+        self.base(part, imaginary);
+        self.out.push('i');
+    }
+
     pub(super) fn enumeration(&mut self, is_signed: bool, names: &[Enumerator], bytes: &[u8]) {
         let underlying = if is_signed { BaseKind::Signed } else { BaseKind::Unsigned };
         if let Some(letter) = self.options.letter

@@ -17,12 +17,33 @@ pub(super) fn base_kind(die: &Die<'_>, name: &str, size: Option<u64>) -> TypeKin
     if size == Some(0) {
         return TypeKind::Void;
     }
+    if let Some(part) = part_of_complex(encoding, name) {
+        let half = size.map(|size| size / 2);
+        return match part {
+            BaseKind::Float if !readable_float(name, half) => {
+                TypeKind::Other(format!("the floating-point format {name}"))
+            }
+            part => TypeKind::Complex(part),
+        };
+    }
     if encoding == dw::DW_ATE_float && !readable_float(name, size) {
         return TypeKind::Other(format!("the floating-point format {name}"));
     }
     match kind_of_encoding(encoding) {
         Some(kind) => TypeKind::Base(kind),
         None => TypeKind::Other(format!("the number format {encoding}")),
+    }
+}
+
+/// What the parts of a complex number are; `None` for other numbers. For
+/// integers, which only GNU C has so, compilers use an encoding of their own.
+fn part_of_complex(encoding: DwAte, name: &str) -> Option<BaseKind> {
+    match encoding {
+        dw::DW_ATE_complex_float => Some(BaseKind::Float),
+        dw::DW_ATE_lo_user if !name.starts_with("complex") => None,
+        dw::DW_ATE_lo_user if name.contains("unsigned") => Some(BaseKind::Unsigned),
+        dw::DW_ATE_lo_user => Some(BaseKind::Signed),
+        _ => None,
     }
 }
 

@@ -31,6 +31,13 @@ pub fn check_ours(debuggee: &Debuggee, mark: &str, rows: &[(&str, &str)]) {
     }
 }
 
+/// The last line of what a command of ours says.
+#[track_caller]
+pub fn last_of(debuggee: &Debuggee, mark: &str, line: &str) -> String {
+    let told = ours(debuggee, mark, &[line]);
+    told[0].lines().last().unwrap_or_default().to_owned()
+}
+
 /// Checks how often conditions hold at marks, decided by the program and by us.
 #[track_caller]
 pub fn check_hits(debuggee: &Debuggee, rows: &[(&str, &str, u64)]) {
