@@ -24,9 +24,24 @@ pub enum Place {
     Bytes(Vec<u8>),
     /// In several parts, first bytes first.
     Pieces(Vec<Piece>),
+    /// Nowhere, but a pointer: what it points to is known, and need have no
+    /// address.
+    Pointer(Box<Pointed>),
     /// Not available here; the text says why ("optimized out").
     Unavailable(String),
 }
+
+/// What a pointer that is nowhere points to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pointed {
+    /// Where the variable is that it points into.
+    pub place: Place,
+    /// How far into it.
+    pub offset: i64,
+}
+
+/// Why the bytes of a [`Place::Pointer`] are not to be had.
+pub const NO_ADDRESS: &str = "the pointer is optimized out; what it points to has no address";
 
 /// A part of a value.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -180,6 +195,7 @@ pub fn relocate(place: &mut Place, bias: LoadBias) -> bool {
         Place::Pieces(pieces) => {
             pieces.iter_mut().fold(false, |any, piece| relocate(&mut piece.place, bias) | any)
         }
+        Place::Pointer(pointed) => relocate(&mut pointed.place, bias),
         Place::Register(_) | Place::Bytes(_) | Place::Unavailable(_) => false,
     }
 }

@@ -27,6 +27,7 @@ mod member_pointers;
 mod members;
 mod names;
 mod operators;
+mod pointed;
 mod scalar;
 mod text;
 mod types;
@@ -222,6 +223,10 @@ impl Checker<'_> {
 
     /// The whole value of a subexpression, for printing.
     fn whole(&mut self, typed: Typed) -> Result<(Object, Arc<Type>), Error> {
+        let typed = match self.is_reference_to_known(&typed.ty, &typed.kind, &typed.span)? {
+            true => self.through_references(typed)?,
+            false => typed,
+        };
         let Typed { kind, ty, span } = typed;
         let object = match kind {
             Kind::Word(id) => Object::Word(id),

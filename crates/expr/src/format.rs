@@ -11,7 +11,7 @@ use trapline_core::types::{PointerFlavour, Type, TypeKind};
 
 use crate::limits;
 use crate::scope::Scope;
-use crate::value::Value;
+use crate::value::{OPTIMIZED_OUT, Value};
 
 mod aggregate;
 mod describe;
@@ -117,9 +117,9 @@ pub fn format_value(
     memory: &dyn ReadMemory,
     options: &FormatOptions<'_>,
 ) -> String {
-    let missing = &value.missing[..];
-    let mut formatter =
-        Formatter { scope, memory, options, missing, shown: Shown::default(), out: String::new() };
+    let (missing, synthetic) = (&value.missing[..], &value.synthetic[..]);
+    let (shown, out) = (Shown::default(), String::new());
+    let mut formatter = Formatter { scope, memory, options, missing, synthetic, shown, out };
     let at = value.address();
     formatter.top(&value.ty, value.bytes.as_ref(), at);
     formatter.out
@@ -139,6 +139,8 @@ struct Formatter<'a> {
     options: &'a FormatOptions<'a>,
     /// Which bytes of the whole value are nowhere.
     missing: &'a [Range<usize>],
+    /// Which of those are pointers to what has no address.
+    synthetic: &'a [Range<usize>],
     shown: Shown,
     out: String,
 }
@@ -159,8 +161,6 @@ enum Present {
     Some,
     None,
 }
-
-const OPTIMIZED_OUT: &str = "optimized out";
 
 /// Where in a value the formatter is.
 #[derive(Clone, Copy)]
@@ -206,6 +206,19 @@ impl Formatter<'_> {
         }
     }
 
+    /// A value that is nowhere.
+    fn absent(&mut self, ty: &Type, stripped: &Type, len: usize, context: Context) {
+        let own = context.offset.map(|start| start..start.saturating_add(len));
+        let is_pointer = matches!(stripped.kind, TypeKind::Pointer { .. });
+        if !is_pointer || !own.is_some_and(|own| self.synthetic.contains(&own)) {
+            return self.note(OPTIMIZED_OUT);
+        }
+        if context.top && self.options.pointer_types {
+            let _ = write!(self.out, "({}) ", type_name(ty, self.scope));
+        }
+        self.note("synthetic pointer");
+    }
+
     fn note(&mut self, text: &str) {
         let _ = write!(self.out, "<{text}>");
     }
@@ -221,7 +234,7 @@ impl Formatter<'_> {
         let present = self.present(context, bytes.len());
         let opens = matches!(&stripped.kind, TypeKind::Array { .. } | TypeKind::Record(_));
         if present == Present::None || (present == Present::Some && !opens) {
-            return self.note(OPTIMIZED_OUT);
+            return self.absent(ty, &stripped, bytes.len(), context);
         }
         match &stripped.kind {
             TypeKind::Void => self.out.push_str(if stripped.name == "()" { "()" } else { "void" }),

@@ -144,7 +144,7 @@ impl From<LocationError> for Fault {
 /// Which part of it has none, and why.
 pub fn evaluate(program: &Program, machine: &mut dyn Machine) -> Result<Value, EvalError> {
     let mut run = Run { program, machine };
-    let mut missing = Vec::new();
+    let mut holes = fetch::Holes::default();
     let (bytes, place) = match &program.object {
         Object::Repeated { address, size, count } => {
             return run.repeated(*address, *size, *count);
@@ -152,7 +152,13 @@ pub fn evaluate(program: &Program, machine: &mut dyn Machine) -> Result<Value, E
         Object::Stored { place, offset, size } if let Place::Pieces(pieces) = &**place => {
             let mut bytes = Bytes::zeroed(run.size(*size)?);
             let known = fetch::known_pieces(pieces, *offset, bytes.as_mut(), &*run.machine);
-            missing = known.map_err(|fault| run.fault_of_all(fault))?;
+            holes = known.map_err(|fault| run.fault_of_all(fault))?;
+            (bytes, None)
+        }
+        Object::Stored { place, offset: 0, size } if matches!(**place, Place::Pointer(_)) => {
+            let bytes = Bytes::zeroed(run.size(*size)?);
+            let all = 0..bytes.as_ref().len();
+            holes = fetch::Holes { missing: vec![all.clone()], synthetic: vec![all] };
             (bytes, None)
         }
         object => run.object(object)?,
@@ -161,7 +167,8 @@ pub fn evaluate(program: &Program, machine: &mut dyn Machine) -> Result<Value, E
         Object::Text(_) => crate::builtin::text(bytes.as_ref().len()),
         _ => program.ty.clone(),
     };
-    Ok(Value { ty, bytes, missing, place })
+    let fetch::Holes { missing, synthetic } = holes;
+    Ok(Value { ty, bytes, missing, synthetic, place })
 }
 
 /// Whether a condition holds. Allocates nothing for scalars.
@@ -361,7 +368,8 @@ impl Run<'_> {
         let element = TypeLink::Known(self.program.ty.clone());
         let place = Some(ValuePlace::Memory { address: start, bits: None });
         let ty = Arc::new(Type::array_of(element, size, elements));
-        Ok(Value { ty, bytes, missing: Vec::new(), place })
+        let (missing, synthetic) = (Vec::new(), Vec::new());
+        Ok(Value { ty, bytes, missing, synthetic, place })
     }
 }
 

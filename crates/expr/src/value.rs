@@ -4,8 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use trapline_core::VirtAddr;
+use trapline_core::location::{NO_ADDRESS, Piece, Place, Pointed};
 use trapline_core::types::{BitField, Type};
 use trapline_core::x64::RegView;
+
+/// What is said of bytes that are nowhere.
+pub(crate) const OPTIMIZED_OUT: &str = "optimized out";
 
 /// A value of the debuggee, or one computed from its values.
 #[derive(Clone, PartialEq, Debug)]
@@ -18,6 +22,8 @@ pub struct Value {
     /// Which of the bytes are nowhere and mean nothing, ascending: a compiler
     /// may keep parts of a record and drop the others.
     pub missing: Vec<Range<usize>>,
+    /// Which of those are pointers to what is known and has no address.
+    pub synthetic: Vec<Range<usize>>,
     /// Where it can be written to, if anywhere.
     pub place: Option<ValuePlace>,
 }
@@ -102,7 +108,35 @@ impl std::fmt::Debug for Bytes {
 impl Value {
     /// A value that lives nowhere.
     pub fn new(ty: Arc<Type>, bytes: &[u8]) -> Self {
-        Self { ty, bytes: Bytes::new(bytes), missing: Vec::new(), place: None }
+        let (missing, synthetic) = (Vec::new(), Vec::new());
+        Self { ty, bytes: Bytes::new(bytes), missing, synthetic, place: None }
+    }
+
+    /// Where it is for who asks for it again: its bytes, without those that are
+    /// nowhere.
+    pub fn kept(&self) -> Place {
+        let bytes = self.bytes.as_ref();
+        let known = |from: usize, to: usize| {
+            let place = Place::Bytes(bytes.get(from..to).unwrap_or_default().to_vec());
+            (from < to).then(|| Piece { place, len: (to - from) as u64 })
+        };
+        if self.missing.is_empty() {
+            return Place::Bytes(bytes.to_vec());
+        }
+        let (mut pieces, mut at) = (Vec::new(), 0);
+        for hole in &self.missing {
+            pieces.extend(known(at, hole.start));
+            let place = if self.synthetic.contains(hole) {
+                let place = Place::Unavailable(NO_ADDRESS.to_owned());
+                Place::Pointer(Box::new(Pointed { place, offset: 0 }))
+            } else {
+                Place::Unavailable(OPTIMIZED_OUT.to_owned())
+            };
+            pieces.push(Piece { place, len: hole.len() as u64 });
+            at = hole.end;
+        }
+        pieces.extend(known(at, bytes.len()));
+        Place::Pieces(pieces)
     }
 
     /// Its bytes as an unsigned number, when there are at most eight.

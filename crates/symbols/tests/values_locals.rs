@@ -189,6 +189,10 @@ impl Stop {
                 }
                 all
             }
+            Place::Pointer(_) => {
+                let why = trapline_core::location::NO_ADDRESS.to_owned();
+                return Err(LocationError::Unknown(why));
+            }
             Place::Unavailable(why) => return Err(LocationError::Unknown(why.clone())),
         })
     }

@@ -59,8 +59,6 @@ fn gdb_stop(told: &str) -> Stop {
         } else if let Some((name, value)) = line.trim_start().split_once(" = ")
             && line.starts_with("        ")
         {
-            // What has no address, of a thing that is in registers alone.
-            let value = if value == "<synthetic pointer>" { OPTIMIZED_OUT } else { value };
             frames.last_mut().unwrap().push((name.to_owned(), value.to_owned()));
         }
     }

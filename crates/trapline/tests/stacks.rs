@@ -44,8 +44,6 @@ impl Frame {
         let arguments = arguments.trim_end_matches(')').split(", ");
         let arguments = arguments.filter_map(|argument| {
             let (name, value) = argument.split_once('=')?;
-            // What has no address, of a thing that is in registers alone.
-            let value = if value == "<synthetic pointer>" { OPTIMIZED_OUT } else { value };
             Some((name.to_owned(), value.to_owned()))
         });
         let (file, line) = place.rsplit_once(':').unwrap();

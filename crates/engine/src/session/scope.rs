@@ -324,6 +324,7 @@ fn is_static(place: &Place) -> bool {
         Place::Memory(program) | Place::Value(program) => {
             program.iter().all(|op| matches!(op, location::Op::Address(_) | location::Op::Const(_)))
         }
+        Place::Pointer(pointed) => is_static(&pointed.place),
         Place::Bytes(_) => true,
         Place::Register(_) | Place::Pieces(_) | Place::Unavailable(_) => false,
     }

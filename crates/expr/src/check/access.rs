@@ -33,6 +33,9 @@ impl Checker<'_> {
         {
             return Ok(object);
         }
+        if let Some(object) = self.behind_pointer(&operand, 0, span)? {
+            return Ok(object);
+        }
         let pointer = self.rvalue(operand)?;
         let (address, ty) = match &pointer.scalar {
             Scalar::Pointer(Some(target)) => (pointer.node, target.clone()),
@@ -119,6 +122,9 @@ impl Checker<'_> {
             }
             (_, TypeKind::Record(_)) => self.viewed_element(&object, &index, span),
             _ => {
+                if let Some(element) = self.element_behind(&object, &index, span)? {
+                    return Ok(element);
+                }
                 let pointer = self.rvalue(object)?;
                 self.element(&pointer, &index, span)
             }
@@ -126,7 +132,7 @@ impl Checker<'_> {
     }
 
     /// Where a known element of an array outside memory starts.
-    fn known_offset(
+    pub(super) fn known_offset(
         &self,
         index: &Rvalue,
         element: &Arc<Type>,
@@ -137,7 +143,7 @@ impl Checker<'_> {
         let Some(known) = self.known(index.node) else {
             return Err(Error::new(
                 index.span.clone(),
-                "an array in registers needs a plain number",
+                "what is in registers is indexed by plain numbers only",
             ));
         };
         if count.is_some_and(|count| known >= count) {

@@ -168,7 +168,7 @@ impl Checker<'_> {
     }
 
     /// The common location descriptions become plain nodes.
-    fn address(
+    pub(super) fn address(
         &mut self,
         program: location::Program,
         span: &Range<usize>,
@@ -193,8 +193,7 @@ impl Checker<'_> {
             return Ok(register(view, span));
         }
         if let Some(value) = self.scope.convenience(name) {
-            let place = Arc::new(Place::Bytes(value.bytes.as_ref().to_vec()));
-            let kind = Kind::Stored { place, offset: 0 };
+            let kind = Kind::Stored { place: Arc::new(value.kept()), offset: 0 };
             return Ok(Typed { kind, ty: value.ty, span: span.clone() });
         }
         let error = Error::new(span.clone(), format!("`${name}` has no value"));

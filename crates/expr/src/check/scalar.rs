@@ -114,6 +114,11 @@ impl Checker<'_> {
         for _ in 0..crate::limits::MAX_MEMBER_WALK {
             let stripped = self.strip(&typed.ty, &typed.span)?;
             let Some(link) = referred(&stripped) else { return Ok((typed, stripped)) };
+            let span = typed.span.clone();
+            if let Some(object) = self.behind_pointer(&typed, 0, &span)? {
+                typed = object;
+                continue;
+            }
             let target = self.follow(link, &typed.span)?;
             let pointer = self.load(&typed, Load::Int(IntKind::U64))?;
             let kind = Kind::Memory { address: pointer, bits: None };

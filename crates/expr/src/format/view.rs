@@ -148,7 +148,9 @@ impl Formatter<'_> {
         let options = FormatOptions { letter, ..*self.options };
         let (scope, memory, out) = (self.scope, self.memory, std::mem::take(&mut self.out));
         let shown = std::mem::take(&mut self.shown);
-        let mut inner = Formatter { scope, memory, options: &options, missing: &[], shown, out };
+        let (missing, synthetic) = (&[][..], &[][..]);
+        let mut inner =
+            Formatter { scope, memory, options: &options, missing, synthetic, shown, out };
         inner.nested(value, context);
         self.shown = inner.shown;
         self.out = inner.out;

@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use trapline_core::VirtAddr;
-use trapline_core::location::{self, Piece, Place};
+use trapline_core::location::{self, NO_ADDRESS, Piece, Place};
 use trapline_core::x64::{Reg, RegClass};
 
 use super::{Fault, Machine};
+use crate::value::OPTIMIZED_OUT;
 
-const OPTIMIZED_OUT: &str = "optimized out";
 const PAST_END: Fault = Fault::Malformed("the value is larger than its place");
 
 /// Fills `out` with the bytes of a place from `offset` on.
@@ -28,6 +28,7 @@ pub(super) fn fetch(
         Place::Value(program) => copy(&location::run(program, machine)?.to_le_bytes(), offset, out),
         Place::Bytes(bytes) => copy(bytes, offset, out),
         Place::Pieces(all) => pieces(all, offset, out, machine),
+        Place::Pointer(_) => Err(Fault::Unavailable(NO_ADDRESS.to_owned())),
         Place::Unavailable(why) => Err(Fault::Unavailable(why.clone())),
     }
 }
@@ -58,20 +59,33 @@ fn pieces(
     each_piece(pieces, offset, out, &mut |place, skip, part, _| fetch(place, skip, part, machine))
 }
 
+/// Which bytes of a value are nowhere.
+#[derive(Default)]
+pub(super) struct Holes {
+    pub(super) missing: Vec<Range<usize>>,
+    pub(super) synthetic: Vec<Range<usize>>,
+}
+
 /// The same; what is nowhere is the answer, unless it is everything.
 pub(super) fn known_pieces(
     pieces: &[Piece],
     offset: u64,
     out: &mut [u8],
     machine: &dyn Machine,
-) -> Result<Vec<Range<usize>>, Fault> {
+) -> Result<Holes, Fault> {
     let len = out.len();
-    let (mut missing, mut known, mut why) = (Vec::new(), 0, None);
+    let (mut holes, mut known, mut why) = (Holes::default(), 0, None);
     each_piece(pieces, offset, out, &mut |place, skip, part, at| {
+        let range = at..at + part.len();
         match fetch(place, skip, part, machine) {
             Ok(()) => known += part.len(),
+            Err(_) if matches!(place, Place::Pointer(_)) => {
+                known += part.len();
+                holes.missing.push(range.clone());
+                holes.synthetic.push(range);
+            }
             Err(fault @ (Fault::Unavailable(_) | Fault::Unknown(_))) => {
-                missing.push(at..at + part.len());
+                holes.missing.push(range);
                 why.get_or_insert(fault);
             }
             Err(fault) => return Err(fault),
@@ -80,7 +94,7 @@ pub(super) fn known_pieces(
     })?;
     match why.filter(|_| known == 0 && len > 0) {
         Some(fault) => Err(fault),
-        None => Ok(missing),
+        None => Ok(holes),
     }
 }
 

@@ -224,6 +224,7 @@ impl Lower<'_> {
                 self.tree.integer(u64::from_le_bytes(word), IntKind::U64)
             }
             Place::Pieces(pieces) => self.pieces(pieces, offset, size),
+            Place::Pointer(_) => Err(location::NO_ADDRESS.into()),
             Place::Unavailable(why) => Err(Unsupported(why.clone())),
         }
     }

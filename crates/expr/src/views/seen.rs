@@ -187,7 +187,8 @@ impl<'a> Seen<'a> {
         let read = self.memory.read_exact(address, bytes.as_mut());
         read.map_err(|error| self.unreadable(error))?;
         let place = Some(ValuePlace::Memory { address, bits: None });
-        Ok(Value { ty: ty.clone(), bytes, missing: Vec::new(), place })
+        let (missing, synthetic) = (Vec::new(), Vec::new());
+        Ok(Value { ty: ty.clone(), bytes, missing, synthetic, place })
     }
 
     /// What the type's template argument of a number is.

@@ -1,17 +1,23 @@
 //! One location description, operation by operation.
 
 use gimli::constants as dw;
-use gimli::{AttributeValue, DieReference, Expression, Operation, UnitOffset};
+use gimli::{AttributeValue, DebugInfoOffset, DieReference, Expression, Operation, UnitOffset};
 use trapline_core::ImageAddr;
-use trapline_core::location::{BinaryOp, NO_ENTRY_VALUE, Op, Piece, Place, Program, UnaryOp};
+use trapline_core::location::{
+    BinaryOp, NO_ADDRESS, NO_ENTRY_VALUE, Op, Piece, Place, Pointed, Program, UnaryOp,
+};
 use trapline_core::x64::{Reg, RegClass};
 
 use super::word::Word;
 use super::{Holds, OPTIMIZED_OUT, Scene, is_lost_in_calls, is_word, unavailable};
+use crate::types::die::Die;
 use crate::units::{DieRef, Slice};
+use crate::variables::place_of;
 
 /// Operations that a lowered description may have: real ones have a dozen.
 const MAX_OPS: usize = 4096;
+/// Pointers that are nowhere and point to one another.
+const MAX_POINTERS: u32 = 8;
 /// Nested `DW_OP_call`s.
 const MAX_CALLS: u32 = 8;
 
@@ -22,10 +28,16 @@ const MALFORMED: &str = "malformed location description";
 type Lowered<T = ()> = Result<T, String>;
 
 /// Lowers a whole location description (DWARF 5 section 2.6).
-pub(super) fn lower(expression: Expression<Slice>, scene: Scene<'_>, holds: Holds) -> Place {
+pub(super) fn lower(
+    expression: Expression<Slice>,
+    scene: Scene<'_>,
+    holds: Holds,
+    pc: Option<u64>,
+) -> Place {
     let mut lowerer = Lowerer {
         scene,
         holds,
+        pc,
         program: Vec::new(),
         words: Vec::new(),
         found: None,
@@ -42,6 +54,7 @@ pub(super) fn lower(expression: Expression<Slice>, scene: Scene<'_>, holds: Hold
 struct Lowerer<'a> {
     scene: Scene<'a>,
     holds: Holds,
+    pc: Option<u64>,
     /// Computes the words of the current piece.
     program: Program,
     /// The types of the words that `program` leaves on the stack.
@@ -173,10 +186,32 @@ impl Lowerer<'_> {
                 self.top()?;
                 Place::Value(std::mem::take(&mut self.program))
             }
-            _ => unavailable("the pointer is optimized out; what it points to has no address"),
+            Operation::ImplicitPointer { value, byte_offset } => {
+                let place = self.pointed_to(value)?;
+                Place::Pointer(Box::new(Pointed { place, offset: byte_offset }))
+            }
+            _ => return Err(MALFORMED.to_owned()),
         };
         self.found = Some(place);
         Ok(())
+    }
+
+    /// Where the variable is that a pointer which is nowhere points into. DWARF
+    /// 5 section 2.6.1.1.4.
+    fn pointed_to(&self, entry: DebugInfoOffset) -> Lowered<Place> {
+        if self.scene.behind >= MAX_POINTERS {
+            return Err("pointers that are optimized out lead to one another".to_owned());
+        }
+        let (units, unit) = self.scene.unit.ok_or(NO_ADDRESS)?;
+        let at = units.follow(unit, AttributeValue::DebugInfoRef(entry)).ok_or(NO_ADDRESS)?;
+        let die = Die::open(units, at).ok_or(NO_ADDRESS)?;
+        let scene = Scene {
+            unit: Some((units, at.unit)),
+            encoding: die.unit.encoding(),
+            behind: self.scene.behind + 1,
+            ..self.scene
+        };
+        Ok(place_of(&die, self.pc, scene))
     }
 
     fn rearrange(&mut self, operation: Operation<Slice>) -> Lowered {
@@ -476,6 +511,7 @@ fn word_of(place: Place, bytes: u64) -> Lowered<Program> {
             Ok(vec![Op::Const(u64::from_le_bytes(word))])
         }
         Place::Unavailable(why) => Err(why),
+        Place::Pointer(_) => Err(NO_ADDRESS.to_owned()),
         Place::Register(_) | Place::Pieces(_) => Err(SPLIT.to_owned()),
     }
 }
@@ -505,6 +541,7 @@ fn skip_bytes(place: Place, skip: u64) -> Place {
             let skip = usize::try_from(skip).unwrap_or(usize::MAX);
             Place::Bytes(bytes.get(skip..).unwrap_or_default().to_vec())
         }
+        Place::Pointer(_) => unavailable(NO_ADDRESS),
         other @ (Place::Pieces(_) | Place::Unavailable(_)) => other,
     }
 }

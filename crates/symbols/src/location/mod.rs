@@ -34,6 +34,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) frame_base: Option<&'a Program>,
     /// What the frame is doing.
     pub(crate) doing: Doing,
+    /// How many pointers that are nowhere lead to what is described.
+    pub(crate) behind: u32,
 }
 
 /// What a frame is doing at the place where a description is to hold.
@@ -69,7 +71,7 @@ pub(crate) fn lower_attribute(value: Value, pc: Option<u64>, scene: Scene<'_>) -
     };
     match expression_at(unit, value, pc) {
         Ok(Some((expression, range))) => {
-            lower::lower(expression, scene, holds(scene.doing, pc, range))
+            lower::lower(expression, scene, holds(scene.doing, pc, range), pc)
         }
         Ok(None) => unavailable(OPTIMIZED_OUT),
         Err(error) => unavailable(&format!("its location list is malformed: {error}")),
@@ -88,11 +90,11 @@ pub(crate) fn frame_base(
     let value = entry.attr_value(dw::DW_AT_frame_base)?;
     let unit = units.unit(function.unit)?;
     let (expression, _) = expression_at(unit, value, Some(pc)).ok().flatten()?;
-    match lower::lower(expression, scene, Holds::Here) {
+    match lower::lower(expression, scene, Holds::Here, Some(pc)) {
         // "The frame base is in this register" means its value.
         Place::Register(reg) => Some(vec![Op::RegOffset(reg, 0)]),
         Place::Memory(program) | Place::Value(program) => Some(program),
-        Place::Bytes(_) | Place::Pieces(_) | Place::Unavailable(_) => None,
+        Place::Bytes(_) | Place::Pieces(_) | Place::Pointer(_) | Place::Unavailable(_) => None,
     }
 }
 
@@ -109,8 +111,9 @@ pub(crate) fn address_program(
         cfa: None,
         frame_base: None,
         doing: Doing::Running,
+        behind: 0,
     };
-    match lower::lower(expression, scene, Holds::Here) {
+    match lower::lower(expression, scene, Holds::Here, None) {
         Place::Memory(program) => Some(program),
         _ => None,
     }

@@ -46,9 +46,10 @@ fn lowered_to_hold(expression: &[u8], holds: Holds) -> Place {
         module: MODULE,
         cfa: Some(&cfa),
         frame_base: Some(&base),
+        behind: 0,
     };
     let kept: &'static [u8] = Box::leak(expression.to_vec().into_boxed_slice());
-    lower::lower(Expression(EndianSlice::new(kept, LittleEndian)), scene, holds)
+    lower::lower(Expression(EndianSlice::new(kept, LittleEndian)), scene, holds, None)
 }
 
 fn check(expression: Vec<u8>, expected: Place) {

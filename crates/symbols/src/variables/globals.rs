@@ -112,6 +112,7 @@ impl Image {
     fn global(&self, die: &Die<'_>, name: &str) -> Option<Global> {
         let scene = Scene {
             doing: Doing::Running,
+            behind: 0,
             unit: Some((self.units(), die.at.unit)),
             encoding: die.unit.encoding(),
             module: self.module(),

@@ -72,6 +72,7 @@ impl Image {
             cfa: cfa.as_ref(),
             frame_base: None,
             doing,
+            behind: 0,
         };
         let base =
             location::frame_base(self.units(), function.at, &function.entry, pc.get(), scene);

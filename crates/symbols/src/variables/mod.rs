@@ -58,7 +58,7 @@ pub struct Variable {
 }
 
 /// Where a variable is: its location, else its constant value.
-fn place_of(die: &Die<'_>, pc: Option<u64>, scene: Scene<'_>) -> Place {
+pub(crate) fn place_of(die: &Die<'_>, pc: Option<u64>, scene: Scene<'_>) -> Place {
     if let Some(value) = die.value(dw::DW_AT_location) {
         return location::lower_attribute(value, pc, scene);
     }
