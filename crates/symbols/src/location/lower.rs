@@ -17,7 +17,9 @@ use crate::variables::place_of;
 /// Operations that a lowered description may have: real ones have a dozen.
 const MAX_OPS: usize = 4096;
 /// Pointers that are nowhere and point to one another.
-const MAX_POINTERS: u32 = 8;
+const MAX_BEHIND: u32 = 4;
+/// Such pointers in one description, each of which is followed.
+const MAX_POINTERS: usize = 8;
 /// Nested `DW_OP_call`s.
 const MAX_CALLS: u32 = 8;
 
@@ -44,6 +46,7 @@ pub(super) fn lower(
         spoiled: None,
         pieces: Vec::new(),
         bits: None,
+        pointers: 0,
     };
     match lowerer.run(expression, 0).and_then(|()| lowerer.finish()) {
         Ok(place) => place,
@@ -66,6 +69,8 @@ struct Lowerer<'a> {
     pieces: Vec<Piece>,
     /// The pieces that share bytes with the next one.
     bits: Option<Bits>,
+    /// Pointers followed so far.
+    pointers: usize,
 }
 
 impl Lowerer<'_> {
@@ -198,9 +203,10 @@ impl Lowerer<'_> {
 
     /// Where the variable is that a pointer which is nowhere points into. DWARF
     /// 5 section 2.6.1.1.4.
-    fn pointed_to(&self, entry: DebugInfoOffset) -> Lowered<Place> {
-        if self.scene.behind >= MAX_POINTERS {
-            return Err("pointers that are optimized out lead to one another".to_owned());
+    fn pointed_to(&mut self, entry: DebugInfoOffset) -> Lowered<Place> {
+        self.pointers += 1;
+        if self.scene.behind >= MAX_BEHIND || self.pointers > MAX_POINTERS {
+            return Err("too many pointers that are optimized out to follow".to_owned());
         }
         let (units, unit) = self.scene.unit.ok_or(NO_ADDRESS)?;
         let at = units.follow(unit, AttributeValue::DebugInfoRef(entry)).ok_or(NO_ADDRESS)?;
