@@ -159,8 +159,9 @@ impl Grammar<'_> {
     }
 
     fn int_leaf(&mut self) -> String {
-        match self.random.below(10) {
+        match self.random.below(11) {
             0..=3 => name(self.random, &self.world.ints),
+            10 => self.of_rare_kind(),
             4..=6 => self.random.pick(&LITERALS).to_owned(),
             7 => format!("{}->{}", self.node(1), self.random.pick(&MEMBERS)),
             8 => match self.random.below(4) {
@@ -170,6 +171,22 @@ impl Grammar<'_> {
                 _ => self.register(),
             },
             _ => self.random.pick(&["$_tid", "$_thread", "$_pid", "$_hits"]).to_owned(),
+        }
+    }
+
+    fn of_rare_kind(&mut self) -> String {
+        let copy = self.random.below(2);
+        match self.random.below(7) {
+            0 => format!("({}->*member{copy})", self.node(0)),
+            1 => format!("(whole{}.*member{copy})", self.random.below(3)),
+            2 => format!("lost_node{copy}->{}", self.random.pick(&MEMBERS)),
+            3 => format!("*lost_int{copy}"),
+            4 => {
+                let (row, column) = (self.random.below(4), self.random.below(4));
+                format!("rows[{row}][{column}]")
+            }
+            5 => format!("rows[{} & 3][1]", name(self.random, &self.world.ints)),
+            _ => self.random.pick(&["sizeof rows", "sizeof rows[1]"]).to_owned(),
         }
     }
 
@@ -183,7 +200,11 @@ impl Grammar<'_> {
 
     fn float(&mut self, depth: u32) -> String {
         if depth == 0 || self.random.one_in(4) {
-            return match self.random.below(8) {
+            return match self.random.below(9) {
+                8 => {
+                    let part = self.random.pick(&["$_creal", "$_cimag"]);
+                    format!("{part}(wave{})", self.random.below(2))
+                }
                 0..=3 => name(self.random, &self.world.floats),
                 4 => format!("{}->ratio", self.node(0)),
                 5 => format!("{}->part", self.node(0)),

@@ -15,6 +15,8 @@ use trapline_core::x64::Reg;
 use trapline_expr::native::{Environment, InputPlace, cell};
 use trapline_expr::{Binding, Input, Path, Scope, Value};
 
+mod kinds;
+
 use super::random::Random;
 use super::support::{array, base, char_type, int, member, pointer, record};
 
@@ -68,6 +70,8 @@ pub(crate) struct World {
     edges: Vec<u64>,
     variables: HashMap<String, Binding>,
     node: Arc<Type>,
+    /// What computes the lengths of arrays.
+    lengths: Vec<Vec<Op>>,
     /// What registers hold at the start of a run.
     roles: [Role; 16],
     /// Names of variables that are integers, floats, pointers to nodes,
@@ -131,6 +135,7 @@ impl World {
             edges: Vec::new(),
             variables: HashMap::new(),
             node: node(),
+            lengths: Vec::new(),
             roles,
             ints: Vec::new(),
             floats: Vec::new(),
@@ -146,6 +151,7 @@ impl World {
         world.bind_scalars(random);
         world.bind_pointers(random);
         world.bind_texts(random);
+        world.bind_kinds(random);
         world
     }
 
@@ -578,6 +584,11 @@ impl Scope for World {
 
     fn type_named(&self, name: &str) -> Result<Option<Arc<Type>>, String> {
         Ok((name == "node").then(|| self.node.clone()))
+    }
+
+    fn length(&self, array: TypeRef) -> Result<Vec<Op>, String> {
+        let known = self.lengths.get(array.offset as usize);
+        known.cloned().ok_or_else(|| "no such array".to_owned())
     }
 
     fn convenience(&self, _: &str) -> Option<Value> {
