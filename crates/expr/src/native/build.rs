@@ -385,6 +385,11 @@ impl Tree {
             }
             _ => {
                 let [first, second] = ranges::satisfying(op, known, value, kind);
+                if first.is_none() && second.is_none() {
+                    // Nothing is beyond infinity, but what is compared may fail.
+                    let never = self.test_known(false)?;
+                    return self.after(bits, never);
+                }
                 let first = self.in_range(bits, first, kind)?;
                 let second = self.in_range(bits, second, kind)?;
                 self.either(first, second)?
