@@ -71,7 +71,13 @@ fn whereabouts(module: &Module, place: &Place, deep: u32) -> String {
         Place::Register(reg) => format!("in ${reg}"),
         Place::Value(program) => computed(program),
         Place::Bytes(bytes) => format!("a constant of {} bytes", bytes.len()),
-        Place::Pieces(_) if deep == 0 => "in parts of parts".to_owned(),
+        Place::Pieces(_) | Place::Pointer(_) if deep == 0 => "in parts of parts".to_owned(),
+        Place::Pointer(pointed) => {
+            format!(
+                "optimized out, a pointer to what is {}",
+                whereabouts(module, &pointed.place, deep - 1)
+            )
+        }
         Place::Pieces(pieces) => {
             let part = |piece: &trapline_core::location::Piece| {
                 format!("{} bytes {}", piece.len, whereabouts(module, &piece.place, deep - 1))

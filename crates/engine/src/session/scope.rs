@@ -313,6 +313,7 @@ fn is_on_stack(place: &Place) -> bool {
     match place {
         Place::Memory(program) | Place::Value(program) => by_stack(program),
         Place::Pieces(pieces) => pieces.iter().any(|piece| is_on_stack(&piece.place)),
+        Place::Pointer(pointed) => is_on_stack(&pointed.place),
         Place::Register(reg) => *reg == Reg::Rsp,
         Place::Bytes(_) | Place::Unavailable(_) => false,
     }
