@@ -259,7 +259,7 @@ fn look_up_line(image: &Image, file: &str, line: u32) -> Lookup {
             )),
             ..Lookup::default()
         },
-        Err(LineError::UnknownFile { .. }) => {
+        Err(LineError::UnknownFile) => {
             Lookup { reason: Some(format!("No source file named {file}.")), ..Lookup::default() }
         }
         Err(LineError::NoCode { files, .. }) => {
@@ -326,7 +326,8 @@ pub(crate) fn candidates(
         PlaceText::Line { file, line } => {
             let Some(file) = file.as_deref().or(default_file) else { return Vec::new() };
             match image.line_locations(file, *line) {
-                Err(LineError::UnknownFile { nearest }) => {
+                Err(LineError::UnknownFile) => {
+                    let nearest = image.nearest_files(file, 3);
                     nearest.iter().map(|name| format!("{name}:{line}")).collect()
                 }
                 Err(LineError::NoCode { files, nearest }) => {

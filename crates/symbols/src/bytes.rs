@@ -72,6 +72,13 @@ impl Bytes {
         matches!(&*self.owner, Backing::Mapped(mapping) if mapping.is_cut_short())
     }
 
+    /// Lets go of the memory that reading a mapped file took.
+    pub(crate) fn give_back(&self) {
+        if let Backing::Mapped(mapping) = &*self.owner {
+            mapping.give_back();
+        }
+    }
+
     /// All the bytes, valid while any clone of `self` lives.
     pub(crate) fn all(&self) -> &'static [u8] {
         self.all

@@ -2,45 +2,54 @@
 //! which files a user means by a path or the end of one.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use gimli::Section as _;
 use rayon::prelude::*;
 
 use crate::image::Image;
 use crate::line_table;
 use crate::units::{UnitId, Units};
 
-/// Every source file once, and each unit's file table in terms of them.
+/// The source files of some units once, and each unit's file table in terms of
+/// them.
 #[derive(Debug, Default)]
 pub(crate) struct Files {
     /// Sorted paths.
     paths: Vec<Arc<str>>,
     /// For each unit, by file index, the place in `paths`.
-    tables: Vec<Vec<u32>>,
+    tables: Vec<(UnitId, Vec<u32>)>,
+}
+
+/// What has been read of an image's files.
+#[derive(Debug, Default)]
+pub(crate) struct KeptFiles {
+    all: OnceLock<Files>,
+    /// Of the units that name a file of some name, by that name.
+    of_name: Mutex<HashMap<Box<str>, Arc<Files>>>,
 }
 
 /// A file index that names no file.
 const NO_FILE: u32 = u32::MAX;
 
 impl Files {
-    fn read(units: &Units) -> Self {
-        let ids: Vec<UnitId> = units.ids().collect();
-        let tables: Vec<Vec<Arc<str>>> = ids
-            .par_iter()
-            .map(|&id| match units.has_code(id) {
-                true => units.with_transient(id, line_table::files).unwrap_or_default(),
-                false => Vec::new(),
-            })
-            .collect();
+    fn read(units: &Units, ids: &[UnitId]) -> Self {
+        let read = |id: &UnitId| {
+            let files = units.with_transient(*id, line_table::files).unwrap_or_default();
+            (*id, files)
+        };
+        let tables: Vec<(UnitId, Vec<Arc<str>>)> = ids.par_iter().map(read).collect();
         let mut paths: Vec<Arc<str>> =
-            tables.iter().flatten().filter(|path| !path.is_empty()).cloned().collect();
+            tables.iter().flat_map(|it| &it.1).filter(|path| !path.is_empty()).cloned().collect();
         paths.par_sort_unstable();
         paths.dedup();
         paths.shrink_to_fit();
         let numbers: HashMap<&str, u32> =
             paths.iter().zip(0..).map(|(path, number)| (&**path, number)).collect();
         let number = |path: &Arc<str>| numbers.get(&**path).copied().unwrap_or(NO_FILE);
-        let tables = tables.iter().map(|table| table.iter().map(number).collect()).collect();
+        let numbered =
+            |(id, table): &(UnitId, Vec<Arc<str>>)| (*id, table.iter().map(number).collect());
+        let tables = tables.iter().map(numbered).collect();
         Self { paths, tables }
     }
 
@@ -85,11 +94,8 @@ impl Files {
     /// The units whose tables name any of the files, each with, by file index,
     /// whether it is one.
     pub(crate) fn units_naming(&self, files: &[u32]) -> Vec<(UnitId, &[u32])> {
-        let units = self.tables.iter().zip(0..);
-        units
-            .filter(|(table, _)| table.iter().any(|file| files.contains(file)))
-            .map(|(table, unit)| (UnitId(unit), table.as_slice()))
-            .collect()
+        let naming = self.tables.iter().filter(|it| it.1.iter().any(|file| files.contains(file)));
+        naming.map(|(unit, table)| (*unit, table.as_slice())).collect()
     }
 }
 
@@ -98,13 +104,40 @@ fn ends_in(path: &str, tail: &str) -> bool {
 }
 
 impl Image {
-    pub(crate) fn file_index(&self) -> &Files {
-        self.files.get_or_init(|| Files::read(self.units()))
+    fn all_files(&self) -> &Files {
+        self.files.all.get_or_init(|| {
+            let units = self.units();
+            let ids: Vec<UnitId> = units.ids().filter(|id| units.has_code(*id)).collect();
+            Files::read(units, &ids)
+        })
+    }
+
+    /// The files that a path can mean, and the units that name any: those with
+    /// its last component.
+    pub(crate) fn files_like(&self, path: &str) -> Arc<Files> {
+        let path = line_table::normalise(path);
+        let name = path.rsplit('/').next().unwrap_or(&path);
+        let known = || self.files.of_name.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(files) = known().get(name) {
+            return files.clone();
+        }
+        let units = self.units();
+        let tables = self.line_headers.naming(name.as_bytes(), || Some(units.line_sections()));
+        let ids = tables.and_then(|tables| units.with_line_tables(&tables));
+        let ids = ids.unwrap_or_else(|| units.ids().filter(|id| units.has_code(*id)).collect());
+        let files = Arc::new(Files::read(units, &ids));
+        known().insert(name.into(), files.clone());
+        files
+    }
+
+    /// Whether there are line tables.
+    pub(crate) fn has_lines(&self) -> bool {
+        !self.units().line_sections().debug_line.reader().is_empty()
     }
 
     /// The source files named by line tables, sorted.
     pub fn files(&self) -> &[Arc<str>] {
-        self.file_index().paths()
+        self.all_files().paths()
     }
 }
 

@@ -10,14 +10,14 @@ use crate::bytes::Bytes;
 use crate::code::UnitCode;
 use crate::elf::{Elf, ImageKind, Section, SectionInfo, Segment, Tls};
 use crate::error::LoadError;
-use crate::files::Files;
+use crate::files::KeptFiles;
 use crate::index::Spelling;
+use crate::line_headers::LineHeaders;
 use crate::line_map::KeptCalls;
 use crate::live;
 use crate::separate::{self, DebugInfo, Source};
 use crate::symbols::Symbols;
 use crate::units::Units;
-use crate::unread::FileNames;
 use crate::values::Values;
 
 /// How far an index under construction has come.
@@ -77,8 +77,8 @@ pub struct Image {
     units: OnceLock<Units>,
     pub(crate) spelling: Spelling,
     pub(crate) code: OnceLock<Box<[UnitCode]>>,
-    pub(crate) files: OnceLock<Files>,
-    pub(crate) file_names: OnceLock<Option<FileNames>>,
+    pub(crate) files: KeptFiles,
+    pub(crate) line_headers: LineHeaders,
     pub(crate) symbols: OnceLock<Symbols>,
     /// Starts and lengths of restartable sequences.
     pub(crate) restartable: OnceLock<Vec<(u64, u64)>>,
@@ -120,8 +120,8 @@ impl Image {
             units: OnceLock::new(),
             spelling: Spelling::default(),
             code: OnceLock::new(),
-            files: OnceLock::new(),
-            file_names: OnceLock::new(),
+            files: KeptFiles::default(),
+            line_headers: LineHeaders::default(),
             symbols: OnceLock::new(),
             restartable: OnceLock::new(),
             inlined: KeptCalls::default(),

@@ -19,12 +19,14 @@ mod functions;
 pub mod fuzz;
 mod image;
 mod index;
+mod line_headers;
 mod line_map;
 mod line_table;
 mod lines;
 mod live;
 mod location;
 mod names;
+mod offsets;
 mod ranges;
 mod reach;
 mod restartable;
@@ -50,6 +52,7 @@ pub use lines::{LineError, LineMatch, LinePlace, SourceLine};
 pub use live::lost_at;
 pub use separate::DebugInfo;
 pub use symbols::{SymbolHit, SymbolKind};
+pub use sys::{GiveBack, give_back_with};
 pub use unwind::{FrameRegisters, PcKind, UnwindError, Unwound, unwind_without_cfi};
 pub use variables::{
     CallSite, Callee, FunctionResult, Global, Passing, TailCall, Variable, VariableKind,

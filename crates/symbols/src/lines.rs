@@ -66,11 +66,9 @@ pub struct LinePlace {
 pub enum LineError {
     /// The image has no line information at all.
     NoDebugInfo,
-    /// No line table names such a file.
-    UnknownFile {
-        /// Files of similar name.
-        nearest: Vec<Arc<str>>,
-    },
+    /// No line table names such a file; [`Image::nearest_files`] may know what
+    /// was meant.
+    UnknownFile,
     /// The file is known, but has no code at or after the line.
     NoCode {
         /// The files that were meant.
@@ -84,10 +82,7 @@ impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoDebugInfo => f.write_str("no debug information; compile with -g"),
-            Self::UnknownFile { nearest } if nearest.is_empty() => f.write_str("no such file"),
-            Self::UnknownFile { nearest } => {
-                write!(f, "no such file; similar: {}", nearest.join(", "))
-            }
+            Self::UnknownFile => f.write_str("no such file"),
             Self::NoCode { nearest, .. } => match nearest.last() {
                 Some(line) => write!(f, "no code at or after the line; the last is {line}"),
                 None => f.write_str("no code comes from this file"),
@@ -151,13 +146,13 @@ impl Image {
     /// line without code means the next one that has some; one that starts a
     /// function means the end of its prologue.
     pub fn line_locations(&self, file: &str, line: u32) -> Result<LineMatch, LineError> {
-        let index = self.file_index();
-        if index.paths().is_empty() {
+        if !self.has_lines() {
             return Err(LineError::NoDebugInfo);
         }
+        let index = self.files_like(file);
         let files = index.matching(file);
         if files.is_empty() {
-            return Err(LineError::UnknownFile { nearest: self.nearest_files(file, SUGGESTED) });
+            return Err(LineError::UnknownFile);
         }
         let found: Vec<UnitRows> = index
             .units_naming(&files)
@@ -168,7 +163,7 @@ impl Image {
         else {
             return Err(no_code(&files, index.paths(), &found));
         };
-        let places = self.places(found.into_iter().filter(|it| it.rank == best));
+        let places = self.places(found.into_iter().filter(|it| it.rank == best), index.paths());
         let mut files: Vec<Arc<str>> = places.iter().map(|place| place.file.clone()).collect();
         files.sort_unstable();
         files.dedup();
@@ -194,7 +189,7 @@ impl Image {
 
     /// The lowest place of each block of each function or inlined copy, of
     /// those that are reached in the best way.
-    fn places(&self, found: impl Iterator<Item = UnitRows>) -> Vec<LinePlace> {
+    fn places(&self, found: impl Iterator<Item = UnitRows>, paths: &[Arc<str>]) -> Vec<LinePlace> {
         let mut blocks = Blocks::new(self);
         let mut by_code: BTreeMap<(UnitId, Option<DieRef>), Vec<Candidate>> = BTreeMap::new();
         for unit in found {
@@ -210,7 +205,7 @@ impl Image {
             lowest_of_each_block(candidates)
         });
         let mut places: Vec<LinePlace> =
-            chosen.filter_map(|candidate| self.place(&candidate)).collect();
+            chosen.filter_map(|candidate| self.place(&candidate, paths)).collect();
         places.sort_by_key(|place| place.address);
         places.dedup_by_key(|place| place.address);
         places
@@ -233,7 +228,7 @@ impl Image {
         candidates.retain(|candidate| Some(reach.of(candidate.row.address)) == best);
     }
 
-    fn place(&self, candidate: &Candidate) -> Option<LinePlace> {
+    fn place(&self, candidate: &Candidate, paths: &[Arc<str>]) -> Option<LinePlace> {
         let address = ImageAddr::new(candidate.row.address);
         let inlined = candidate.block.is_some_and(|block| block.inlined);
         let code = candidate.block.map(|block| block.code_of);
@@ -251,7 +246,7 @@ impl Image {
                 line: source.line,
             });
         }
-        let file = self.file_index().paths().get(candidate.row.file as usize)?.clone();
+        let file = paths.get(candidate.row.file as usize)?.clone();
         Some(LinePlace { address, function, inlined, file, line: candidate.row.line })
     }
 

@@ -9,6 +9,7 @@ use object::read::elf::{SectionHeader as _, Sym as _, SymbolTable};
 use object::{
     LittleEndian, Object as _, ObjectSymbol as _, ObjectSymbolTable as _, RelocationTarget,
 };
+use rayon::prelude::*;
 use trapline_core::ImageAddr;
 
 use crate::demangle::{demangle, is_mangled};
@@ -103,7 +104,7 @@ impl Symbols {
                 }
             }
         }
-        entries.sort_unstable_by_key(|entry| (entry.address, entry.table, entry.index));
+        entries.par_sort_unstable_by_key(|entry| (entry.address, entry.table, entry.index));
         Self { entries, stubs: OnceLock::new(), offset_table: OnceLock::new() }
     }
 }

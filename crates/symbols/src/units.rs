@@ -16,6 +16,7 @@ use rayon::prelude::*;
 
 use crate::bytes::Bytes;
 use crate::elf::{Elf, Section};
+use crate::offsets::Numbers;
 use crate::ranges::RangeMap;
 use crate::split::{Skeleton, Split, SplitUnit};
 
@@ -78,7 +79,7 @@ pub(crate) struct Units {
     signatures: OnceLock<HashMap<u64, DieRef>>,
     coverage: OnceLock<RangeMap<UnitId>>,
     problems: Vec<String>,
-    _keep: Vec<Bytes>,
+    keep: Vec<Bytes>,
 }
 
 impl Units {
@@ -108,8 +109,14 @@ impl Units {
             signatures: OnceLock::new(),
             coverage: OnceLock::new(),
             problems: loader.problems,
-            _keep: loader.keep,
+            keep: loader.keep,
         }
+    }
+
+    /// Lets go of the memory that a walk over all of it took.
+    pub(crate) fn give_back(&self) {
+        let split = self.split.files.iter().map(|file| &file.elf.bytes);
+        self.keep.iter().chain(split).for_each(Bytes::give_back);
     }
 
     /// What could not be read when the units were found.
@@ -300,6 +307,35 @@ impl Units {
     /// Reads one entry.
     pub(crate) fn entry(&self, die: DieRef) -> Option<Entry> {
         self.unit(die.unit)?.entry(die.offset).ok()
+    }
+
+    /// Line tables of the image and their strings.
+    pub(crate) fn line_sections(&self) -> gimli::Dwarf<Slice> {
+        gimli::Dwarf {
+            debug_line: self.dwarf.debug_line,
+            debug_line_str: self.dwarf.debug_line_str,
+            debug_str: self.dwarf.debug_str,
+            ..gimli::Dwarf::default()
+        }
+    }
+
+    /// The units that have these line tables; `None` when one is nobody's.
+    pub(crate) fn with_line_tables(&self, tables: &[usize]) -> Option<Vec<UnitId>> {
+        /// A unit says where its table is among the first things.
+        const HEAD: usize = 1 << 10;
+        let places = Numbers::new(tables.iter().map(|at| *at as u32).collect());
+        let table_of = |id: UnitId| -> Option<usize> {
+            let header = self.slot(id)?.header;
+            let bytes = header.range_from(header.root_offset()..).ok()?.slice();
+            let may_be = places.are_in(&bytes[..bytes.len().min(HEAD)]);
+            let unit = may_be.then(|| self.dwarf.unit(header).ok())??;
+            Some(unit.line_program?.header().offset().0)
+        };
+        let all: Vec<UnitId> = self.ids().filter(|id| self.has_code(*id)).collect();
+        let with = |id: UnitId| Some((id, table_of(id).filter(|at| tables.contains(at))?));
+        let found: Vec<(UnitId, usize)> = all.into_par_iter().filter_map(with).collect();
+        let owned = |table: &usize| found.iter().any(|(_, at)| at == table);
+        tables.iter().all(owned).then(|| found.iter().map(|(id, _)| *id).collect())
     }
 
     /// The unit whose code covers an image address: by `.debug_aranges` and by

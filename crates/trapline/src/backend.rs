@@ -21,12 +21,18 @@ pub fn prepare_process() {
     linux::block_signals();
 }
 
+/// Says what this system does for files that are mapped.
+fn prepare_mappings() {
+    linux::survive_lost_pages(trapline_symbols::lost_at);
+    trapline_symbols::give_back_with(linux::give_back_pages);
+}
+
 /// A session on this machine, and what happens in it.
 ///
 /// # Errors
 /// When the thread that owns the debuggees cannot be started.
 pub fn local_session() -> Result<(SessionHandle, Events), CommandError> {
-    linux::survive_lost_pages(trapline_symbols::lost_at);
+    prepare_mappings();
     trapline_engine::spawn(|| {
         let target: Box<dyn Target> = Box::new(LinuxTarget::new()?);
         Ok(target)
@@ -44,7 +50,7 @@ pub fn core_session(
     core: &Path,
     program: Option<&Path>,
 ) -> Result<(SessionHandle, Events, Pid), CommandError> {
-    linux::survive_lost_pages(trapline_symbols::lost_at);
+    prepare_mappings();
     let target = CoreTarget::open(core, program)?;
     let pid = target.pid();
     let (session, events) = trapline_engine::spawn(move || {
@@ -59,7 +65,7 @@ pub fn core_session(
 /// # Errors
 /// When too many threads debug already.
 pub(crate) fn local_target() -> trapline_core::target::Result<Box<dyn Target>> {
-    linux::survive_lost_pages(trapline_symbols::lost_at);
+    prepare_mappings();
     Ok(Box::new(LinuxTarget::new()?))
 }
 

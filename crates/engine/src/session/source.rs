@@ -230,7 +230,7 @@ fn named_line(image: &Image, text: &PlaceText) -> Option<(Arc<str>, u32)> {
             let known = match image.line_locations(file, *line) {
                 Ok(found) => found.places.first()?.file.clone(),
                 Err(LineError::NoCode { files, .. }) => files.into_iter().next()?,
-                Err(LineError::NoDebugInfo | LineError::UnknownFile { .. }) => return None,
+                Err(LineError::NoDebugInfo | LineError::UnknownFile) => return None,
             };
             Some((known, *line))
         }

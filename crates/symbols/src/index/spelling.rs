@@ -15,9 +15,9 @@ use gimli::Section as _;
 use memchr::memmem;
 use rayon::prelude::*;
 
-use super::offsets::Numbers;
 use crate::image::Image;
 use crate::names;
+use crate::offsets::Numbers;
 use crate::units::{DieRef, Slice, UnitId, Units};
 
 /// Names that are searched for before all units are read: then looking one up
@@ -71,7 +71,9 @@ impl Image {
 fn search(units: &Units, key: &str) -> Vec<UnitId> {
     let wanted = Wanted::new(units, key);
     let ids: Vec<UnitId> = units.ids().collect();
-    ids.into_par_iter().filter(|id| wanted.may_be_in(units, *id)).collect()
+    let found = ids.into_par_iter().filter(|id| wanted.may_be_in(units, *id)).collect();
+    units.give_back();
+    found
 }
 
 /// A name that is looked for.

@@ -6,7 +6,7 @@ use memchr::arch::all::packedpair::HeuristicFrequencyRank;
 use memchr::memmem::{Finder, FinderBuilder};
 
 /// Four-byte numbers that are looked for.
-pub(super) enum Numbers {
+pub(crate) enum Numbers {
     /// Each is looked for by itself.
     Few(Vec<Finder<'static>>),
     /// Every place is looked at once.
@@ -23,7 +23,7 @@ const FEW: usize = 8;
 const WORDS: usize = (1 << 16) / 64;
 
 impl Numbers {
-    pub(super) fn new(mut numbers: Vec<u32>) -> Self {
+    pub(crate) fn new(mut numbers: Vec<u32>) -> Self {
         numbers.sort_unstable();
         numbers.dedup();
         if numbers.len() <= FEW {
@@ -38,7 +38,7 @@ impl Numbers {
     }
 
     /// Whether any of them is in `bytes`, in little-endian order.
-    pub(super) fn are_in(&self, bytes: &[u8]) -> bool {
+    pub(crate) fn are_in(&self, bytes: &[u8]) -> bool {
         match self {
             Self::Few(finders) => finders.iter().any(|finder| finder.find(bytes).is_some()),
             Self::Many { lower, sorted } => bytes.windows(4).any(|four| {
