@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::Builder;
 
 use trapline_core::ModuleId;
 use trapline_symbols::{Image, LoadError, LoadOptions, Progress, ProgressFn};
@@ -62,6 +63,13 @@ impl Images {
         let image = Arc::new(Image::load(path, self.next_id(), &options)?);
         self.loaded.insert(key, image.clone());
         Ok(image)
+    }
+
+    /// Starts to read what the first stop in an image will ask for, while nobody
+    /// waits for it yet.
+    pub(crate) fn read_ahead(&self, image: Arc<Image>) {
+        // Where no thread can be had, the first who asks reads it.
+        let _reader = Builder::new().name("reader".to_owned()).spawn(move || image.read_ahead());
     }
 
     /// An image that is no file: the kernel's virtual library.

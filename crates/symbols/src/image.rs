@@ -255,6 +255,14 @@ impl Image {
         &self.options
     }
 
+    /// Reads what every stop asks for: the unit and the symbol at an address,
+    /// the rules of unwinding.
+    pub fn read_ahead(&self) {
+        self.symbol_at(self.image_range().0);
+        self.cfi().read_ahead();
+        self.units().coverage();
+    }
+
     /// Reads all names now, reporting progress, rather than at the questions
     /// that need them.
     pub fn prepare(&self) {

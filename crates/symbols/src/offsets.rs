@@ -1,17 +1,22 @@
-//! Whether some bytes hold any of a set of numbers, at any place: how debug
-//! information refers to strings and entries. What is found may be there by
-//! chance; what is not found is not there.
+//! Whether some bytes hold any of a set of numbers, or a text, at any place: how
+//! debug information refers to strings and entries, and spells them. What is found
+//! may be there by chance; what is not found is not there.
 
 use memchr::arch::all::packedpair::HeuristicFrequencyRank;
 use memchr::memmem::{Finder, FinderBuilder};
 
-/// Four-byte numbers that are looked for.
-pub(crate) enum Numbers {
+/// Four-byte numbers that are looked for, and a text.
+pub(crate) struct Numbers {
+    numbers: Kind,
+    text: Option<Finder<'static>>,
+}
+
+enum Kind {
     /// Each is looked for by itself.
     Few(Vec<Finder<'static>>),
     /// Every place is looked at once.
     Many {
-        /// A bit for each value of the lower half.
+        /// A bit for each value of the lower half of a number.
         lower: Box<[u64; WORDS]>,
         sorted: Vec<u32>,
     },
@@ -23,7 +28,38 @@ const FEW: usize = 8;
 const WORDS: usize = (1 << 16) / 64;
 
 impl Numbers {
-    pub(crate) fn new(mut numbers: Vec<u32>) -> Self {
+    pub(crate) fn new(numbers: Vec<u32>) -> Self {
+        Self::and_text(numbers, b"")
+    }
+
+    /// Numbers, and a text unless it is empty.
+    pub(crate) fn and_text(numbers: Vec<u32>, text: &[u8]) -> Self {
+        let text = Some(text).filter(|text| !text.is_empty());
+        let text = text.map(|text| Finder::new(text).into_owned());
+        Self { numbers: Kind::of(numbers), text }
+    }
+
+    /// Whether any of the numbers is in `bytes`, in little-endian order.
+    pub(crate) fn are_in(&self, bytes: &[u8]) -> bool {
+        match &self.numbers {
+            Kind::Few(finders) => finders.iter().any(|finder| finder.find(bytes).is_some()),
+            Kind::Many { lower, sorted } => bytes.windows(NUMBER).any(|four| {
+                let number = u32::from_le_bytes([four[0], four[1], four[2], four[3]]);
+                let (word, bit) = place(number);
+                lower[word] & bit != 0 && sorted.binary_search(&number).is_ok()
+            }),
+        }
+    }
+
+    /// The same, or the text at a place that is meant.
+    pub(crate) fn or_text_in(&self, bytes: &[u8], is_meant: impl Fn(usize) -> bool) -> bool {
+        let mut texts = self.text.iter().flat_map(|text| text.find_iter(bytes));
+        self.are_in(bytes) || texts.any(is_meant)
+    }
+}
+
+impl Kind {
+    fn of(mut numbers: Vec<u32>) -> Self {
         numbers.sort_unstable();
         numbers.dedup();
         if numbers.len() <= FEW {
@@ -36,23 +72,6 @@ impl Numbers {
         }
         Self::Many { lower, sorted: numbers }
     }
-
-    /// Whether any of them is in `bytes`, in little-endian order.
-    pub(crate) fn are_in(&self, bytes: &[u8]) -> bool {
-        match self {
-            Self::Few(finders) => finders.iter().any(|finder| finder.find(bytes).is_some()),
-            Self::Many { lower, sorted } => bytes.windows(4).any(|four| {
-                let number = u32::from_le_bytes([four[0], four[1], four[2], four[3]]);
-                let (word, bit) = place(number);
-                lower[word] & bit != 0 && sorted.binary_search(&number).is_ok()
-            }),
-        }
-    }
-}
-
-fn place(number: u32) -> (usize, u64) {
-    let lower = (number & 0xffff) as usize;
-    (lower / 64, 1 << (lower % 64))
 }
 
 fn finder(number: u32) -> Finder<'static> {
@@ -67,6 +86,14 @@ impl HeuristicFrequencyRank for Common {
     fn rank(&self, byte: u8) -> u8 {
         255 - byte
     }
+}
+
+/// Bytes of a number.
+const NUMBER: usize = 4;
+
+fn place(number: u32) -> (usize, u64) {
+    let lower = (number & 0xffff) as usize;
+    (lower / 64, 1 << (lower % 64))
 }
 
 #[cfg(test)]
@@ -89,5 +116,18 @@ mod tests {
         check(&[0x0700_0000], &bytes, true);
         check(&[7], &bytes[9..], false);
         check(&[], &bytes, false);
+    }
+
+    #[test]
+    fn a_text_is_found_where_it_is_meant() {
+        let bytes = b"remain\0main\0";
+        for numbers in [vec![], vec![0x1234_5678], (1000..1100).collect()] {
+            let numbers = Numbers::and_text(numbers, b"main");
+            assert!(numbers.or_text_in(bytes, |at| at == 7));
+            assert!(!numbers.or_text_in(bytes, |at| at == 0));
+            assert!(!numbers.are_in(bytes));
+        }
+        let within = u32::from_le_bytes(*b"inma");
+        assert!(Numbers::and_text(vec![within], b"main").or_text_in(b"mainmain", |_| false));
     }
 }

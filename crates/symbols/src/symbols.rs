@@ -96,6 +96,7 @@ impl Symbols {
         let mut entries = Vec::new();
         for id in TableId::ALL {
             let Some(table) = table(image, id) else { continue };
+            entries.reserve(table.len());
             for (index, symbol) in table.symbols().iter().enumerate() {
                 if kind(symbol).is_some() {
                     let Ok(index) = u32::try_from(index) else { break };

@@ -59,7 +59,8 @@ struct Slot {
     /// Of the skeleton, where it is one.
     header: gimli::UnitHeader<Slice>,
     home: Home,
-    unit: OnceLock<Option<gimli::Unit<Slice>>>,
+    /// Boxed, since most are never read.
+    unit: OnceLock<Option<Box<gimli::Unit<Slice>>>>,
 }
 
 impl Slot {
@@ -113,10 +114,19 @@ impl Units {
         }
     }
 
-    /// Lets go of the memory that a walk over all of it took.
-    pub(crate) fn give_back(&self) {
-        let split = self.split.files.iter().map(|file| &file.elf.bytes);
-        self.keep.iter().chain(split).for_each(Bytes::give_back);
+    /// Shows some bytes of these files piece by piece, as [`Bytes::any_piece`]
+    /// does.
+    pub(crate) fn any_piece(
+        &self,
+        bytes: &'static [u8],
+        overlap: usize,
+        wanted: impl FnMut(&[u8]) -> bool,
+    ) -> bool {
+        let mut wanted = wanted;
+        match self.keep.iter().find(|file| file.hold(bytes)) {
+            Some(file) => file.any_piece(bytes, overlap, wanted),
+            None => wanted(bytes),
+        }
     }
 
     /// What could not be read when the units were found.
@@ -178,7 +188,7 @@ impl Units {
     /// A unit, parsed on first use and kept; `None` when it is malformed.
     pub(crate) fn unit(&self, id: UnitId) -> Option<UnitRef<'_>> {
         let slot = self.slot(id)?;
-        let unit = slot.unit.get_or_init(|| self.parse(slot).ok());
+        let unit = slot.unit.get_or_init(|| self.parse(slot).ok().map(Box::new));
         Some(unit.as_ref()?.unit_ref(self.dwarf_of(id)))
     }
 
@@ -366,6 +376,9 @@ impl Units {
     }
 
     fn read_aranges(&self, found: &mut Vec<(u64, u64, UnitId)>, listed: &mut [bool]) {
+        /// Bytes of a range.
+        const RANGE: usize = 16;
+        found.reserve(self.dwarf.debug_aranges.reader().len() / RANGE);
         let mut headers = self.dwarf.debug_aranges.headers();
         while let Ok(Some(header)) = headers.next() {
             let Some(id) = self.unit_at(header.debug_info_offset()) else { continue };

@@ -1,6 +1,6 @@
 //! The one place that names a concrete target: this machine's.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use std::{fs, io};
 
@@ -21,10 +21,12 @@ pub fn prepare_process() {
     linux::block_signals();
 }
 
-/// Says what this system does for files that are mapped.
-fn prepare_mappings() {
+/// Says what this system does for files of symbols.
+fn prepare_files() {
     linux::survive_lost_pages(trapline_symbols::lost_at);
-    trapline_symbols::give_back_with(linux::give_back_pages);
+    if std::env::var_os("NOREAD").is_none() {
+        trapline_symbols::read_files_with(|file, at, buffer| file.read_at(buffer, at));
+    }
 }
 
 /// A session on this machine, and what happens in it.
@@ -32,7 +34,7 @@ fn prepare_mappings() {
 /// # Errors
 /// When the thread that owns the debuggees cannot be started.
 pub fn local_session() -> Result<(SessionHandle, Events), CommandError> {
-    prepare_mappings();
+    prepare_files();
     trapline_engine::spawn(|| {
         let target: Box<dyn Target> = Box::new(LinuxTarget::new()?);
         Ok(target)
@@ -50,7 +52,7 @@ pub fn core_session(
     core: &Path,
     program: Option<&Path>,
 ) -> Result<(SessionHandle, Events, Pid), CommandError> {
-    prepare_mappings();
+    prepare_files();
     let target = CoreTarget::open(core, program)?;
     let pid = target.pid();
     let (session, events) = trapline_engine::spawn(move || {
@@ -65,7 +67,7 @@ pub fn core_session(
 /// # Errors
 /// When too many threads debug already.
 pub(crate) fn local_target() -> trapline_core::target::Result<Box<dyn Target>> {
-    prepare_mappings();
+    prepare_files();
     Ok(Box::new(LinuxTarget::new()?))
 }
 

@@ -26,6 +26,7 @@ impl Session {
                 path.display()
             )));
         }
+        self.images.read_ahead(image.clone());
         self.program = Some(Program::new(LaunchSpec { program: path, ..spec }, image));
         if !self.processes.values().any(Process::is_debuggee) {
             self.bind_before_run();

@@ -9,6 +9,7 @@ use gimli::{
     BaseAddresses, CieOrFde, DebugFrame, EhFrame, EhFrameOffset, EndianSlice, Expression,
     FrameDescriptionEntry, LittleEndian, UnwindContext, UnwindSection,
 };
+use rayon::prelude::*;
 use trapline_core::ImageAddr;
 use trapline_core::x64::Reg;
 
@@ -117,6 +118,13 @@ impl<'d> Cfi<'d> {
         Self { bases, search, eh_frame, debug_frame }
     }
 
+    /// Lists what has no search table, before the first question.
+    pub(crate) fn read_ahead(&self) {
+        if let (None, Some(eh_frame)) = (&self.search, &self.eh_frame) {
+            eh_frame.entries(&self.bases);
+        }
+    }
+
     /// The rules at an address; `None` where nothing covers it.
     pub(crate) fn row(&self, pc: ImageAddr) -> Result<Option<Row<'d>>, UnwindError> {
         if let Some(row) = self.row_by_search(pc.get())? {
@@ -168,8 +176,12 @@ impl<'d, S: UnwindSection<Slice<'d>>> Indexed<S> {
         row_of(&fde, &self.section, bases, pc).map(Some)
     }
 
+    fn entries(&self, bases: &BaseAddresses) -> &[Entry] {
+        self.entries.get_or_init(|| list_entries(&self.section, bases))
+    }
+
     fn fde_at(&self, bases: &BaseAddresses, pc: u64) -> Result<Option<Fde<'d>>, gimli::Error> {
-        let entries = self.entries.get_or_init(|| list_entries(&self.section, bases));
+        let entries = self.entries(bases);
         let after = entries.partition_point(|entry| entry.start <= pc);
         let Some(entry) = after.checked_sub(1).map(|index| entries[index]) else {
             return Ok(None);
@@ -186,16 +198,26 @@ impl<'d, S: UnwindSection<Slice<'d>>> Indexed<S> {
 fn list_entries<'d, S: UnwindSection<Slice<'d>>>(section: &S, bases: &BaseAddresses) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut iter = section.entries(bases);
+    // Entries of one object file follow each other and have one in common.
+    let mut last = None;
     while let Ok(Some(entry)) = iter.next() {
         let CieOrFde::Fde(partial) = entry else { continue };
-        let Ok(fde) = partial.parse(S::cie_from_offset) else { continue };
+        let parsed = partial.parse(|section, bases, at| match &last {
+            Some((known, common)) if *known == at => Ok(Clone::clone(common)),
+            _ => {
+                let common = section.cie_from_offset(bases, at)?;
+                last = Some((at, common.clone()));
+                Ok(common)
+            }
+        });
+        let Ok(fde) = parsed else { continue };
         let (start, end) = (fde.initial_address(), fde.end_address());
         // Linkers leave the entries of discarded functions at address zero.
         if start != 0 && start < end {
             entries.push(Entry { start, end, offset: fde.offset() });
         }
     }
-    entries.sort_by_key(|entry| (entry.start, entry.end));
+    entries.par_sort_unstable_by_key(|entry| (entry.start, entry.end));
     entries
 }
 
