@@ -43,7 +43,6 @@ mod unwind;
 mod values;
 mod variables;
 
-pub use bytes::{ReadAt, read_files_with};
 pub use elf::{ImageKind, SectionInfo, Segment, Tls};
 pub use error::{LoadError, LoadFailure};
 pub use functions::{Function, InlinedCall};
@@ -53,6 +52,7 @@ pub use lines::{LineError, LineMatch, LinePlace, SourceLine};
 pub use live::lost_at;
 pub use separate::DebugInfo;
 pub use symbols::{SymbolHit, SymbolKind};
+pub use sys::{GiveBack, give_back_with};
 pub use unwind::{FrameRegisters, PcKind, UnwindError, Unwound, unwind_without_cfi};
 pub use variables::{
     CallSite, Callee, FunctionResult, Global, Passing, TailCall, Variable, VariableKind,

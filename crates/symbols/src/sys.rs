@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use memmap2::Mmap;
 
@@ -28,6 +28,16 @@ impl Mapping {
     pub(crate) fn is_cut_short(&self) -> bool {
         self.listed.is_cut_short()
     }
+
+    /// Gives the pages that were read back to the system, which keeps them as
+    /// long as it has room: whoever reads them again finds them there.
+    pub(crate) fn give_back(&self) {
+        let Some(give_back) = GIVE_BACK.get() else { return };
+        // SAFETY: the mapping is private and never written, so that no page has
+        // anything that the file has not; what stands for a lost page is zeros,
+        // and stays so.
+        unsafe { give_back(&self.map) }
+    }
 }
 
 impl Deref for Mapping {
@@ -36,6 +46,21 @@ impl Deref for Mapping {
     fn deref(&self) -> &[u8] {
         &self.map
     }
+}
+
+/// Gives pages of a mapping back to the system.
+///
+/// # Safety
+/// The caller has bytes of whole private mappings of files, never written: their
+/// pages are read from the file again when they are next looked at.
+pub type GiveBack = unsafe fn(&[u8]);
+
+static GIVE_BACK: OnceLock<GiveBack> = OnceLock::new();
+
+/// Says how pages are given back on this system. Until then none are.
+pub fn give_back_with(give_back: GiveBack) {
+    // The same for the whole process, whoever says it first.
+    let _first = GIVE_BACK.set(give_back);
 }
 
 /// Maps a file for reading.

@@ -114,19 +114,12 @@ impl Units {
         }
     }
 
-    /// Shows some bytes of these files piece by piece, as [`Bytes::any_piece`]
-    /// does.
-    pub(crate) fn any_piece(
-        &self,
-        bytes: &'static [u8],
-        overlap: usize,
-        wanted: impl FnMut(&[u8]) -> bool,
-    ) -> bool {
-        let mut wanted = wanted;
-        match self.keep.iter().find(|file| file.hold(bytes)) {
-            Some(file) => file.any_piece(bytes, overlap, wanted),
-            None => wanted(bytes),
-        }
+    /// Lets go of the memory that a walk over all of it took, while the caller
+    /// goes on.
+    pub(crate) fn give_back(&self) {
+        let split = self.split.files.iter().map(|file| &file.elf.bytes);
+        let all: Vec<Bytes> = self.keep.iter().chain(split).cloned().collect();
+        rayon::spawn(move || all.iter().for_each(Bytes::give_back));
     }
 
     /// What could not be read when the units were found.

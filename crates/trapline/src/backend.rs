@@ -1,6 +1,6 @@
 //! The one place that names a concrete target: this machine's.
 
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::{fs, io};
 
@@ -21,12 +21,10 @@ pub fn prepare_process() {
     linux::block_signals();
 }
 
-/// Says what this system does for files of symbols.
-fn prepare_files() {
+/// Says what this system does for files that are mapped.
+fn prepare_mappings() {
     linux::survive_lost_pages(trapline_symbols::lost_at);
-    if std::env::var_os("NOREAD").is_none() {
-        trapline_symbols::read_files_with(|file, at, buffer| file.read_at(buffer, at));
-    }
+    trapline_symbols::give_back_with(linux::give_back_pages);
 }
 
 /// A session on this machine, and what happens in it.
@@ -34,7 +32,7 @@ fn prepare_files() {
 /// # Errors
 /// When the thread that owns the debuggees cannot be started.
 pub fn local_session() -> Result<(SessionHandle, Events), CommandError> {
-    prepare_files();
+    prepare_mappings();
     trapline_engine::spawn(|| {
         let target: Box<dyn Target> = Box::new(LinuxTarget::new()?);
         Ok(target)
@@ -52,7 +50,7 @@ pub fn core_session(
     core: &Path,
     program: Option<&Path>,
 ) -> Result<(SessionHandle, Events, Pid), CommandError> {
-    prepare_files();
+    prepare_mappings();
     let target = CoreTarget::open(core, program)?;
     let pid = target.pid();
     let (session, events) = trapline_engine::spawn(move || {
@@ -67,7 +65,7 @@ pub fn core_session(
 /// # Errors
 /// When too many threads debug already.
 pub(crate) fn local_target() -> trapline_core::target::Result<Box<dyn Target>> {
-    prepare_files();
+    prepare_mappings();
     Ok(Box::new(LinuxTarget::new()?))
 }
 

@@ -43,7 +43,9 @@ impl Image {
     /// The names of all units.
     pub(crate) fn names_of_all(&self) -> Vec<&UnitNames> {
         let ids: Vec<UnitId> = self.units().ids().collect();
-        self.names_of_each(&ids, &Bar::to(ids.len()))
+        let names = self.names_of_each(&ids, &Bar::to(ids.len()));
+        self.units().give_back();
+        names
     }
 
     /// Entries of a kind.

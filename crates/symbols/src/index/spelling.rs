@@ -24,9 +24,6 @@ use crate::units::{DieRef, Slice, UnitId, Units};
 /// costs next to nothing.
 const MAX_SEARCHES: usize = 32;
 
-/// Bytes of the place of a string or an entry, of which only these are compared.
-const PLACE: usize = 4;
-
 /// What has been found out.
 #[derive(Debug, Default)]
 pub(crate) struct Spelling {
@@ -66,9 +63,7 @@ impl Image {
         }
         let places = entries.iter().filter_map(|die| units.section_place(*die));
         let places = Numbers::new(places.map(|place| place as u32).collect());
-        let refers = |id: &&UnitId| {
-            units.any_piece(units.bytes(**id), PLACE - 1, |piece| places.are_in(piece))
-        };
+        let refers = |id: &&UnitId| places.are_in(units.bytes(**id));
         all.par_iter().filter(refers).copied().collect()
     }
 }
@@ -76,7 +71,9 @@ impl Image {
 fn search(units: &Units, key: &str) -> Vec<UnitId> {
     let wanted = Wanted::new(units, key);
     let ids: Vec<UnitId> = units.ids().collect();
-    ids.into_par_iter().filter(|id| wanted.may_be_in(units, *id)).collect()
+    let found = ids.into_par_iter().filter(|id| wanted.may_be_in(units, *id)).collect();
+    units.give_back();
+    found
 }
 
 /// A name that is looked for.
@@ -90,7 +87,7 @@ struct Wanted<'a> {
 impl<'a> Wanted<'a> {
     fn new(units: &Units, key: &'a str) -> Self {
         let finder = memmem::Finder::new(key);
-        let in_section = |section: &Slice| places(units, section.slice(), key, &finder);
+        let in_section = |section: &Slice| places(section.slice(), key, &finder);
         let shared = units.shared().map(|dwarf| in_section(dwarf.debug_str.reader()));
         let shared = shared.unwrap_or_default();
         let sources: HashMap<usize, &gimli::Dwarf<Slice>> =
@@ -107,10 +104,9 @@ impl<'a> Wanted<'a> {
 
     fn may_be_in(&self, units: &Units, id: UnitId) -> bool {
         let Some(places) = self.places.get(&source(units.dwarf_of(id))) else { return true };
-        let overlap = self.key.len().max(PLACE) - 1;
-        let is_there =
-            |piece: &[u8]| places.or_text_in(piece, |at| is_name(&piece[at..], self.key));
-        places.are_in(units.string_table(id)) || units.any_piece(units.bytes(id), overlap, is_there)
+        let bytes = units.bytes(id);
+        places.are_in(units.string_table(id))
+            || places.or_text_in(bytes, |at| is_name(&bytes[at..], self.key))
     }
 }
 
@@ -121,25 +117,14 @@ fn source(dwarf: &gimli::Dwarf<Slice>) -> usize {
 
 /// Where strings begin whose name without template arguments is `key`. Places
 /// of more than four bytes are cut.
-fn places(
-    units: &Units,
-    strings: &'static [u8],
-    key: &str,
-    finder: &memmem::Finder<'_>,
-) -> Vec<u32> {
+fn places(strings: &[u8], key: &str, finder: &memmem::Finder<'_>) -> Vec<u32> {
     /// Bytes that one processor searches at a time.
     const CHUNK: usize = 1 << 20;
     let starts: Vec<usize> = (0..strings.len()).step_by(CHUNK).collect();
     let within = |start: usize| {
         let end = strings.len().min(start.saturating_add(CHUNK + key.len()));
-        let (mut found, mut before) = (Vec::new(), start);
-        units.any_piece(&strings[start..end], key.len(), |piece| {
-            let hits = finder.find_iter(piece).map(|at| before + at);
-            found.extend(hits.filter(|at| is_name(&strings[*at..], key)).map(|at| at as u32));
-            before += piece.len().saturating_sub(key.len());
-            false
-        });
-        found
+        let hits = finder.find_iter(&strings[start..end]).map(move |at| start + at);
+        hits.filter(|at| is_name(&strings[*at..], key)).map(|at| at as u32).collect::<Vec<_>>()
     };
     let mut found: Vec<u32> = starts.into_par_iter().flat_map_iter(within).collect();
     found.sort_unstable();

@@ -43,7 +43,7 @@ use trapline_core::{AddrRange, Pid, Tid, VirtAddr};
 
 pub use requests::Requests;
 pub use signals::block_signals;
-pub use sys::{LostAt, survive_lost_pages};
+pub use sys::{LostAt, give_back_pages, survive_lost_pages};
 
 use crate::layout::restart;
 use signals::Sleeper;

@@ -7,6 +7,7 @@
 
 mod child;
 mod lost_pages;
+mod pages;
 
 use std::arch::asm;
 use std::ffi::{c_int, c_long, c_ulong, c_void};
@@ -20,6 +21,7 @@ use crate::layout::siginfo::{RawSigInfo, SIZE as SIGINFO_SIZE};
 
 pub(super) use child::{Child, ChildPlan, Failure};
 pub use lost_pages::{LostAt, survive_lost_pages};
+pub use pages::give_back_pages;
 
 /// A system call's error number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
