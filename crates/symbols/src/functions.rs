@@ -44,6 +44,15 @@ pub struct Function {
 }
 
 impl Function {
+    /// Its name with the parameters that tell it from others, in languages that
+    /// overload functions.
+    pub fn signature(&self) -> String {
+        let demangled = self.linkage_name.as_deref().and_then(crate::demangle::demangled);
+        let behind = demangled.as_deref().map_or("", names::behind_path);
+        // Of what only a symbol names, the name is whole.
+        if self.name.ends_with(behind) { self.name.clone() } else { self.name.clone() + behind }
+    }
+
     /// Whether an address is in its code.
     pub fn contains(&self, address: ImageAddr) -> bool {
         self.ranges.iter().any(|&(start, end)| start <= address && address < end)

@@ -215,6 +215,16 @@ pub(crate) fn demangled_path(demangled: &str) -> &str {
     without_return_type(path)
 }
 
+/// What a demangled name says behind its path: parameters and qualifiers.
+/// Nothing when it has no parameters.
+pub(crate) fn behind_path(demangled: &str) -> &str {
+    let whole = without_clone(demangled);
+    match split_parameters(whole) {
+        (path, Some(_)) => whole.get(path.len()..).unwrap_or(""),
+        _ => "",
+    }
+}
+
 fn without_clone(demangled: &str) -> &str {
     demangled.find(" [clone ").map_or(demangled, |at| &demangled[..at])
 }

@@ -214,7 +214,7 @@ pub(crate) fn symbol_and_offset(modules: &Modules, addr: VirtAddr) -> Option<(St
     let module = modules.at(addr)?;
     let image_addr = module.to_image(addr);
     let function = module.image.function_at(image_addr);
-    let apart = function.is_some_and(|function| {
+    let apart = function.as_ref().is_some_and(|function| {
         let beginning =
             function.ranges.iter().find(|(from, to)| (*from..*to).contains(&function.entry));
         beginning.is_none_or(|(from, to)| !(*from..*to).contains(&image_addr))
@@ -222,7 +222,13 @@ pub(crate) fn symbol_and_offset(modules: &Modules, addr: VirtAddr) -> Option<(St
     let symbol = module.image.symbol_at(image_addr).filter(|_| apart);
     match symbol.and_then(|it| Some((image_addr.checked_sub(it.start)?, it.name))) {
         Some((offset, name)) => Some((name, offset)),
-        None => function_and_offset(modules, addr),
+        None => match function {
+            Some(function) => {
+                let offset = image_addr.checked_sub(function.entry).unwrap_or(0);
+                Some((function.signature(), offset))
+            }
+            None => function_and_offset(modules, addr),
+        },
     }
 }
 

@@ -145,12 +145,31 @@ impl Formatter<'_> {
             } else if !member.name.is_empty() {
                 let _ = write!(self.out, "{} = ", member.name);
             }
-            self.member(member, bytes, context);
+            if member.base_class && self.is_empty(&member.ty) {
+                self.out.push_str("{<No data fields>}");
+            } else {
+                self.member(member, bytes, context);
+            }
+        }
+        if record.members.iter().all(|member| member.base_class) {
+            self.separate(parts + record.members.len(), context);
+            self.out.push_str("<No data fields>");
         }
         if self.options.pretty {
             self.new_line(context.depth);
         }
         self.out.push('}');
+    }
+
+    /// Whether a class has nothing in it.
+    fn is_empty(&self, ty: &TypeLink) -> bool {
+        let ty = self.scope.follow(ty).and_then(|ty| self.scope.strip(&ty));
+        ty.is_ok_and(|ty| match &ty.kind {
+            TypeKind::Record(record) => {
+                record.members.is_empty() && record.virtual_bases.is_empty()
+            }
+            _ => false,
+        })
     }
 
     /// A virtual base class, wherever the object has it.
