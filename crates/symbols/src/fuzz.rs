@@ -16,6 +16,11 @@ pub fn fuzz_everything(bytes: &[u8]) {
     ask_everything(&image);
 }
 
+/// How many names an image has, and those that searching for them would miss.
+pub fn missed_by_search(image: &Image) -> (usize, Vec<String>) {
+    image.missed_by_search()
+}
+
 /// Asks an image everything once.
 pub fn ask_everything(image: &Image) {
     facts(image);

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use lookups_support::{Program, capture};
 use trapline_core::ImageAddr;
+use trapline_symbols::fuzz::missed_by_search;
 use trapline_symbols::{DebugInfo, Image, ImageKind, LineError, LoadOptions, Progress, SymbolKind};
 
 const C: &str = "lookups.c";
@@ -64,6 +65,33 @@ fn functions_are_where_gdb_breaks_on_them() {
             }
         }
     }
+}
+
+#[track_caller]
+fn check_search(program: &Program, least: usize) {
+    let image = program.load();
+    let (count, missed) = missed_by_search(&image);
+    assert!(count >= least, "only {count} names in {}", program.path());
+    assert!(missed.is_empty(), "{}: {missed:?}", program.path());
+}
+
+#[test]
+fn no_name_is_missed_by_searching_for_it() {
+    for flags in BUILDS {
+        check_search(&Program::build(C, flags), 10);
+        check_search(&Program::build(CPP, flags), 20);
+    }
+    for version in ["-gdwarf-4", "-gdwarf-5"] {
+        check_search(&Program::build_with("clang-19", C, &["-O1", version]), 5);
+        let split = ["-O1", version, "-gsplit-dwarf"];
+        check_search(&Program::build_with("clang++-19", CPP, &split), 20);
+        let types = ["-O0", version, "-fdebug-types-section"];
+        check_search(&Program::build(CPP, &types), 20);
+        let whole = ["-O2", version, "-flto"];
+        check_search(&Program::build(CPP, &whole), 20);
+    }
+    check_search(&Program::build(RUST, &["-g"]), 1000);
+    check_search(&Program::build(RUST, &["-g", "-Cdwarf-version=5", "-Clto"]), 1000);
 }
 
 #[test]

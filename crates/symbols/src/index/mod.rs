@@ -8,11 +8,13 @@
 mod spelling;
 mod unit;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
 use crate::image::{Image, Progress, ProgressFn};
+use crate::names;
 use crate::units::{DieRef, UnitId};
 pub(crate) use spelling::Spelling;
 pub(crate) use unit::{NameKind, Named, UnitNames};
@@ -69,6 +71,23 @@ impl Image {
             (from < read).then(|| self.names_of_each(&ids[from..read], &bar))
         });
         some.flatten().flat_map(move |unit| unit.named(key, kind))
+    }
+
+    /// How many names there are, and, of some thousands of them, those whose
+    /// units a search would leave unread: none, or the search is wrong. For
+    /// tests.
+    pub(crate) fn missed_by_search(&self) -> (usize, Vec<String>) {
+        const SOME: usize = 2000;
+        let kinds = [NameKind::Function, NameKind::Global, NameKind::Type, NameKind::Enumerator];
+        let all: Vec<Named<'_>> = kinds.into_iter().flat_map(|kind| self.all_named(kind)).collect();
+        let mut known = HashMap::new();
+        let some = all.iter().step_by(all.len().div_ceil(SOME).max(1));
+        let missed = some.filter(|name| {
+            let key = names::base(name.text());
+            let found = known.entry(key).or_insert_with(|| spelling::search(self.units(), key));
+            !found.contains(&name.die().unit)
+        });
+        (all.len(), missed.map(|name| name.qualified()).collect())
     }
 
     /// Entries that name any of `origins` as their specification or abstract

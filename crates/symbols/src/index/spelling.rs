@@ -68,7 +68,7 @@ impl Image {
     }
 }
 
-fn search(units: &Units, key: &str) -> Vec<UnitId> {
+pub(super) fn search(units: &Units, key: &str) -> Vec<UnitId> {
     let wanted = Wanted::new(units, key);
     let ids: Vec<UnitId> = units.ids().collect();
     let found = ids.into_par_iter().filter(|id| wanted.may_be_in(units, *id)).collect();
