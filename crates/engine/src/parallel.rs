@@ -2,7 +2,7 @@
 //! in order.
 //!
 //! By threads of its own rather than those of a pool: the work may wait for
-//! what is done once for all, such as reading an image's index. That uses the
+//! what is done once for all, such as finding an image's units. That uses the
 //! pool, and a thread of the pool that waits takes up other work meanwhile,
 //! which may wait for the very thing it was doing.
 

@@ -8,6 +8,7 @@ use gimli::Section as _;
 use rayon::prelude::*;
 
 use crate::image::Image;
+use crate::line_headers::last_component;
 use crate::line_table;
 use crate::units::{UnitId, Units};
 
@@ -26,7 +27,7 @@ pub(crate) struct Files {
 pub(crate) struct KeptFiles {
     all: OnceLock<Files>,
     /// Of the units that name a file of some name, by that name.
-    of_name: Mutex<HashMap<Box<str>, Arc<Files>>>,
+    of_name: Mutex<HashMap<Box<[u8]>, Arc<Files>>>,
 }
 
 /// A file index that names no file.
@@ -107,8 +108,7 @@ impl Image {
     fn all_files(&self) -> &Files {
         self.files.all.get_or_init(|| {
             let units = self.units();
-            let ids: Vec<UnitId> = units.ids().filter(|id| units.has_code(*id)).collect();
-            Files::read(units, &ids)
+            Files::read(units, &units.with_code())
         })
     }
 
@@ -116,15 +116,15 @@ impl Image {
     /// its last component.
     pub(crate) fn files_like(&self, path: &str) -> Arc<Files> {
         let path = line_table::normalise(path);
-        let name = path.rsplit('/').next().unwrap_or(&path);
+        let name = last_component(path.as_bytes());
         let known = || self.files.of_name.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(files) = known().get(name) {
             return files.clone();
         }
         let units = self.units();
-        let tables = self.line_headers.naming(name.as_bytes(), || Some(units.line_sections()));
+        let tables = self.line_headers.naming(name, || Some(units.line_sections()));
         let ids = tables.and_then(|tables| units.with_line_tables(&tables));
-        let ids = ids.unwrap_or_else(|| units.ids().filter(|id| units.has_code(*id)).collect());
+        let ids = ids.unwrap_or_else(|| units.with_code());
         let files = Arc::new(Files::read(units, &ids));
         known().insert(name.into(), files.clone());
         files

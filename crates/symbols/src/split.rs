@@ -88,14 +88,19 @@ impl Split {
         if skeletons.is_empty() {
             return Self::default();
         }
-        let package = program.and_then(|program| {
+        let package = program.map(|program| {
             let mut path = program.as_os_str().to_owned();
             path.push(".dwp");
             Package::open(Path::new(&path))
         });
         match package {
-            Some(package) => package.split(skeletons, parent),
-            None => Self::from_files(skeletons, program, parent),
+            Some(Ok(package)) => package.split(skeletons, parent),
+            Some(Err(Some(problem))) => {
+                let mut split = Self::from_files(skeletons, program, parent);
+                split.problems.insert(0, format!("split debug information: {problem}, not used"));
+                split
+            }
+            Some(Err(None)) | None => Self::from_files(skeletons, program, parent),
         }
     }
 
@@ -164,10 +169,14 @@ fn candidates(skeleton: &Skeleton, program: Option<&Path>) -> Vec<PathBuf> {
 }
 
 /// The error says what is wrong with a file that is there.
+fn open(path: &Path) -> Result<Elf, Option<String>> {
+    Elf::open(path)
+        .map_err(|error| (error.reason != crate::LoadFailure::NotFound).then(|| error.to_string()))
+}
+
+/// The error is as in [`open`].
 fn read_one(path: &Path, id: DwoId, parent: &gimli::Dwarf<Slice>) -> Result<One, Option<String>> {
-    let elf = Elf::open(path).map_err(|error| {
-        (error.reason != crate::LoadFailure::NotFound).then(|| error.to_string())
-    })?;
+    let elf = open(path)?;
     let wrong = |why: String| Some(format!("{}: {why}", path.display()));
     let mut sections = Sections { elf: &elf, keep: vec![elf.bytes.clone()], failed: None };
     let Ok(mut dwarf) = gimli::Dwarf::load(|id| Ok::<_, Infallible>(sections.first(id)));
@@ -271,14 +280,21 @@ struct Package {
 }
 
 impl Package {
-    /// `None` when there is none, or none that can be read.
-    fn open(path: &Path) -> Option<Self> {
-        let elf = Elf::open(path).ok()?;
+    /// The error is as in [`open`].
+    fn open(path: &Path) -> Result<Self, Option<String>> {
+        let elf = open(path)?;
         let mut sections = Sections { elf: &elf, keep: vec![elf.bytes.clone()], failed: None };
         let empty = EndianSlice::new(&[], LittleEndian);
         let units = gimli::DwarfPackage::load(|id| gimli::Result::Ok(sections.first(id)), empty);
-        let (units, keep) = (units.ok().filter(|_| sections.failed.is_none())?, sections.keep);
-        Some(Self { file: SplitFile { path: path.to_owned(), elf, _keep: keep }, units })
+        let failed = sections.failed.or_else(|| units.as_ref().err().map(ToString::to_string));
+        let keep = sections.keep;
+        match (units, failed) {
+            (Ok(units), None) => {
+                let file = SplitFile { path: path.to_owned(), elf, _keep: keep };
+                Ok(Self { file, units })
+            }
+            (_, why) => Err(why.map(|why| format!("{}: {why}", path.display()))),
+        }
     }
 
     fn split(self, skeletons: &[Skeleton], parent: &gimli::Dwarf<Slice>) -> Split {

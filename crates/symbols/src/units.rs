@@ -140,6 +140,11 @@ impl Units {
         })
     }
 
+    /// The units that describe code.
+    pub(crate) fn with_code(&self) -> Vec<UnitId> {
+        self.ids().filter(|id| self.has_code(*id)).collect()
+    }
+
     /// The sections a unit reads from.
     pub(crate) fn dwarf_of(&self, id: UnitId) -> &gimli::Dwarf<Slice> {
         match self.slot(id) {
@@ -334,9 +339,9 @@ impl Units {
             let unit = may_be.then(|| self.dwarf.unit(header).ok())??;
             Some(unit.line_program?.header().offset().0)
         };
-        let all: Vec<UnitId> = self.ids().filter(|id| self.has_code(*id)).collect();
         let with = |id: UnitId| Some((id, table_of(id).filter(|at| tables.contains(at))?));
-        let found: Vec<(UnitId, usize)> = all.into_par_iter().filter_map(with).collect();
+        let found: Vec<(UnitId, usize)> =
+            self.with_code().into_par_iter().filter_map(with).collect();
         let owned = |table: &usize| found.iter().any(|(_, at)| at == table);
         tables.iter().all(owned).then(|| found.iter().map(|(id, _)| *id).collect())
     }

@@ -169,6 +169,15 @@ fn split_debug_information_that_is_missing_or_of_another_build_is_said() {
 }
 
 #[test]
+fn a_package_that_cannot_be_read_is_said_and_passed_over() {
+    let (program, _beside) = build_split("gcc", "-gdwarf-5");
+    std::fs::write(format!("{}.dwp", program.path()), "no package").unwrap();
+    let image = program.load();
+    assert!(image.functions_named("helper", false)[0].has_debug);
+    assert!(image.problems()[0].contains("program.dwp"), "{:?}", image.problems());
+}
+
+#[test]
 fn split_debug_information_is_read_from_a_package() {
     for (compiler, flag, packer) in
         [("gcc", "-gdwarf-4", "dwp"), ("clang-19", "-gdwarf-5", "llvm-dwp")]

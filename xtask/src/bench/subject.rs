@@ -111,14 +111,19 @@ pub(super) fn timed(command: &mut Command, proof: &str) -> Result<Finished, Stri
     Err(format!("{program} ({}) did not show {proof:?}: {tail:?}", finished.status))
 }
 
-/// The address of a symbol, in hexadecimal, as nm(1) prints it.
+/// The address of code, in hexadecimal, as nm(1) prints it: of the symbol whose
+/// demangled name, without parameters, is `symbol`.
 pub(super) fn address(program: &std::path::Path, symbol: &str) -> Result<String, String> {
-    let text = output(Command::new("nm").arg(program))?;
-    let words = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    words
-        .filter(|words| words.get(2) == Some(&symbol))
-        .find_map(|words| words.first().map(ToString::to_string))
-        .ok_or_else(|| format!("no symbol {symbol} in {}", program.display()))
+    let text = output(Command::new("nm").arg("-C").arg(program))?;
+    let mut rows = text.lines().filter_map(|line| {
+        let mut words = line.splitn(3, ' ');
+        Some((words.next()?, words.next()?, words.next()?))
+    });
+    let is_it = |(_, kind, name): &(&str, &str, &str)| {
+        matches!(*kind, "t" | "T") && name.split(['(', '<']).next() == Some(symbol)
+    };
+    let found = rows.find(is_it).map(|(at, _, _)| at.to_owned());
+    found.ok_or_else(|| format!("no symbol {symbol} in {}", program.display()))
 }
 
 /// What a program's own clock says of a call of its loop.

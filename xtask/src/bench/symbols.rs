@@ -7,14 +7,14 @@
 //! keep, once those are filled.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 
 use trapline_testkit::{Debuggee, target_dir};
 
 use super::memory::Stopped;
-use super::subject::{Context, Subject, timed};
+use super::subject::{Context, Subject, address, timed};
 use super::{Goal, Item};
 use crate::corpus;
 use crate::steps::{command, output};
@@ -129,7 +129,7 @@ struct Program {
     arguments: &'static [&'static str],
     /// As peers have to be told it.
     function: &'static str,
-    /// Its symbol, or the end of it that no hash follows.
+    /// Its symbol, demangled.
     symbol: &'static str,
 }
 
@@ -160,26 +160,12 @@ enum By {
 
 /// File and line where a program's function begins, as addr2line(1) has it.
 fn line_of(program: &Program) -> Result<(String, u32), String> {
-    let address = demangled_address(&program.path, program.symbol)?;
+    let address = address(&program.path, program.symbol)?;
     let told = output(Command::new("addr2line").arg("-e").arg(&program.path).arg(address))?;
     let place = told.trim().split(" (").next().and_then(|place| place.rsplit_once(':'));
     let (path, line) = place.ok_or_else(|| format!("addr2line said {told:?}"))?;
     let file = path.rsplit('/').next().unwrap_or(path).to_owned();
     Ok((file, line.parse().map_err(|_| format!("addr2line said {told:?}"))?))
-}
-
-/// The address of a function whose demangled name, without parameters, is
-/// `function`, as nm(1) prints it.
-fn demangled_address(program: &Path, function: &str) -> Result<String, String> {
-    let text = output(Command::new("nm").arg("-C").arg(program))?;
-    let is_it = |name: &str| name.split(['(', '<']).next() == Some(function);
-    let rows = text.lines().filter_map(|line| {
-        let mut words = line.splitn(3, ' ');
-        Some((words.next()?, words.next()?, words.next()?))
-    });
-    let mut code = rows.filter(|(_, kind, _)| matches!(*kind, "t" | "T"));
-    let found = code.find(|(_, _, name)| is_it(name)).map(|(at, _, _)| at.to_owned());
-    found.ok_or_else(|| format!("no function {function} in {}", program.display()))
 }
 
 fn start(context: &Context, subject: Subject, program: &Program, by: By) -> Result<f64, String> {
@@ -205,10 +191,12 @@ fn to_breakpoint(
     by: By,
 ) -> Result<f64, String> {
     let mut command = context.debugger(subject)?;
-    let (file, line) = line_of(program)?;
-    let place = match by {
-        By::Name => program.function.to_owned(),
-        By::Line => format!("{file}:{line}"),
+    let (place, lldb_place) = match by {
+        By::Name => (program.function.to_owned(), format!("--name {}", program.function)),
+        By::Line => {
+            let (file, line) = line_of(program)?;
+            (format!("{file}:{line}"), format!("--file {file} --line {line}"))
+        }
     };
     let proof = match subject {
         Subject::Trapline => {
@@ -220,10 +208,7 @@ fn to_breakpoint(
             "Breakpoint 1, "
         }
         Subject::Lldb | Subject::LldbCached => {
-            let set = match by {
-                By::Name => format!("breakpoint set --name {place}"),
-                By::Line => format!("breakpoint set --file {file} --line {line}"),
-            };
+            let set = format!("breakpoint set {lldb_place}");
             command.args(["--batch", "-o", &set, "-o", "run", "-o", "process kill", "--"]);
             "stop reason = breakpoint"
         }
