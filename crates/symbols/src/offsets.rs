@@ -53,8 +53,15 @@ impl Numbers {
 
     /// The same, or the text at a place that is meant.
     pub(crate) fn or_text_in(&self, bytes: &[u8], is_meant: impl Fn(usize) -> bool) -> bool {
-        let mut texts = self.text.iter().flat_map(|text| text.find_iter(bytes));
-        self.are_in(bytes) || texts.any(is_meant)
+        /// Bytes that stay in the first cache between two searches.
+        const BLOCK: usize = 16 << 10;
+        let overlap = NUMBER.max(self.text.as_ref().map_or(0, |text| text.needle().len())) - 1;
+        (0..bytes.len()).step_by(BLOCK).any(|start| {
+            let end = bytes.len().min(start + BLOCK + overlap);
+            let block = &bytes[start..end];
+            let mut texts = self.text.iter().flat_map(|text| text.find_iter(block));
+            self.are_in(block) || texts.any(|at| is_meant(start + at))
+        })
     }
 }
 

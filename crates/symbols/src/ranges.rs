@@ -1,7 +1,5 @@
 //! A map from address ranges, possibly nested or overlapping, to values.
 
-use rayon::prelude::*;
-
 /// Ranges sorted by start, each with the furthest end of all before it, so that
 /// a search backwards knows when to give up.
 #[derive(Clone, Debug)]
@@ -21,7 +19,7 @@ impl<T: Send> RangeMap<T> {
     /// Takes half-open ranges in any order; empty ones are dropped.
     pub(crate) fn new(mut ranges: Vec<(u64, u64, T)>) -> Self {
         ranges.retain(|(start, end, _)| start < end);
-        ranges.par_sort_by_key(|&(start, end, _)| (start, std::cmp::Reverse(end)));
+        ranges.sort_by_key(|&(start, end, _)| (start, std::cmp::Reverse(end)));
         let mut furthest = 0;
         let entries = ranges
             .into_iter()

@@ -34,6 +34,11 @@ impl Spelled {
         found
     }
 
+    /// Whether no name spells it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.whole.is_empty() && self.within.is_empty()
+    }
+
     /// Whether a symbol whose name begins here may spell the identifier.
     pub(crate) fn is_in(&self, name: usize) -> bool {
         let next = self.within.partition_point(|(at, _)| *at < name);

@@ -9,7 +9,6 @@ use object::read::elf::{SectionHeader as _, Sym as _, SymbolTable};
 use object::{
     LittleEndian, Object as _, ObjectSymbol as _, ObjectSymbolTable as _, RelocationTarget,
 };
-use rayon::prelude::*;
 use trapline_core::ImageAddr;
 
 use crate::demangle::{demangle, is_mangled};
@@ -60,12 +59,12 @@ enum TableId {
     Dynamic,
 }
 
-/// A symbol, by its place in its table.
-#[derive(Clone, Copy, Debug)]
+/// A symbol, by its place in its table; those at lower addresses come first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct SymbolRef {
     address: u64,
-    index: u32,
     table: TableId,
+    index: u32,
 }
 
 impl SymbolRef {
@@ -97,15 +96,9 @@ impl Symbols {
         for id in TableId::ALL {
             let Some(table) = table(image, id) else { continue };
             entries.reserve(table.len());
-            for (index, symbol) in table.symbols().iter().enumerate() {
-                if kind(symbol).is_some() {
-                    let Ok(index) = u32::try_from(index) else { break };
-                    let address = symbol.st_value(LittleEndian);
-                    entries.push(SymbolRef { address, index, table: id });
-                }
-            }
+            entries.extend(self::entries(table, id).map(|(entry, _)| entry));
         }
-        entries.par_sort_unstable_by_key(|entry| (entry.address, entry.table, entry.index));
+        entries.sort_unstable();
         Self { entries, stubs: OnceLock::new(), offset_table: OnceLock::new() }
     }
 }
@@ -117,6 +110,14 @@ fn table(image: &Image, id: TableId) -> Option<&Table> {
         TableId::Own => Some(own.file.elf_symbol_table()),
         TableId::Dynamic => Some(own.file.elf_dynamic_symbol_table()),
     }
+}
+
+/// What a table has that is of some kind.
+fn entries(table: &Table, id: TableId) -> impl Iterator<Item = (SymbolRef, &Raw)> {
+    let of_some_kind = table.symbols().iter().zip(0..).filter(|(symbol, _)| kind(symbol).is_some());
+    of_some_kind.map(move |(symbol, index)| {
+        (SymbolRef { address: symbol.st_value(LittleEndian), table: id, index }, symbol)
+    })
 }
 
 fn kind(symbol: &Raw) -> Option<SymbolKind> {
@@ -262,16 +263,17 @@ impl Image {
     }
 
     /// The symbols whose linkage names are wanted, among those that spell
-    /// `key`.
+    /// `key`, by address.
     fn symbols_where(&self, key: &str, wanted: impl Fn(&[u8]) -> bool) -> Vec<SymbolRef> {
         let meant =
             |entry: &SymbolRef| self.raw_symbol(*entry).is_some_and(|(_, name)| wanted(name));
-        let entries = &self.symbols().entries;
         let key = key.trim_start_matches('~');
         if !symbol_names::is_identifier(key) {
-            return entries.iter().copied().filter(meant).collect();
+            return self.symbols().entries.iter().copied().filter(meant).collect();
         }
-        self.spelling(key).filter(meant).collect()
+        let mut found: Vec<SymbolRef> = self.spelling(key).filter(meant).collect();
+        found.sort_unstable();
+        found
     }
 
     /// Whether any symbol's linkage name may spell `key`.
@@ -280,19 +282,19 @@ impl Image {
         !symbol_names::is_identifier(key) || self.spelling(key).next().is_some()
     }
 
-    /// The symbols that may spell an identifier, by address.
+    /// The symbols that may spell an identifier.
     fn spelling(&self, identifier: &str) -> impl Iterator<Item = SymbolRef> {
-        let in_table = |id| {
-            let names = table(self, id).and_then(|table| self.symbol_names(id, table));
-            names.map(|names| Spelled::find(names, identifier)).unwrap_or_default()
-        };
-        let spelled = TableId::ALL.map(in_table);
-        self.symbols().entries.iter().copied().filter(move |entry| {
-            let symbol =
-                table(self, entry.table).and_then(|it| it.symbols().get(entry.index as usize));
-            symbol.is_some_and(|symbol| {
-                spelled[entry.table as usize].is_in(symbol.st_name(LittleEndian) as usize)
-            })
+        TableId::ALL.into_iter().flat_map(move |id| {
+            let searched = table(self, id).and_then(|it| Some((it, self.symbol_names(id, it)?)));
+            let spelled = searched.map(|(table, names)| (table, Spelled::find(names, identifier)));
+            spelled.filter(|(_, spelled)| !spelled.is_empty()).into_iter().flat_map(
+                move |(table, spelled)| {
+                    let name = |symbol: &Raw| symbol.st_name(LittleEndian) as usize;
+                    entries(table, id)
+                        .filter(move |(_, symbol)| spelled.is_in(name(symbol)))
+                        .map(|(entry, _)| entry)
+                },
+            )
         })
     }
 

@@ -11,7 +11,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use gimli::Section as _;
+use gimli::{LittleEndian, Reader as _, Section as _};
 use memchr::memmem;
 use rayon::prelude::*;
 
@@ -148,34 +148,105 @@ fn is_name(strings: &[u8], key: &str) -> bool {
 fn referring_units(units: &Units) -> Vec<UnitId> {
     let section = |id: UnitId| units.dwarf_of(id).debug_abbrev.reader().slice();
     let table = |id: UnitId| (section(id).as_ptr().addr(), units.abbreviations_at(id));
-    let mut tables: Vec<((usize, usize), &[u8])> =
+    let mut tables: Vec<((usize, usize), &'static [u8])> =
         units.ids().map(|id| (table(id), section(id))).collect();
     tables.sort_unstable_by_key(|(table, _)| *table);
     tables.dedup_by_key(|(table, _)| *table);
-    let needles: Vec<memmem::Finder<'_>> = OUTWARD.iter().map(memmem::Finder::new).collect();
     let refers = |at: usize| {
         let ((place, start), section) = tables[at];
         let next = tables.get(at + 1).filter(|next| next.0.0 == place);
         let bytes = section.get(start..next.map_or(section.len(), |next| next.0.1));
-        bytes.is_some_and(|bytes| needles.iter().any(|needle| needle.find(bytes).is_some()))
+        bytes.is_some_and(|bytes| may_lead_out(bytes) && leads_out(bytes))
     };
     let all = (0..tables.len()).into_par_iter();
     let referring: HashSet<_> = all.filter(|at| refers(*at)).map(|at| tables[at].0).collect();
     units.ids().filter(|id| referring.contains(&table(*id))).collect()
 }
 
-/// `DW_AT_abstract_origin` and `DW_AT_specification` with each form that can
-/// lead into another unit (DWARF 5 section 7.5.5, and what GNU adds), as
-/// abbreviations have them.
-const OUTWARD: [&[u8]; 10] = [
-    &[0x31, 0x10],
-    &[0x47, 0x10],
-    &[0x31, 0x1c],
-    &[0x47, 0x1c],
-    &[0x31, 0x20],
-    &[0x47, 0x20],
-    &[0x31, 0x24],
-    &[0x47, 0x24],
-    &[0x31, 0xa0, 0x3e],
-    &[0x47, 0xa0, 0x3e],
-];
+/// Whether `DW_AT_abstract_origin` or `DW_AT_specification` stands anywhere before
+/// a form that can lead into another unit, or so do other numbers by chance.
+fn may_lead_out(abbreviations: &[u8]) -> bool {
+    /// Bytes looked at between two decisions: without any within, compilers look
+    /// at many at once.
+    const BLOCK: usize = 256;
+    let next = abbreviations.get(1..).unwrap_or_default();
+    let pairs = abbreviations.chunks(BLOCK).zip(next.chunks(BLOCK));
+    pairs.into_iter().any(|(attributes, forms)| {
+        let outward = |(attribute, form): (&u8, &u8)| {
+            matches!(attribute, 0x31 | 0x47)
+                & matches!(form, 0x10 | 0x16 | 0x1c | 0x20 | 0x24 | 0xa0)
+        };
+        attributes.iter().zip(forms).fold(false, |any, pair| any | outward(pair))
+    })
+}
+
+/// Whether any abbreviation has one of the two attributes in a form that can
+/// lead into another unit (DWARF 5 sections 7.5.3 and 7.5.5). Damaged ones may.
+fn leads_out(abbreviations: &'static [u8]) -> bool {
+    let mut rest = Slice::new(abbreviations, LittleEndian);
+    std::iter::from_fn(|| declaration_leads_out(&mut rest).transpose())
+        .any(|leads| leads.unwrap_or(true))
+}
+
+/// The same of the next abbreviation; `None` behind the last.
+fn declaration_leads_out(rest: &mut Slice) -> gimli::Result<Option<bool>> {
+    if rest.is_empty() || rest.read_uleb128()? == 0 {
+        return Ok(None);
+    }
+    let _tag = rest.read_uleb128()?;
+    let _has_children = rest.read_u8()?;
+    let mut leads = false;
+    loop {
+        let (attribute, form) = (rest.read_uleb128_u16()?, rest.read_uleb128_u16()?);
+        if (attribute, form) == (0, 0) {
+            return Ok(Some(leads));
+        }
+        let form = gimli::DwForm(form);
+        if form == gimli::DW_FORM_implicit_const {
+            rest.read_sleb128()?;
+        }
+        leads |= is_origin(gimli::DwAt(attribute)) && is_outward(form);
+    }
+}
+
+fn is_origin(attribute: gimli::DwAt) -> bool {
+    matches!(attribute, gimli::DW_AT_abstract_origin | gimli::DW_AT_specification)
+}
+
+fn is_outward(form: gimli::DwForm) -> bool {
+    matches!(
+        form,
+        gimli::DW_FORM_ref_addr
+            | gimli::DW_FORM_indirect
+            | gimli::DW_FORM_ref_sup4
+            | gimli::DW_FORM_ref_sig8
+            | gimli::DW_FORM_ref_sup8
+            | gimli::DW_FORM_GNU_ref_alt
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a table with one abbreviation, of this code and tag, with these
+    /// attributes and forms.
+    #[track_caller]
+    fn check(code_and_tag: [u8; 2], attributes: &'static [u8], expected: (bool, bool)) {
+        let table = [&code_and_tag[..], &[0], attributes, &[0, 0, 0]].concat().leak();
+        assert_eq!((may_lead_out(table), leads_out(table)), expected, "{table:x?}");
+    }
+
+    #[test]
+    fn what_refers_to_other_units_is_told_from_chance() {
+        check([1, 0x2e], &[0x31, 0x13], (false, false));
+        check([1, 0x2e], &[0x03, 0x0e, 0x31, 0x10], (true, true));
+        check([1, 0x2e], &[0x47, 0xa0, 0x3e], (true, true));
+        // A code and a tag.
+        check([0x31, 0x24], &[0x03, 0x08], (true, false));
+        // The value of an implicit constant.
+        check([1, 0x2e], &[0x3a, 0x21, 0x31, 0x20, 0x0b], (true, false));
+        // Damaged: it may.
+        check([0x31, 0x24], &[0xff, 0xff, 0xff, 0xff], (true, true));
+    }
+}

@@ -9,7 +9,6 @@ use gimli::{
     BaseAddresses, CieOrFde, DebugFrame, EhFrame, EhFrameOffset, EndianSlice, Expression,
     FrameDescriptionEntry, LittleEndian, UnwindContext, UnwindSection,
 };
-use rayon::prelude::*;
 use trapline_core::ImageAddr;
 use trapline_core::x64::Reg;
 
@@ -217,7 +216,7 @@ fn list_entries<'d, S: UnwindSection<Slice<'d>>>(section: &S, bases: &BaseAddres
             entries.push(Entry { start, end, offset: fde.offset() });
         }
     }
-    entries.par_sort_unstable_by_key(|entry| (entry.start, entry.end));
+    entries.sort_unstable_by_key(|entry| (entry.start, entry.end));
     entries
 }
 
