@@ -1,7 +1,8 @@
-//! `cargo xtask corpus`: the real programs that are measured on, built from
-//! Debian's source packages with `-g -O2`, outside the checkout.
+//! `cargo xtask corpus`: the real programs that are measured and tested on,
+//! built outside the checkout: those of C and C++ from Debian's source packages,
+//! with `-g -O2` where a recipe says nothing else, those of Rust from crates.io.
 //!
-//! Sources come from whatever mirror this machine's apt is configured with: its
+//! Debian's sources come from whatever mirror this machine's apt is configured with: its
 //! entries are copied as source entries into a folder of our own.
 
 use std::fs;
@@ -13,36 +14,43 @@ use trapline_testkit::corpus::{PROGRAMS, Program, Wanted, executable, folder};
 use crate::steps::{call, output};
 use crate::{Outcome, packages};
 
-/// How one program is made. The script runs in its unpacked source, under
+/// How one program is made. The script runs in the folder of its source, under
 /// `sh -e`, with the number of jobs in `JOBS`.
 struct Recipe {
     name: &'static str,
-    source_package: &'static str,
+    source: Source,
     script: &'static str,
+}
+
+enum Source {
+    /// Of this source package of Debian.
+    Debian(&'static str),
+    /// The script has cargo get it.
+    Cargo,
 }
 
 const RECIPES: &[Recipe] = &[
     Recipe {
         name: "sqlite3",
-        source_package: "sqlite3",
+        source: Source::Debian("sqlite3"),
         script: "./configure --quiet\n\
                  make -s sqlite3.c shell.c\n\
                  gcc -g -O2 -DSQLITE_THREADSAFE=1 shell.c sqlite3.c -o sqlite3 -lpthread -ldl -lm\n",
     },
     Recipe {
         name: "redis",
-        source_package: "redis",
+        source: Source::Debian("redis"),
         script: "make -s -j$JOBS MALLOC=libc OPTIMIZATION=-O2 redis-server\n",
     },
     Recipe {
         name: "git",
-        source_package: "git",
+        source: Source::Debian("git"),
         script: "make -s -j$JOBS CFLAGS='-g -O2' NO_OPENSSL=1 NO_CURL=1 NO_EXPAT=1 NO_GETTEXT=1 \
                  NO_TCLTK=1 NO_PERL=1 NO_PYTHON=1 git\n",
     },
     Recipe {
         name: "cpython",
-        source_package: "python3.11",
+        source: Source::Debian("python3.11"),
         // Debian's gcc makes position-independent programs by itself. Told to, it
         // would make its libraries so too, which does not do for them.
         script: "./configure --quiet OPT='-DNDEBUG -g -O2 -Wall' CFLAGS='-g -O2' \
@@ -50,8 +58,20 @@ const RECIPES: &[Recipe] = &[
                  make -s -j$JOBS LINKFORSHARED='-pie -Xlinker -export-dynamic'\n",
     },
     Recipe {
+        name: "ninja",
+        source: Source::Debian("ninja-build"),
+        // All of its variables are there to be compared.
+        script: "CXXFLAGS='-g -O0' python3 configure.py --bootstrap\n",
+    },
+    Recipe {
+        name: "just",
+        source: Source::Cargo,
+        script: "cargo install just --version 1.36.0 --locked --debug --quiet --root . \
+                 --target-dir target\n",
+    },
+    Recipe {
         name: "z3",
-        source_package: "z3",
+        source: Source::Debian("z3"),
         // Not optimised as far as it asks for: that takes an hour.
         script: "CXXFLAGS='-g -Og' python3 scripts/mk_make.py --staticbin\n\
                  sed -i 's/ -O3 / /' build/config.mk\n\
@@ -112,7 +132,11 @@ fn make(recipe: &Recipe, home: &Path) -> Outcome {
         fs::remove_dir_all(home).map_err(|why| format!("{}: {why}", home.display()))?;
     }
     create(home)?;
-    let source = Apt::prepare(&folder().join("apt"))?.source(recipe.source_package, home)?;
+    let source = match recipe.source {
+        Source::Debian(package) => Apt::prepare(&folder().join("apt"))?.source(package, home)?,
+        Source::Cargo => home.join("src"),
+    };
+    create(&source)?;
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let mut shell = Command::new("sh");
     let log = home.join("build.log");

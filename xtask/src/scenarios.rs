@@ -1,6 +1,7 @@
 //! `cargo xtask scenarios` and `cargo xtask soundness`: the tests on programs of
 //! the corpus that take too long, or whose programs take too long to build, for
-//! every check. Those on sqlite3 and Debian's CPython are in `test`.
+//! every check. Those on programs that are built in half a minute, and on
+//! Debian's CPython, are in `test`.
 
 use crate::steps::{Steps, call, command};
 use crate::{Outcome, corpus, packages};

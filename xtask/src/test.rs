@@ -19,7 +19,9 @@ pub(crate) fn run(extent: Extent) -> Outcome {
     let mut steps = Steps::default();
     if extent == Extent::Full {
         steps.step("packages", || packages::ensure(packages::FOR_TESTS));
-        steps.step("corpus: sqlite3", || corpus::build("sqlite3").map(drop));
+        for program in ["sqlite3", "ninja", "just"] {
+            steps.step(&format!("corpus: {program}"), || corpus::build(program).map(drop));
+        }
     }
     steps.step("format", || cargo(&["fmt", "--all", "--check"]));
     steps.step("tidy", tidy::run);

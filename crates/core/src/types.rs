@@ -105,6 +105,9 @@ pub enum TypeKind {
         signed: bool,
         /// Names and values, in source order.
         enumerators: Vec<Enumerator>,
+        /// What C++ writes before each name outside of its scope, `ns::Color::`;
+        /// empty in other languages.
+        scope: String,
     },
     /// Another name or a qualified form of a type.
     Alias {
@@ -205,8 +208,12 @@ pub enum AliasFlavour {
 pub struct Record {
     /// Which of them.
     pub flavour: RecordFlavour,
+    /// How such types are written.
+    pub language: Language,
     /// Data members in source order, base classes first.
     pub members: Vec<Member>,
+    /// Static members in source order.
+    pub statics: Vec<StaticMember>,
     /// Virtual base classes. They are no members: where one is, only the
     /// object's table of virtual functions says.
     pub virtual_bases: Vec<VirtualBase>,
@@ -217,6 +224,18 @@ pub struct Record {
     pub declaration: bool,
     /// What a template or a generic type was instantiated with, packs spread.
     pub arguments: Vec<GenericArgument>,
+}
+
+/// The language of a type, as far as it decides how the type and its values
+/// are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Language {
+    /// C, and what is written like it.
+    C,
+    /// C++.
+    Cpp,
+    /// Rust.
+    Rust,
 }
 
 /// A virtual base class of a record.
@@ -297,6 +316,19 @@ pub struct BitField {
     pub width: u32,
 }
 
+/// A static member of a [`Record`]: a variable of its own.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StaticMember {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: TypeLink,
+    /// The entry that declares it, which leads to where it is.
+    pub declared: TypeRef,
+    /// How many of the record's own data members are declared before it.
+    pub before: usize,
+}
+
 /// A name of an enumeration.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Enumerator {
@@ -304,6 +336,37 @@ pub struct Enumerator {
     pub name: String,
     /// Its value.
     pub value: i128,
+}
+
+/// A member that is no base class.
+#[derive(Clone, Copy, Debug)]
+pub enum Own<'a> {
+    /// In each object.
+    Data(&'a Member),
+    /// Once for all.
+    Static(&'a StaticMember),
+}
+
+impl Record {
+    /// Its own members in source order.
+    pub fn in_order(&self) -> Vec<Own<'_>> {
+        let data = self.members.iter().filter(|member| !member.base_class);
+        let mut statics = self.statics.iter().peekable();
+        let mut all = Vec::new();
+        for (index, member) in data.enumerate() {
+            while let Some(before) = statics.next_if(|it| it.before <= index) {
+                all.push(Own::Static(before));
+            }
+            all.push(Own::Data(member));
+        }
+        all.extend(statics.map(Own::Static));
+        all
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty() && self.statics.is_empty() && self.virtual_bases.is_empty()
+    }
 }
 
 impl Type {

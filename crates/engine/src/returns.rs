@@ -178,7 +178,9 @@ mod tests {
         };
         let record = Record {
             flavour: RecordFlavour::Struct,
+            language: trapline_core::types::Language::C,
             members: members.iter().map(member).collect(),
+            statics: Vec::new(),
             virtual_bases: Vec::new(),
             virtual_functions: Vec::new(),
             declaration: false,

@@ -15,15 +15,18 @@ use crate::value::{OPTIMIZED_OUT, Value};
 
 mod aggregate;
 mod describe;
+mod describe_rust;
 mod letters;
 mod member_pointer;
 mod number;
 mod pointer;
 mod quote;
 mod spell;
+mod statics;
 mod view;
 
 pub use describe::describe_type;
+use number::Names;
 pub use number::float_text;
 pub use spell::type_name;
 
@@ -152,6 +155,10 @@ struct Shown {
     elements: usize,
     /// Which virtual bases, by where they are.
     virtual_bases: Vec<VirtAddr>,
+    /// Which static members around what is being written.
+    statics: Vec<VirtAddr>,
+    /// Whether what is written next is such a member.
+    is_static: bool,
 }
 
 /// How much of some bytes is there.
@@ -240,7 +247,9 @@ impl Formatter<'_> {
             TypeKind::Void => self.out.push_str(if stripped.name == "()" { "()" } else { "void" }),
             TypeKind::Base(kind) => self.base(*kind, bytes),
             TypeKind::Complex(part) => self.complex(*part, bytes),
-            TypeKind::Enum { signed, enumerators } => self.enumeration(*signed, enumerators, bytes),
+            TypeKind::Enum { signed, enumerators, scope } => {
+                self.enumeration(*signed, Names { scope, enumerators }, bytes);
+            }
             TypeKind::Pointer { flavour: PointerFlavour::Pointer, .. } => {
                 self.pointer(ty, &stripped, bytes, context);
             }
@@ -249,7 +258,10 @@ impl Formatter<'_> {
                 self.member_pointer(&stripped, class.as_ref(), target, bytes);
             }
             TypeKind::Array { element, count } => {
-                self.array(element, count.known(), bytes, context)
+                // Rust's arrays are named as they are written.
+                let is_rust = stripped.name.starts_with('[');
+                let brackets = if is_rust { ['[', ']'] } else { ['{', '}'] };
+                self.array(brackets, element, count.known(), bytes, context);
             }
             TypeKind::Record(record) => self.record(&stripped, record, bytes, context),
             TypeKind::Function { .. } => self.function(ty, bytes),

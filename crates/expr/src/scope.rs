@@ -8,7 +8,7 @@ use trapline_core::location::{self, Place};
 use trapline_core::types::{ResolveType, Type, TypeRef};
 
 use crate::ast::Path;
-use crate::value::Value;
+use crate::value::{OPTIMIZED_OUT, Value};
 use crate::views::Views;
 
 /// The names that are visible at one place of the program.
@@ -52,6 +52,14 @@ pub trait Scope: ResolveType {
     /// A sentence that says why it is not known here.
     fn length(&self, _array: TypeRef) -> Result<location::Program, String> {
         Err("its length is known in a frame only".to_owned())
+    }
+
+    /// Where the static member is that an entry declares; relocated.
+    ///
+    /// # Errors
+    /// The debug information is corrupt.
+    fn static_member(&self, _declared: TypeRef) -> Result<Place, String> {
+        Ok(Place::Unavailable(OPTIMIZED_OUT.to_owned()))
     }
 
     /// The value of the user's own `$name`.

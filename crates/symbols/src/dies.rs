@@ -1,8 +1,9 @@
 //! Small readings of single entries that several readers need: ranges, names
 //! through declarations, places in source.
 
-use gimli::AttributeValue;
 use gimli::constants as dw;
+use gimli::{AttributeValue, DwLang};
+use trapline_core::types::Language;
 
 use crate::units::{DieRef, Entry, UnitRef, Units};
 
@@ -22,6 +23,45 @@ pub(crate) fn is_scope(tag: gimli::DwTag) -> bool {
             | dw::DW_TAG_interface_type
             | dw::DW_TAG_enumeration_type
             | dw::DW_TAG_subprogram
+    )
+}
+
+/// The language that a unit is written in, as far as it says so.
+pub(crate) fn language(unit: UnitRef<'_>) -> Option<DwLang> {
+    let root = unit.entry(unit.header.root_offset()).ok()?;
+    match root.attr_value(dw::DW_AT_language)? {
+        AttributeValue::Language(language) => Some(language),
+        _ => None,
+    }
+}
+
+/// How the types of a unit are written.
+pub(crate) fn style(unit: UnitRef<'_>) -> Language {
+    match language(unit) {
+        Some(dw::DW_LANG_Rust) => Language::Rust,
+        Some(language) if is_cpp(language) => Language::Cpp,
+        _ => Language::C,
+    }
+}
+
+/// DWARF 5 table 7.17, and the versions named since.
+pub(crate) fn is_c(language: DwLang) -> bool {
+    matches!(
+        language,
+        dw::DW_LANG_C89 | dw::DW_LANG_C | dw::DW_LANG_C99 | dw::DW_LANG_C11 | dw::DW_LANG_C17
+    )
+}
+
+/// The same of C++.
+pub(crate) fn is_cpp(language: DwLang) -> bool {
+    matches!(
+        language,
+        dw::DW_LANG_C_plus_plus
+            | dw::DW_LANG_C_plus_plus_03
+            | dw::DW_LANG_C_plus_plus_11
+            | dw::DW_LANG_C_plus_plus_14
+            | dw::DW_LANG_C_plus_plus_17
+            | dw::DW_LANG_C_plus_plus_20
     )
 }
 

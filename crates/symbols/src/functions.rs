@@ -44,15 +44,6 @@ pub struct Function {
 }
 
 impl Function {
-    /// Its name with the parameters that tell it from others, in languages that
-    /// overload functions.
-    pub fn signature(&self) -> String {
-        let demangled = self.linkage_name.as_deref().and_then(crate::demangle::demangled);
-        let behind = demangled.as_deref().map_or("", names::behind_path);
-        // Of what only a symbol names, the name is whole.
-        if self.name.ends_with(behind) { self.name.clone() } else { self.name.clone() + behind }
-    }
-
     /// Whether an address is in its code.
     pub fn contains(&self, address: ImageAddr) -> bool {
         self.ranges.iter().any(|&(start, end)| start <= address && address < end)
@@ -111,6 +102,20 @@ impl Image {
         }
         self.add_symbols(symbols, &mut found);
         in_order(found)
+    }
+
+    /// A function's name with the parameters that tell it from others, in
+    /// languages that overload functions.
+    pub fn signature(&self, function: &Function) -> String {
+        // Compilers leave the linkage names of what no other file sees to the
+        // symbol table.
+        let symbol = || Some(self.symbol_at(function.entry)?.linkage_name);
+        let linkage = function.linkage_name.clone().or_else(symbol);
+        let demangled = linkage.as_deref().and_then(crate::demangle::demangled);
+        let behind = demangled.as_deref().map_or("", names::behind_path);
+        // Of what only a symbol names, the name is whole.
+        let name = function.name.clone();
+        if name.ends_with(behind) { name } else { name + behind }
     }
 
     /// Every copy of the functions whose qualified name the pattern finds.

@@ -1,6 +1,8 @@
 //! Names of functions, variables and types as users write them: split into
 //! components, compared the way gdb compares them.
 
+use std::borrow::Cow;
+
 /// A name to look for.
 ///
 /// `f`, `ns::f` and `Class::m` match at any scope unless the whole name is
@@ -97,7 +99,20 @@ fn is_transparent(component: &str) -> bool {
 pub(crate) const ANONYMOUS: &str = "(anonymous namespace)";
 
 fn component_matches(mine: &str, theirs: &str) -> bool {
+    let theirs = &*without_tags(theirs);
     if base(mine).len() == mine.len() { base(theirs) == mine } else { squeeze(theirs) == mine }
+}
+
+/// A component without what tells versions of a library apart, which nobody
+/// writes: `f` of `f[abi:cxx11]`.
+fn without_tags(component: &str) -> Cow<'_, str> {
+    let mut rest = Cow::Borrowed(component);
+    while let Some(at) = rest.find("[abi:")
+        && let Some(len) = rest[at..].find(']')
+    {
+        rest.to_mut().replace_range(at..=at + len, "");
+    }
+    rest
 }
 
 /// A component without template or generic arguments: `f` of `f<int>`.

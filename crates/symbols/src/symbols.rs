@@ -298,6 +298,17 @@ impl Image {
         })
     }
 
+    /// Whether a symbol of this linkage name is of data that each thread has
+    /// its own of.
+    pub(crate) fn is_thread_local(&self, linkage: &str) -> bool {
+        TableId::ALL.into_iter().filter_map(|id| table(self, id)).any(|table| {
+            table.symbols().iter().any(|symbol| {
+                symbol.st_type() == elf::STT_TLS
+                    && symbol.name(LittleEndian, table.strings()) == Ok(linkage.as_bytes())
+            })
+        })
+    }
+
     /// The names of a table, one after another.
     fn symbol_names(&self, id: TableId, table: &Table) -> Option<&'static [u8]> {
         let elf = self.file_of(id);

@@ -150,7 +150,7 @@ fn c_types_are_what_the_source_says() {
     assert_eq!(inside.members[0].name, "hidden");
 
     let color = types.named("enum color");
-    let TypeKind::Enum { signed: true, enumerators } = &color.kind else { panic!("{color:?}") };
+    let TypeKind::Enum { signed: true, enumerators, .. } = &color.kind else { panic!("{color:?}") };
     let values: Vec<_> = enumerators.iter().map(|it| (it.name.as_str(), it.value)).collect();
     assert_eq!(values, [("RED", 0), ("GREEN", 5), ("BLUE", -2)]);
     let (big, value) = image.enumerator_named("LARGE").expect("an enumerator");
@@ -283,7 +283,7 @@ fn rust_enums_have_variants() {
     assert_eq!(by_name("Some"), Some(vec![]));
 
     let level = types.named("layout::Level");
-    let TypeKind::Enum { signed: true, enumerators } = &level.kind else { panic!("{level:?}") };
+    let TypeKind::Enum { signed: true, enumerators, .. } = &level.kind else { panic!("{level:?}") };
     assert_eq!(enumerators[0].value, -3);
     assert_eq!(image.enumerator_named("Level::High").expect("found").1, 7);
 

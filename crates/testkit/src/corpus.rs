@@ -1,5 +1,6 @@
-//! The corpus: real programs built with `-g -O2` by `cargo xtask corpus`, kept
-//! outside the checkout so that a clean clone does not build them again.
+//! The corpus: real programs built with debug information by `cargo xtask
+//! corpus`, kept outside the checkout so that a clean clone does not build them
+//! again.
 //!
 //! This module knows where they are; xtask knows how they are made.
 
@@ -31,6 +32,8 @@ pub const PROGRAMS: &[Program] = &[
     Program { name: "redis", executable: "src/src/redis-server", wanted: Wanted::Always },
     Program { name: "git", executable: "src/git", wanted: Wanted::Always },
     Program { name: "cpython", executable: "src/python", wanted: Wanted::Always },
+    Program { name: "ninja", executable: "src/ninja", wanted: Wanted::Always },
+    Program { name: "just", executable: "src/bin/just", wanted: Wanted::Always },
     Program { name: "z3", executable: "src/build/z3", wanted: Wanted::ByName },
 ];
 

@@ -73,12 +73,10 @@ fn check(compiler: Compiler, level: &str) {
     let (ours, gdbs) = (ours(&debuggee), gdbs(&debuggee));
     assert_eq!((ours.len(), gdbs.len()), (FUNCTIONS.len(), FUNCTIONS.len()), "{ours:?} {gdbs:?}");
     for ((name, ours), gdbs) in FUNCTIONS.iter().zip(&ours).zip(&gdbs) {
-        // gdb has words for records without members.
-        let gdbs = gdbs.replace("<No data fields>", "");
         // Of clang's programs gdb does not know what is in a string.
         let gdbs = match (*name, compiler) {
             ("text", Compiler::Clang) => "\"returned\"".to_owned(),
-            _ => gdbs,
+            _ => gdbs.clone(),
         };
         assert_eq!(*ours, gdbs, "{name} {compiler:?} {level}");
     }

@@ -225,7 +225,7 @@ pub(crate) fn symbol_and_offset(modules: &Modules, addr: VirtAddr) -> Option<(St
         None => match function {
             Some(function) => {
                 let offset = image_addr.checked_sub(function.entry).unwrap_or(0);
-                Some((function.signature(), offset))
+                Some((module.image.signature(&function), offset))
             }
             None => function_and_offset(modules, addr),
         },

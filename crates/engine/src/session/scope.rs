@@ -409,6 +409,15 @@ impl Scope for CodeScope<'_> {
         Ok(program)
     }
 
+    fn static_member(&self, declared: TypeRef) -> Result<Place, String> {
+        let module = self.modules.by_id(declared.module).ok_or("the type's image is not loaded")?;
+        let mut place = module.image.static_member_at(declared.offset)?;
+        if location::relocate(&mut place, module.bias) {
+            self.rooted.set(true);
+        }
+        Ok(place)
+    }
+
     fn convenience(&self, name: &str) -> Option<Value> {
         self.known.values.get(name)
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use trapline_core::types::{BitField, Member, Record, Type, TypeKind};
+use trapline_core::types::{BitField, Member, Record, StaticMember, Type, TypeKind};
 
 use super::{Checker, Kind, Typed};
 use crate::ast::Expr;
@@ -54,7 +54,8 @@ impl Checker<'_> {
             return Error::new(span.clone(), message);
         }
         let error = Error::new(span.clone(), format!("`{spelled}` has no member `{name}`"));
-        let names = record.members.iter().map(|member| member.name.as_str());
+        let statics = record.statics.iter().map(|member| member.name.as_str());
+        let names = record.members.iter().map(|member| member.name.as_str()).chain(statics);
         match closest(name, names) {
             Some(close) => error.with_help(format!("did you mean `{close}`?")),
             None => error,
@@ -72,7 +73,10 @@ impl Checker<'_> {
         let TypeKind::Record(record) = &stripped.kind else { return Ok(None) };
         let mut budget = limits::MAX_RECORDS_SEARCHED;
         let Some(found) = self.search(record, name, span, &mut budget)? else {
-            return self.member_of_virtual_base(object, name, span);
+            return match self.search_statics(record, name, span, &mut budget)? {
+                Some(member) => self.static_member(&member, span).map(Some),
+                None => self.member_of_virtual_base(object, name, span),
+            };
         };
         let kind = match &object.kind {
             Kind::Memory { address, .. } => {
@@ -147,9 +151,7 @@ impl Checker<'_> {
         span: &Range<usize>,
         budget: &mut usize,
     ) -> Result<Option<Found>, Error> {
-        *budget = budget.checked_sub(1).ok_or_else(|| {
-            Error::new(span.clone(), "too many base classes and anonymous members to search")
-        })?;
+        *budget = budget.checked_sub(1).ok_or_else(|| too_many_records(span))?;
         if let Some(member) = record.members.iter().find(|member| names(member, name)) {
             let ty = self.follow(&member.ty, span)?;
             if let Some(field) = member.bits {
@@ -175,11 +177,48 @@ impl Checker<'_> {
         Ok(first.map(|(found, _)| found))
     }
 
+    /// A static member of a class or of one of its bases.
+    fn search_statics(
+        &self,
+        record: &Record,
+        name: &str,
+        span: &Range<usize>,
+        budget: &mut usize,
+    ) -> Result<Option<StaticMember>, Error> {
+        *budget = budget.checked_sub(1).ok_or_else(|| too_many_records(span))?;
+        if let Some(member) = record.statics.iter().find(|member| member.name == name) {
+            return Ok(Some(member.clone()));
+        }
+        for base in record.members.iter().filter(|member| member.base_class) {
+            let ty = self.follow(&base.ty, span)?;
+            let TypeKind::Record(inner) = &self.strip(&ty, span)?.kind else { continue };
+            if let Some(found) = self.search_statics(inner, name, span, budget)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    fn static_member(
+        &mut self,
+        member: &StaticMember,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        let place = self.scope.static_member(member.declared);
+        let place = place.map_err(|why| Error::new(span.clone(), why))?;
+        let ty = self.follow(&member.ty, span)?;
+        self.variable(ty, place, span)
+    }
+
     fn in_several_bases(&self, name: &str, one: &Type, span: &Range<usize>) -> Error {
         let help = format!("cast to one first: `(({} &)x).{name}`", self.spell(one));
         Error::new(span.clone(), format!("`{name}` is in several bases of this object"))
             .with_help(help)
     }
+}
+
+fn too_many_records(span: &Range<usize>) -> Error {
+    Error::new(span.clone(), "too many base classes and anonymous members to search")
 }
 
 /// Whether a member answers to a name; `0` is a tuple's `__0`.

@@ -151,7 +151,7 @@ impl Checker<'_> {
         Ok(Typed { kind: Kind::Word(node), ty, span: span.clone() })
     }
 
-    fn variable(
+    pub(super) fn variable(
         &mut self,
         ty: Arc<Type>,
         place: Place,
@@ -305,7 +305,7 @@ fn register_type(view: RegView) -> Arc<Type> {
 
 /// A vector register's views, with gdb's names.
 fn vector_type() -> Arc<Type> {
-    use trapline_core::types::{Member, Record, RecordFlavour};
+    use trapline_core::types::{Language, Member, Record, RecordFlavour};
     let views = [
         ("v4_float", "float", 4),
         ("v2_double", "double", 2),
@@ -333,7 +333,9 @@ fn vector_type() -> Arc<Type> {
     };
     let record = Record {
         flavour: RecordFlavour::Union,
+        language: Language::C,
         members: views.into_iter().map(member).collect(),
+        statics: Vec::new(),
         virtual_bases: Vec::new(),
         virtual_functions: Vec::new(),
         declaration: false,

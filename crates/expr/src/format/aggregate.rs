@@ -1,11 +1,12 @@
 //! Arrays and records.
 
 use std::fmt::Write as _;
+use std::mem::take;
 use std::sync::Arc;
 
 use trapline_core::VirtAddr;
 use trapline_core::types::{
-    BitField, Member, Record, RecordFlavour, Type, TypeKind, TypeLink, VirtualBase,
+    BitField, Language, Member, Own, Record, RecordFlavour, Type, TypeKind, TypeLink, VirtualBase,
 };
 
 use super::number::{signed, unsigned};
@@ -17,6 +18,7 @@ use super::{Context, Formatter, Letter, OPTIMIZED_OUT, Present, quote};
 impl Formatter<'_> {
     pub(super) fn array(
         &mut self,
+        brackets: [char; 2],
         element: &TypeLink,
         count: Option<u64>,
         bytes: &[u8],
@@ -41,9 +43,9 @@ impl Formatter<'_> {
         if context.depth >= self.options.depth {
             return self.out.push_str("{...}");
         }
-        self.out.push('{');
+        self.out.push(brackets[0]);
         self.elements(&ty, &bytes[..count * size], size, context);
-        self.out.push('}');
+        self.out.push(brackets[1]);
     }
 
     /// Elements between commas, equal ones counted.
@@ -96,8 +98,12 @@ impl Formatter<'_> {
         if !whole && !by_parts {
             return self.note(OPTIMIZED_OUT);
         }
+        let (around, is_static) = (self.shown.statics.len(), take(&mut self.shown.is_static));
         if !self.by_view(ty, bytes, context) {
             self.record_as_it_is(ty, record, bytes, context);
+        }
+        if !is_static {
+            self.shown.statics.truncate(around);
         }
     }
 
@@ -115,15 +121,12 @@ impl Formatter<'_> {
             RecordFlavour::Variants { discriminant } => {
                 self.variants(ty, record, discriminant.as_deref(), bytes, context);
             }
-            _ if is_tuple(record) => self.tuple(ty, record, bytes, context),
+            _ if record.language == Language::Rust => self.rust(&ty.name, record, bytes, context),
             _ => self.members(record, bytes, context),
         }
     }
 
     fn members(&mut self, record: &Record, bytes: &[u8], context: Context) {
-        if record.members.is_empty() && record.virtual_bases.is_empty() {
-            return self.out.push_str("{}");
-        }
         self.out.push('{');
         let mut parts = 0;
         for base in &record.virtual_bases {
@@ -137,22 +140,23 @@ impl Formatter<'_> {
             self.virtual_base(base, at, context);
             parts += 1;
         }
-        for (index, member) in record.members.iter().enumerate() {
-            self.separate(parts + index, context);
-            if member.base_class {
-                let name = self.scope.follow(&member.ty).map(|ty| ty.name.clone());
-                let _ = write!(self.out, "<{}> = ", name.unwrap_or_default());
-            } else if !member.name.is_empty() {
-                let _ = write!(self.out, "{} = ", member.name);
-            }
-            if member.base_class && self.is_empty(&member.ty) {
-                self.out.push_str("{<No data fields>}");
-            } else {
-                self.member(member, bytes, context);
-            }
+        for base in record.members.iter().filter(|member| member.base_class) {
+            self.separate(parts, context);
+            self.base_class(base, bytes, context);
+            parts += 1;
         }
-        if record.members.iter().all(|member| member.base_class) {
-            self.separate(parts + record.members.len(), context);
+        let joint = if record.language == Language::Rust { ": " } else { " = " };
+        let own = record.in_order();
+        for each in &own {
+            self.separate(parts, context);
+            match each {
+                Own::Data(member) => self.named_member(member, joint, bytes, context),
+                Own::Static(member) => self.static_member(member, context),
+            }
+            parts += 1;
+        }
+        if own.is_empty() {
+            self.separate(parts, context);
             self.out.push_str("<No data fields>");
         }
         if self.options.pretty {
@@ -161,15 +165,23 @@ impl Formatter<'_> {
         self.out.push('}');
     }
 
-    /// Whether a class has nothing in it.
-    fn is_empty(&self, ty: &TypeLink) -> bool {
-        let ty = self.scope.follow(ty).and_then(|ty| self.scope.strip(&ty));
-        ty.is_ok_and(|ty| match &ty.kind {
-            TypeKind::Record(record) => {
-                record.members.is_empty() && record.virtual_bases.is_empty()
-            }
-            _ => false,
-        })
+    fn base_class(&mut self, base: &Member, bytes: &[u8], context: Context) {
+        let ty = self.scope.follow(&base.ty);
+        let _ = write!(self.out, "<{}> = ", ty.as_ref().map_or("", |ty| &ty.name));
+        let is_empty =
+            |ty: &Type| matches!(&ty.kind, TypeKind::Record(record) if record.is_empty());
+        if ty.and_then(|ty| self.scope.strip(&ty)).is_ok_and(|ty| is_empty(&ty)) {
+            self.out.push_str("{<No data fields>}");
+        } else {
+            self.member(base, bytes, context);
+        }
+    }
+
+    fn named_member(&mut self, member: &Member, joint: &str, bytes: &[u8], context: Context) {
+        if !member.name.is_empty() {
+            let _ = write!(self.out, "{}{joint}", member.name);
+        }
+        self.member(member, bytes, context);
     }
 
     /// A virtual base class, wherever the object has it.
@@ -258,10 +270,17 @@ impl Formatter<'_> {
         })
     }
 
-    /// `Name(a, b)`, or `(a, b)` for a tuple without a name of its own.
-    fn tuple(&mut self, ty: &Type, record: &Record, bytes: &[u8], context: Context) {
-        if !ty.name.starts_with('(') {
-            self.out.push_str(short_name(&ty.name));
+    /// `Name`, `Name(a, b)` or `Name {a: 1, b: 2}`; a tuple has no name.
+    fn rust(&mut self, name: &str, record: &Record, bytes: &[u8], context: Context) {
+        let is_tuple = is_tuple(record);
+        let name = if name.starts_with('(') { "" } else { without_arguments(short_name(name)) };
+        self.out.push_str(name);
+        if record.members.is_empty() {
+            return;
+        }
+        if !is_tuple {
+            self.out.push_str(if name.is_empty() { "" } else { " " });
+            return self.members(record, bytes, context);
         }
         self.out.push('(');
         for (index, member) in record.members.iter().enumerate() {
@@ -301,33 +320,15 @@ impl Formatter<'_> {
             return self.note("outside the record");
         };
         let name = if variant.name.is_empty() { &inner.name } else { &variant.name };
-        self.out.push_str(short_name(name));
-        let TypeKind::Record(fields) = &inner.kind else {
-            return self.parenthesised(&inner, mine, context);
-        };
-        self.variant_fields(fields, mine, context);
+        match &inner.kind {
+            TypeKind::Record(fields) => self.rust(name, fields, mine, context),
+            _ => self.parenthesised(name, &inner, mine, context),
+        }
     }
 
-    fn parenthesised(&mut self, ty: &Arc<Type>, bytes: &[u8], context: Context) {
-        self.out.push('(');
+    fn parenthesised(&mut self, name: &str, ty: &Arc<Type>, bytes: &[u8], context: Context) {
+        let _ = write!(self.out, "{}(", short_name(name));
         self.value(ty, bytes, context.inside(0));
-        self.out.push(')');
-    }
-
-    fn variant_fields(&mut self, fields: &Record, bytes: &[u8], context: Context) {
-        if fields.members.is_empty() {
-            return;
-        }
-        if !is_tuple(fields) {
-            return self.members(fields, bytes, context);
-        }
-        self.out.push('(');
-        for (index, member) in fields.members.iter().enumerate() {
-            if index > 0 {
-                self.out.push_str(", ");
-            }
-            self.member(member, bytes, context);
-        }
         self.out.push(')');
     }
 
@@ -352,7 +353,7 @@ fn live(record: &Record, (unsigned, signed): (i128, i128)) -> Option<&Member> {
 }
 
 /// Whether the members are numbered as Rust numbers a tuple's: `__0`, `__1`.
-fn is_tuple(record: &Record) -> bool {
+pub(super) fn is_tuple(record: &Record) -> bool {
     !record.members.is_empty()
         && record.members.iter().enumerate().all(|(index, member)| {
             member.name.strip_prefix("__") == Some(index.to_string().as_str())
@@ -360,9 +361,14 @@ fn is_tuple(record: &Record) -> bool {
 }
 
 /// A path's last name, generic arguments kept.
-fn short_name(name: &str) -> &str {
+pub(super) fn short_name(name: &str) -> &str {
     let head = name.find('<').unwrap_or(name.len());
     name[..head].rfind("::").map_or(name, |at| &name[at + 2..])
+}
+
+/// A name without generic arguments.
+fn without_arguments(name: &str) -> &str {
+    name.find('<').map_or(name, |at| &name[..at])
 }
 
 fn part(bytes: &[u8], offset: u64, size: Option<u64>) -> Option<&[u8]> {

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use trapline_core::types::{
-    AliasFlavour, Enumerator, Member, PointerFlavour, Record, RecordFlavour, ResolveType, Type,
-    TypeKind,
+    AliasFlavour, Enumerator, Language, Member, Own, PointerFlavour, Record, RecordFlavour,
+    ResolveType, StaticMember, Type, TypeKind,
 };
 
 use super::spell::{declare, in_brackets};
-use super::type_name;
+use super::{describe_rust, type_name};
 
 /// How deep records without names are opened inside each other.
 const MAX_OPENED: usize = 4;
@@ -22,8 +22,11 @@ const MAX_OPENED: usize = 4;
 pub fn describe_type(ty: &Arc<Type>, types: &dyn ResolveType) -> Result<String, String> {
     let (core, suffix) = outer_marks(ty, types)?;
     let text = match &core.kind {
+        TypeKind::Record(record) if record.language == Language::Rust => {
+            describe_rust::record(&core.name, record, types)
+        }
         TypeKind::Record(record) => describe_record(&core, record, types, 0),
-        TypeKind::Enum { enumerators, .. } => describe_enum(&core, enumerators),
+        TypeKind::Enum { enumerators, scope, .. } => describe_enum(&core, scope, enumerators),
         _ => return Ok(type_name(&*untypedef(ty, types)?, types)),
     };
     Ok(if suffix.is_empty() { text } else { format!("{text} {suffix}") })
@@ -53,7 +56,8 @@ fn outer_marks(ty: &Arc<Type>, types: &dyn ResolveType) -> Result<(Arc<Type>, St
                 marks.insert(0, mark);
                 types.follow(link)?
             }
-            TypeKind::Array { element, count } => {
+            // Rust's have names.
+            TypeKind::Array { element, count } if current.name.is_empty() => {
                 let count = in_brackets(*count);
                 let _ = write!(marks, "[{count}]");
                 types.follow(element)?
@@ -87,11 +91,15 @@ fn describe_record(ty: &Type, record: &Record, types: &dyn ResolveType, depth: u
     text.push_str(" {\n");
     if record.declaration {
         let _ = writeln!(text, "{indent}<incomplete type>");
-    } else if members.is_empty() {
+    } else if members.is_empty() && record.statics.is_empty() {
         let _ = writeln!(text, "{indent}<no data fields>");
     }
-    for member in members {
-        let _ = writeln!(text, "{indent}{};", describe_member(member, types, depth));
+    for own in record.in_order() {
+        let line = match own {
+            Own::Data(member) => describe_member(member, types, depth),
+            Own::Static(member) => describe_static(member, types),
+        };
+        let _ = writeln!(text, "{indent}{line};");
     }
     text.push_str(&"    ".repeat(depth));
     text.push('}');
@@ -118,14 +126,21 @@ fn describe_member(member: &Member, types: &dyn ResolveType, depth: usize) -> St
     }
 }
 
-fn describe_enum(ty: &Type, enumerators: &[Enumerator]) -> String {
+fn describe_static(member: &StaticMember, types: &dyn ResolveType) -> String {
+    match types.follow(&member.ty) {
+        Ok(ty) => format!("static {}", declare(&ty, types, member.name.clone(), 0)),
+        Err(why) => format!("static <{why}> {}", member.name),
+    }
+}
+
+fn describe_enum(ty: &Type, scope: &str, enumerators: &[Enumerator]) -> String {
     let mut next = 0;
     let mut parts = Vec::new();
     for each in enumerators {
         if each.value == next {
-            parts.push(each.name.clone());
+            parts.push(format!("{scope}{}", each.name));
         } else {
-            parts.push(format!("{} = {}", each.name, each.value));
+            parts.push(format!("{scope}{} = {}", each.name, each.value));
         }
         next = each.value.saturating_add(1);
     }

@@ -40,7 +40,7 @@ impl Formatter<'_> {
         self.out.push('i');
     }
 
-    pub(super) fn enumeration(&mut self, is_signed: bool, names: &[Enumerator], bytes: &[u8]) {
+    pub(super) fn enumeration(&mut self, is_signed: bool, names: Names<'_>, bytes: &[u8]) {
         let underlying = if is_signed { BaseKind::Signed } else { BaseKind::Unsigned };
         if let Some(letter) = self.options.letter
             && letter != Letter::Text
@@ -49,10 +49,10 @@ impl Formatter<'_> {
             return;
         }
         let value = if is_signed { signed(bytes) } else { unsigned(bytes).cast_signed() };
-        if let Some(exact) = names.iter().find(|each| each.value == value) {
-            return self.out.push_str(&exact.name);
+        if let Some(exact) = names.enumerators.iter().find(|each| each.value == value) {
+            return self.out.push_str(&names.full(exact));
         }
-        match flags(names, value) {
+        match names.flags(value) {
             Some(text) => self.out.push_str(&text),
             None => {
                 let _ = write!(self.out, "{value}");
@@ -160,27 +160,42 @@ fn positional(mantissa: &str, exponent: i32) -> String {
     format!("{sign}{}.{}", &digits[..whole], &digits[whole..])
 }
 
-/// `(A | B)` when the names are single bits and cover something of the value;
-/// `None` when the enumeration is no set of flags.
-fn flags(names: &[Enumerator], value: i128) -> Option<String> {
-    let is_flag = |each: &&Enumerator| each.value > 0 && each.value.count_ones() == 1;
-    let all_flags = names.iter().all(|each| each.value == 0 || is_flag(&each));
-    if !all_flags || names.is_empty() {
-        return None;
+/// The names of an enumeration's values.
+#[derive(Clone, Copy)]
+pub(super) struct Names<'a> {
+    /// What is written before each.
+    pub(super) scope: &'a str,
+    pub(super) enumerators: &'a [Enumerator],
+}
+
+impl Names<'_> {
+    fn full(self, one: &Enumerator) -> String {
+        format!("{}{}", self.scope, one.name)
     }
-    if value == 0 {
-        return Some("0".to_owned());
-    }
-    let mut rest = value;
-    let mut parts = Vec::new();
-    for each in names.iter().filter(is_flag) {
-        if rest & each.value != 0 {
-            parts.push(each.name.clone());
-            rest &= !each.value;
+
+    /// `(A | B)` when the names are single bits and cover something of the
+    /// value; `None` when the enumeration is no set of flags.
+    fn flags(self, value: i128) -> Option<String> {
+        let names = self.enumerators;
+        let is_flag = |each: &&Enumerator| each.value > 0 && each.value.count_ones() == 1;
+        let all_flags = names.iter().all(|each| each.value == 0 || is_flag(&each));
+        if !all_flags || names.is_empty() {
+            return None;
         }
+        if value == 0 {
+            return Some("0".to_owned());
+        }
+        let mut rest = value;
+        let mut parts = Vec::new();
+        for each in names.iter().filter(is_flag) {
+            if rest & each.value != 0 {
+                parts.push(self.full(each));
+                rest &= !each.value;
+            }
+        }
+        if rest != 0 {
+            parts.push(format!("unknown: {rest:#x}"));
+        }
+        Some(format!("({})", parts.join(" | ")))
     }
-    if rest != 0 {
-        parts.push(format!("unknown: {rest:#x}"));
-    }
-    Some(format!("({})", parts.join(" | ")))
 }

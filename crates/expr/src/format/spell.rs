@@ -1,8 +1,8 @@
 //! Types spelled as C declares them.
 
 use trapline_core::types::{
-    AliasFlavour, Count, PointerFlavour, Record, RecordFlavour, ResolveType, Type, TypeKind,
-    TypeLink,
+    AliasFlavour, Count, Language, PointerFlavour, Record, RecordFlavour, ResolveType, Type,
+    TypeKind, TypeLink,
 };
 
 use crate::limits;
@@ -119,8 +119,8 @@ fn qualified(
     format!("{word} {}", declare(&inner, types, declarator, 1))
 }
 
-/// C's `struct name`; C++ classes and Rust's types go without a tag, which the
-/// name's `::`, `<` or the flavour gives away.
+/// C's `struct name`; C++ classes and Rust's types go without a tag. Of an
+/// enumeration only the name's `::` tells.
 fn with_tag(ty: &Type) -> String {
     let name = ty.name.as_str();
     let tag = match &ty.kind {
@@ -137,6 +137,7 @@ fn with_tag(ty: &Type) -> String {
 
 fn tag(record: &Record) -> &'static str {
     match record.flavour {
+        _ if record.language != Language::C => "",
         RecordFlavour::Struct => "struct",
         RecordFlavour::Union => "union",
         RecordFlavour::Class | RecordFlavour::Variants { .. } => "",

@@ -193,7 +193,7 @@ fn glob(pattern: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use trapline_core::types::RecordFlavour;
+    use trapline_core::types::{Language, RecordFlavour};
 
     use super::*;
 
@@ -201,7 +201,9 @@ mod tests {
     fn check(pattern: &str, name: &str, expected: &str) {
         let record = Record {
             flavour: RecordFlavour::Struct,
+            language: Language::Cpp,
             members: Vec::new(),
+            statics: Vec::new(),
             virtual_bases: Vec::new(),
             virtual_functions: Vec::new(),
             declaration: false,

@@ -9,8 +9,8 @@ use trapline_core::ids::ModuleId;
 use trapline_core::location::{Frame, Op, Piece, Place};
 use trapline_core::memory::{Bytes, ReadMemory};
 use trapline_core::types::{
-    AliasFlavour, BaseKind, BitField, Enumerator, Member, PointerFlavour, Record, RecordFlavour,
-    ResolveType, Type, TypeKind, TypeLink, TypeRef, VirtualBase,
+    AliasFlavour, BaseKind, BitField, Enumerator, Language, Member, PointerFlavour, Record,
+    RecordFlavour, ResolveType, Type, TypeKind, TypeLink, TypeRef, VirtualBase,
 };
 use trapline_core::x64::{Reg, RegView};
 use trapline_expr::{Binding, EvalError, Input, InputValue, Machine, Path, Purpose, Scope, Value};
@@ -63,7 +63,9 @@ pub fn record(name: &str, flavour: RecordFlavour, size: u64, members: Vec<Member
     let (virtual_bases, arguments) = (Vec::new(), Vec::new());
     let kind = TypeKind::Record(Record {
         flavour,
+        language: Language::C,
         members,
+        statics: Vec::new(),
         virtual_bases,
         virtual_functions: Vec::new(),
         declaration: false,
@@ -72,10 +74,19 @@ pub fn record(name: &str, flavour: RecordFlavour, size: u64, members: Vec<Member
     Arc::new(Type { name: name.to_owned(), size: Some(size), kind })
 }
 
+/// The same as Rust has it.
+pub fn in_rust(ty: &Arc<Type>) -> Arc<Type> {
+    let mut ty = Type::clone(ty);
+    let TypeKind::Record(record) = &mut ty.kind else { panic!("{ty:?} is no record") };
+    record.language = Language::Rust;
+    Arc::new(ty)
+}
+
 pub fn enumeration(name: &str, names: &[(&str, i128)]) -> Arc<Type> {
     let enumerators =
         names.iter().map(|(name, value)| Enumerator { name: (*name).to_owned(), value: *value });
-    let kind = TypeKind::Enum { signed: false, enumerators: enumerators.collect() };
+    let kind =
+        TypeKind::Enum { signed: false, enumerators: enumerators.collect(), scope: String::new() };
     Arc::new(Type { name: name.to_owned(), size: Some(4), kind })
 }
 
@@ -290,7 +301,7 @@ impl World {
             8,
             vec![member("__0", &int(), 0), member("__1", &base("bool", BaseKind::Bool, 1), 4)],
         );
-        self.global("pair", &tuple, 0x1440, &[9, 0, 0, 0, 1, 0, 0, 0]);
+        self.global("pair", &in_rust(&tuple), 0x1440, &[9, 0, 0, 0, 1, 0, 0, 0]);
         let u32_type = base("u32", BaseKind::Unsigned, 4);
         let some = record("Some", RecordFlavour::Struct, 8, vec![member("__0", &u32_type, 4)]);
         let none = record("None", RecordFlavour::Struct, 8, vec![]);
@@ -299,8 +310,8 @@ impl World {
             RecordFlavour::Variants { discriminant: Some(Box::new(member("", &u32_type, 0))) },
             8,
             vec![
-                Member { variant: Some(vec![0]), ..member("None", &none, 0) },
-                Member { variant: Some(vec![1]), ..member("Some", &some, 0) },
+                Member { variant: Some(vec![0]), ..member("None", &in_rust(&none), 0) },
+                Member { variant: Some(vec![1]), ..member("Some", &in_rust(&some), 0) },
             ],
         );
         self.global("opt", &option, 0x1450, &[1, 0, 0, 0, 5, 0, 0, 0]);

@@ -18,10 +18,12 @@ use gimli::constants as dw;
 use gimli::{DwTag, UnitOffset};
 use trapline_core::ModuleId;
 use trapline_core::types::{
-    AliasFlavour, Count, PointerFlavour, Record, RecordFlavour, Type, TypeKind, TypeLink, TypeRef,
+    AliasFlavour, Count, Language, PointerFlavour, Record, RecordFlavour, Type, TypeKind, TypeLink,
+    TypeRef,
 };
 
 use crate::Image;
+use crate::dies;
 use crate::index::{NameKind, Named};
 use crate::names::{self, Pattern};
 use crate::units::{DieRef, UnitId};
@@ -50,7 +52,7 @@ impl TypeCache {
 /// number is above.
 const PLACE_BITS: u32 = 40;
 
-fn type_offset(die: DieRef) -> u64 {
+pub(crate) fn type_offset(die: DieRef) -> u64 {
     (u64::from(die.unit.0) << PLACE_BITS) | (die.offset.0 as u64 & ((1 << PLACE_BITS) - 1))
 }
 
@@ -186,7 +188,9 @@ impl Image {
         let name = name.unwrap_or_default();
         let kind = match tag {
             dw::DW_TAG_base_type => scalar::base_kind(die, &name, size),
-            dw::DW_TAG_enumeration_type => scalar::enumeration(die),
+            dw::DW_TAG_enumeration_type => {
+                scalar::enumeration(die, self.values.scopes.of_enumerators(die, &name))
+            }
             dw::DW_TAG_array_type => return self.array(die),
             dw::DW_TAG_structure_type
             | dw::DW_TAG_class_type
@@ -300,7 +304,16 @@ impl Image {
             array = Some(Type { name: String::new(), size, kind });
         }
         let kind = array.map_or(TypeKind::Void, |array| array.kind);
+        let name = self.rust_array(die, element, &kind).unwrap_or(name);
         Type { name, size, kind }
+    }
+
+    /// `[i32; 3]`; `None` in other languages, whose arrays have no names.
+    fn rust_array(&self, die: &Die<'_>, element: DieRef, kind: &TypeKind) -> Option<String> {
+        let TypeKind::Array { count: Count::Known(count), .. } = kind else { return None };
+        let is_rust = dies::style(die.unit) == Language::Rust;
+        let element = is_rust.then(|| type_at_entry(self, element).ok())??;
+        Some(format!("[{}; {count}]", element.name))
     }
 }
 

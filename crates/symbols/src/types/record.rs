@@ -4,14 +4,16 @@ use gimli::constants as dw;
 use gimli::{AttributeValue, DwDsc, DwTag, Operation};
 use trapline_core::ModuleId;
 use trapline_core::types::{
-    BitField, GenericArgument, Member, Record, RecordFlavour, VirtualBase, VirtualFunction,
+    BitField, GenericArgument, Member, Record, RecordFlavour, StaticMember, TypeRef, VirtualBase,
+    VirtualFunction,
 };
 
 use super::die::Die;
 use super::scalar::{constant, fit, has_signed_type};
 use super::size::byte_size;
-use super::type_link;
+use super::{type_link, type_offset};
 use crate::demangle::demangled;
+use crate::dies;
 use crate::units::Slice;
 
 /// Values that one range of discriminants may list.
@@ -19,7 +21,8 @@ const MAX_RANGE: usize = 4096;
 
 /// The description of a record from its entry.
 pub(super) fn record(die: &Die<'_>, module: ModuleId) -> Record {
-    let mut members = Vec::new();
+    let mut members: Vec<Member> = Vec::new();
+    let mut statics = Vec::new();
     let mut virtual_bases = Vec::new();
     let mut virtual_functions = Vec::new();
     let mut arguments = Vec::new();
@@ -28,6 +31,10 @@ pub(super) fn record(die: &Die<'_>, module: ModuleId) -> Record {
         match child.tag() {
             dw::DW_TAG_inheritance if is_virtual(&child) => {
                 virtual_bases.extend(virtual_base(&child, module));
+            }
+            dw::DW_TAG_member | dw::DW_TAG_variable if is_static(&child) => {
+                let before = members.iter().filter(|member| !member.base_class).count();
+                statics.extend(static_member(&child, module, before));
             }
             dw::DW_TAG_member | dw::DW_TAG_inheritance => members.extend(member(&child, module)),
             dw::DW_TAG_variant_part => {
@@ -47,7 +54,16 @@ pub(super) fn record(die: &Die<'_>, module: ModuleId) -> Record {
     // A stable sort: base classes come first, all else stays in order.
     members.sort_by_key(|member| !member.base_class);
     let declaration = die.flag(dw::DW_AT_declaration);
-    Record { flavour, members, virtual_bases, virtual_functions, declaration, arguments }
+    Record {
+        flavour,
+        language: dies::style(die.unit),
+        members,
+        statics,
+        virtual_bases,
+        virtual_functions,
+        declaration,
+        arguments,
+    }
 }
 
 fn die_arguments(dies: &[Die<'_>], module: ModuleId) -> Vec<GenericArgument> {
@@ -133,11 +149,25 @@ fn is_virtual(die: &Die<'_>) -> bool {
     )
 }
 
-/// A data member or a base class with a fixed place; `None` for static members.
+/// DWARF 4 has static members as members that are variables elsewhere, DWARF 5
+/// section 5.7.7 as variables.
+fn is_static(die: &Die<'_>) -> bool {
+    die.tag() == dw::DW_TAG_variable
+        || die.flag(dw::DW_AT_external)
+        || die.flag(dw::DW_AT_declaration)
+}
+
+fn static_member(die: &Die<'_>, module: ModuleId, before: usize) -> Option<StaticMember> {
+    Some(StaticMember {
+        name: die.name()?,
+        ty: type_link(module, die.type_reference()?),
+        declared: TypeRef { module, offset: type_offset(die.at) },
+        before,
+    })
+}
+
+/// A data member or a base class with a fixed place.
 fn member(die: &Die<'_>, module: ModuleId) -> Option<Member> {
-    if die.flag(dw::DW_AT_external) || die.flag(dw::DW_AT_declaration) {
-        return None;
-    }
     let base_class = die.tag() == dw::DW_TAG_inheritance;
     let (offset, bits) = placement(die)?;
     Some(Member {

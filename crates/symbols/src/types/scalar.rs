@@ -70,7 +70,7 @@ fn readable_float(name: &str, size: Option<u64>) -> bool {
 }
 
 /// The kind of a `DW_TAG_enumeration_type`.
-pub(super) fn enumeration(die: &Die<'_>) -> TypeKind {
+pub(super) fn enumeration(die: &Die<'_>, scope: String) -> TypeKind {
     let size = byte_size(die);
     let entries: Vec<_> =
         die.children().into_iter().filter(|child| child.tag() == dw::DW_TAG_enumerator).collect();
@@ -83,7 +83,7 @@ pub(super) fn enumeration(die: &Die<'_>) -> TypeKind {
         let value = entry.value(dw::DW_AT_const_value).and_then(constant)?;
         Some(Enumerator { name: entry.name()?, value: fit(value, size, signed) })
     });
-    TypeKind::Enum { signed, enumerators: enumerators.collect() }
+    TypeKind::Enum { signed, enumerators: enumerators.collect(), scope }
 }
 
 fn underlying_signedness(die: &Die<'_>) -> Option<bool> {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gimli::constants as dw;
 use gimli::{DwTag, UnitOffset};
+use trapline_core::types::Language;
 
 use super::die::Die;
 use crate::dies;
@@ -55,6 +56,19 @@ impl Scopes {
         let mut components = self.enclosing_names(die.units, die.declared_at());
         components.push(own);
         Some(components.join("::"))
+    }
+
+    /// What C++ writes before the enumerators of an enumeration with this
+    /// qualified name: its own name when it is a scope, else what is around it.
+    pub(crate) fn of_enumerators(&self, die: &Die<'_>, name: &str) -> String {
+        if dies::style(die.unit) != Language::Cpp {
+            return String::new();
+        }
+        let around = match die.flag(dw::DW_AT_enum_class) {
+            true => vec![name.to_owned()],
+            false => self.enclosing_names(die.units, die.declared_at()),
+        };
+        around.into_iter().map(|scope| scope + "::").collect()
     }
 
     /// Names of the scopes around an entry, outermost first, up to the

@@ -11,7 +11,7 @@ use super::place_of;
 use crate::Image;
 use crate::index::{NameKind, Named};
 use crate::location::{Doing, Scene};
-use crate::names::Pattern;
+use crate::names::{self, Pattern};
 use crate::types::die::Die;
 use crate::types::{type_at_entry, type_link};
 
@@ -72,12 +72,15 @@ impl Image {
     pub fn enumerator_named(&self, name: &str) -> Option<(Arc<Type>, i128)> {
         let pattern = Pattern::new(name, false)?;
         let named = self.named(pattern.key(), NameKind::Enumerator);
-        let mut meant = named.filter(|entry| pattern.matches(entry.outward()));
-        meant.find_map(|entry| {
+        named.into_iter().find_map(|entry| {
             let ty = self.enumeration_of(entry)?;
-            let TypeKind::Enum { enumerators, .. } = &ty.kind else { return None };
-            let value = enumerators.iter().find(|known| known.name == entry.text())?.value;
-            Some((ty, value))
+            let TypeKind::Enum { enumerators, scope, .. } = &ty.kind else { return None };
+            let found = enumerators.iter().find(|known| known.name == entry.text())?;
+            // `Class::RED` and `Class::Color::RED` are one name.
+            let outside = format!("{scope}{}", found.name);
+            let meant = pattern.matches(entry.outward())
+                || pattern.matches_path(names::components(&outside));
+            meant.then(|| (ty.clone(), found.value))
         })
     }
 
@@ -109,7 +112,8 @@ impl Image {
         found
     }
 
-    fn global(&self, die: &Die<'_>, name: &str) -> Option<Global> {
+    /// Where what an entry says of a variable outside of functions leads.
+    pub(super) fn place_outside(&self, die: &Die<'_>) -> Place {
         let scene = Scene {
             doing: Doing::Running,
             behind: 0,
@@ -119,11 +123,15 @@ impl Image {
             cfa: None,
             frame_base: None,
         };
+        place_of(die, None, scene)
+    }
+
+    fn global(&self, die: &Die<'_>, name: &str) -> Option<Global> {
         Some(Global {
             name: name.to_owned(),
             linkage_name: die.inherited(|die| die.text(dw::DW_AT_linkage_name)),
             ty: type_link(self.module(), die.inherited(Die::type_reference)?),
-            place: place_of(die, None, scene),
+            place: self.place_outside(die),
             file: die.unit.name.map(|file| file.to_string_lossy().into_owned()),
             external: die.inherited(|die| die.flag(dw::DW_AT_external).then_some(())).is_some(),
         })

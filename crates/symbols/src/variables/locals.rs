@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
+use gimli::DwTag;
 use gimli::constants as dw;
-use gimli::{AttributeValue, DwLang, DwTag};
 use trapline_core::ImageAddr;
 use trapline_core::location::Program;
 use trapline_core::types::{Type, TypeLink};
@@ -94,10 +94,7 @@ impl Image {
 
     /// How a function hands out values of a type.
     fn passing(&self, function: &Die<'_>, ty: DieRef) -> Passing {
-        let language = function.unit.entry(function.unit.header.root_offset()).ok();
-        let language = language.and_then(|root| root.attr_value(dw::DW_AT_language));
-        let Some(AttributeValue::Language(language)) = language else { return Passing::Unknown };
-        if !is_c_or_cpp(language) {
+        if !dies::language(function.unit).is_some_and(|it| dies::is_c(it) || dies::is_cpp(it)) {
             return Passing::Unknown;
         }
         match strip(self.units(), ty) {
@@ -145,20 +142,6 @@ pub enum Passing {
     InMemory,
     /// By rules of a language that fixes none, but for scalars.
     Unknown,
-}
-
-/// DWARF 5 table 7.17, and the versions named since.
-fn is_c_or_cpp(language: DwLang) -> bool {
-    let c = [dw::DW_LANG_C89, dw::DW_LANG_C, dw::DW_LANG_C99, dw::DW_LANG_C11, dw::DW_LANG_C17];
-    let cpp = [
-        dw::DW_LANG_C_plus_plus,
-        dw::DW_LANG_C_plus_plus_03,
-        dw::DW_LANG_C_plus_plus_11,
-        dw::DW_LANG_C_plus_plus_14,
-        dw::DW_LANG_C_plus_plus_17,
-        dw::DW_LANG_C_plus_plus_20,
-    ];
-    c.contains(&language) || cpp.contains(&language)
 }
 
 /// Whether a variable of this kind and name is asked for.

@@ -8,6 +8,7 @@ mod call_sites;
 mod globals;
 mod lengths;
 mod locals;
+mod statics;
 
 use gimli::AttributeValue;
 use gimli::constants as dw;

@@ -32,9 +32,25 @@ impl Gdb {
         Self::with(&["-iex", "set auto-load no"])
     }
 
-    /// One with the printers that come with the libraries.
+    /// One with the printers of GNU's C++ library, which gdb loads by itself only
+    /// for programs that share the library.
     pub fn with_printers() -> Self {
-        Self::with(&[])
+        let mut gdb = Self::with(&[]);
+        gdb.say("python sys.path.insert(0, '/usr/share/gcc/python')");
+        gdb.say("python from libstdcxx.v6.printers import register_libstdcxx_printers");
+        gdb.say("python register_libstdcxx_printers(None)");
+        gdb
+    }
+
+    /// One with the printers that come with Rust.
+    pub fn with_rust_printers() -> Self {
+        let told = Command::new("rustc").args(["--print", "sysroot"]).output();
+        let root = String::from_utf8(told.expect("rustc runs").stdout).expect("a path");
+        let folder = format!("{}/lib/rustlib/etc", root.trim());
+        let mut gdb = Self::new();
+        gdb.say(&format!("python sys.path.insert(0, '{folder}')"));
+        gdb.say(&format!("source {folder}/gdb_load_rust_pretty_printers.py"));
+        gdb
     }
 
     fn with(options: &[&str]) -> Self {

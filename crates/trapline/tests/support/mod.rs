@@ -27,6 +27,7 @@ use trapline::{
 use trapline_testkit::run::{MARKER, fresh_marker};
 use trapline_testkit::{Debuggee, leaks, run};
 
+pub mod alike;
 pub mod beside;
 pub mod bystander;
 pub mod everywhere;

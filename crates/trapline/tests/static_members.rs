@@ -1,0 +1,91 @@
+//! Static members and the names of enumerations are shown as gdb shows them.
+
+mod support;
+
+use support::said::{check, check_hits, check_ours};
+use trapline_testkit::{Build, Compiler, Debuggee};
+
+#[test]
+fn static_members_stand_among_those_of_objects() {
+    for compiler in [Compiler::Gcc, Compiler::Clang] {
+        let debuggee = Build::new("static_members").compiler(compiler).build();
+        let shown = [
+            "print plan",
+            "print Plan::best",
+            "print plan.made",
+            "print plan.best.made",
+            "print &plan.made",
+            "print till",
+            "print till.all",
+            "print few",
+            "print many",
+            "print many.last",
+            "print few.last + many.last",
+            "print plan.limit",
+            "print plan.share",
+            "print counter",
+            "print *(shop::Kept<int> *) &few",
+        ];
+        check(&debuggee, "look", &shown);
+    }
+}
+
+#[test]
+fn enumerators_are_named_as_cpp_names_them() {
+    for compiler in [Compiler::Gcc, Compiler::Clang] {
+        let debuggee = Build::new("static_members").compiler(compiler).build();
+        let shown = [
+            "print size",
+            "print grade",
+            "print flags",
+            "print plain",
+            "print closed",
+            "print plan.step",
+            "print plan.mode",
+            "print plan.style",
+            "print plans",
+            "print size == shop::Large",
+            "print shop::Large",
+            "print Plan::Finish",
+            "print Plan::Mode::Safe",
+            "print Plan::Fancy",
+            "print/d shop::Blue",
+        ];
+        check(&debuggee, "look", &shown);
+    }
+}
+
+#[test]
+fn what_gdb_does_not_follow_is_shown() {
+    check_ours(
+        &Debuggee::build("static_members"),
+        "look",
+        &[
+            // gdb shows the record that the string is, and no text.
+            (
+                "print lines",
+                "$1 = {static number = 3, static text = \"kept\", static own = <thread-local storage>, after = 1}",
+            ),
+            ("print lines.own", "$1 = 8"),
+            ("print lines.text", "$1 = \"kept\""),
+            (
+                "print plan.nade",
+                "`Plan` has no member `nade` (did you mean `made`?)\n  plan.nade\n       ^^^^",
+            ),
+            ("ptype counter", "type = struct shop::Counter {\n    static int all;\n}"),
+            ("ptype size", "type = enum shop::Size {shop::Small, shop::Large}"),
+        ],
+    );
+}
+
+#[test]
+fn the_program_itself_decides_by_them() {
+    check_hits(
+        &Debuggee::build("static_members"),
+        &[
+            ("look", "plan.made == 7 && till.all == 9", 1),
+            ("look", "plan.mode == Plan::Mode::Safe", 0),
+            ("look", "size == shop::Large && lines.number == 3", 1),
+        ],
+    );
+}
