@@ -2,6 +2,7 @@
 //! debug information refers to strings and entries, and spells them. What is found
 //! may be there by chance; what is not found is not there.
 
+use aho_corasick::packed;
 use memchr::arch::all::packedpair::HeuristicFrequencyRank;
 use memchr::memmem::{Finder, FinderBuilder};
 
@@ -14,6 +15,8 @@ pub(crate) struct Numbers {
 enum Kind {
     /// Each is looked for by itself.
     Few(Vec<Finder<'static>>),
+    /// Many bytes are looked at at once, for all of them.
+    Several(packed::Searcher),
     /// Every place is looked at once.
     Many {
         /// A bit for each value of the lower half of a number.
@@ -22,8 +25,10 @@ enum Kind {
     },
 }
 
-/// Looking at every place costs about as much as looking for so many.
+/// Up to so many, looking for each by itself costs no more than for all at once.
 const FEW: usize = 8;
+/// Up to so many, looking for all at once costs half of looking at every place.
+const SEVERAL: usize = 64;
 /// For a bit of every value of 16 bits.
 const WORDS: usize = (1 << 16) / 64;
 
@@ -43,6 +48,7 @@ impl Numbers {
     pub(crate) fn are_in(&self, bytes: &[u8]) -> bool {
         match &self.numbers {
             Kind::Few(finders) => finders.iter().any(|finder| finder.find(bytes).is_some()),
+            Kind::Several(searcher) => searcher.find(bytes).is_some(),
             Kind::Many { lower, sorted } => bytes.windows(NUMBER).any(|four| {
                 let number = u32::from_le_bytes([four[0], four[1], four[2], four[3]]);
                 let (word, bit) = place(number);
@@ -72,6 +78,9 @@ impl Kind {
         if numbers.len() <= FEW {
             return Self::Few(numbers.into_iter().map(finder).collect());
         }
+        if let Some(searcher) = searcher(&numbers) {
+            return Self::Several(searcher);
+        }
         let mut lower = Box::new([0; WORDS]);
         for number in &numbers {
             let (word, bit) = place(*number);
@@ -84,6 +93,12 @@ impl Kind {
 fn finder(number: u32) -> Finder<'static> {
     let bytes = number.to_le_bytes();
     FinderBuilder::new().build_forward_with_ranker(Common, &bytes).into_owned()
+}
+
+/// `None` for too many, and where the processor has no instructions for it.
+fn searcher(numbers: &[u32]) -> Option<packed::Searcher> {
+    let few_enough = numbers.len() <= SEVERAL;
+    few_enough.then(|| packed::Searcher::new(numbers.iter().map(|it| it.to_le_bytes())))?
 }
 
 /// Bytes of debug information are the commoner the smaller they are.
@@ -115,10 +130,11 @@ mod tests {
     #[test]
     fn numbers_are_found_at_any_place() {
         let bytes = [9, 0x78, 0x56, 0x34, 0x12, 0, 0, 0, 0, 7];
-        let others: Vec<u32> = (100..120).collect();
         for (number, expected) in [(0x1234_5678, true), (0, true), (0x5678, false)] {
-            check(&[number], &bytes, expected);
-            check(&[others.as_slice(), &[number]].concat(), &bytes, expected);
+            for others in [0, FEW, SEVERAL] {
+                let others: Vec<u32> = (100..).take(others).collect();
+                check(&[others.as_slice(), &[number]].concat(), &bytes, expected);
+            }
         }
         check(&[0x0700_0000], &bytes, true);
         check(&[7], &bytes[9..], false);

@@ -215,4 +215,7 @@ fn in_programs_of_clang_every_command_goes_where_gdb_goes() {
     check_all(&build("walks", "-O0"), "main");
     check_over_calls(&build("walks", "-O2"), "main");
     check_over_calls(&build("inlined_calls", "-O2"), "main");
+    check_all(&build("inlined_methods", "-O0"), "main");
+    check_over_calls(&build("inlined_methods", "-O2"), "main");
+    check_over_calls(&build("throws", "-O0"), "main");
 }
