@@ -72,6 +72,10 @@ fn what_gdb_does_not_follow_is_shown() {
                 "print plan.nade",
                 "`Plan` has no member `nade` (did you mean `made`?)\n  plan.nade\n       ^^^^",
             ),
+            (
+                "ptype plan",
+                "type = struct Plan {\n    Plan::Step step;\n    Plan::Mode mode;\n    static int made;\n    static const int limit;\n    static const double share;\n    int order;\n    static Plan best;\n    enum {Plan::Plain, Plan::Fancy} style;\n}",
+            ),
             ("ptype counter", "type = struct shop::Counter {\n    static int all;\n}"),
             ("ptype size", "type = enum shop::Size {shop::Small, shop::Large}"),
         ],

@@ -13,10 +13,12 @@ use trapline::event::FrameInfo;
 use trapline::{Command, Event};
 use trapline_testkit::{Build, Compiler, Debuggee};
 
-/// `function file:line`, without scopes and template arguments.
+/// `function file:line`, without scopes and template arguments. Lambdas are in
+/// scopes of many names.
 fn place(function: &str, file: &Path, line: u32) -> String {
     let bare = function.split(['<', '(']).next().unwrap();
     let bare = bare.rsplit("::").next().unwrap();
+    let bare = if function.contains("::operator()") { "operator" } else { bare };
     format!("{bare} {}:{line}", file.file_name().unwrap_or_default().display())
 }
 

@@ -106,7 +106,8 @@ fn describe_record(ty: &Type, record: &Record, types: &dyn ResolveType, depth: u
     text
 }
 
-/// One member's declaration; a record without a name is opened in its place.
+/// One member's declaration; a record or an enumeration without a name is opened
+/// in its place.
 fn describe_member(member: &Member, types: &dyn ResolveType, depth: usize) -> String {
     let ty = match types.follow(&member.ty) {
         Ok(ty) => ty,
@@ -117,6 +118,9 @@ fn describe_member(member: &Member, types: &dyn ResolveType, depth: usize) -> St
             let opened = describe_record(&ty, inner, types, depth + 1);
             let gap = if member.name.is_empty() { "" } else { " " };
             format!("{opened}{gap}{}", member.name)
+        }
+        TypeKind::Enum { enumerators, scope, .. } if ty.name.is_empty() => {
+            format!("{} {}", describe_enum(&ty, scope, enumerators), member.name)
         }
         _ => declare(&ty, types, member.name.clone(), 0),
     };
