@@ -155,6 +155,14 @@ impl Build {
         self
     }
 
+    /// The same by gcc and by clang, at each of some levels of optimisation.
+    pub fn by_each(&self, levels: &[&str]) -> impl Iterator<Item = Self> {
+        let compilers = [Compiler::Gcc, Compiler::Clang].into_iter();
+        compilers.flat_map(move |compiler| {
+            levels.iter().map(move |level| self.clone().compiler(compiler).flag(level))
+        })
+    }
+
     /// Compiles, or finds the result of an equal earlier build.
     ///
     /// # Panics

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use support::PATIENCE;
 use support::gdb::Gdb;
-use trapline_testkit::{Build, Compiler, Debuggee, run};
+use trapline_testkit::{Build, Debuggee, run};
 
 /// What stands between the output of a program's run and that of a command.
 const MARKER: &str = "==";
@@ -112,16 +112,15 @@ fn check_scopes(build: &Build, locations: &[&str], marks: &[&str]) {
 
 #[test]
 fn the_variables_of_a_scope_are_gdbs() {
-    for (compiler, level) in [
-        (Compiler::Gcc, "-O0"),
-        (Compiler::Gcc, "-O2"),
-        (Compiler::Clang, "-O0"),
-        (Compiler::Clang, "-O2"),
-    ] {
-        let build = |name| Build::new(name).compiler(compiler).flag(level);
-        check_scopes(&build("many_locals"), &["bottom", "main"], &[]);
-        check_scopes(&build("tail_calls"), &["calls_all", "inner", "keeps"], &["two_ways"]);
-        check_scopes(&build("hidden_arguments"), &["hidden_by_a_block"], &["block"]);
+    let rows: [(&str, &[&str], &[&str]); 3] = [
+        ("many_locals", &["bottom", "main"], &[]),
+        ("tail_calls", &["calls_all", "inner", "keeps"], &["two_ways"]),
+        ("hidden_arguments", &["hidden_by_a_block"], &["block"]),
+    ];
+    for (name, locations, marks) in rows {
+        for build in Build::new(name).by_each(&["-O0", "-O2"]) {
+            check_scopes(&build, locations, marks);
+        }
     }
     check_scopes(&Build::new("inlined_calls").flag("-O2"), &["outer"], &["deepest", "middle"]);
     check_scopes(&Build::new("inlined_methods"), &["total"], &["operator", "lambda"]);

@@ -4,12 +4,12 @@
 mod support;
 
 use support::said::{check, check_hits, check_ours};
-use trapline_testkit::{Build, Compiler, Debuggee};
+use trapline_testkit::{Build, Debuggee};
 
 #[track_caller]
 fn check_each(lines: &[&str]) {
-    for compiler in [Compiler::Gcc, Compiler::Clang] {
-        check(&Build::new("member_pointers").compiler(compiler).build(), "look", lines);
+    for build in Build::new("member_pointers").by_each(&["-O0"]) {
+        check(&build.build(), "look", lines);
     }
 }
 

@@ -3,12 +3,12 @@
 mod support;
 
 use support::said::{check, check_hits, check_ours};
-use trapline_testkit::{Build, Compiler, Debuggee};
+use trapline_testkit::{Build, Debuggee};
 
 #[test]
 fn static_members_stand_among_those_of_objects() {
-    for compiler in [Compiler::Gcc, Compiler::Clang] {
-        let debuggee = Build::new("static_members").compiler(compiler).build();
+    for build in Build::new("static_members").by_each(&["-O0"]) {
+        let debuggee = build.build();
         let shown = [
             "print plan",
             "print Plan::best",
@@ -32,8 +32,8 @@ fn static_members_stand_among_those_of_objects() {
 
 #[test]
 fn enumerators_are_named_as_cpp_names_them() {
-    for compiler in [Compiler::Gcc, Compiler::Clang] {
-        let debuggee = Build::new("static_members").compiler(compiler).build();
+    for build in Build::new("static_members").by_each(&["-O0"]) {
+        let debuggee = build.build();
         let shown = [
             "print size",
             "print grade",
