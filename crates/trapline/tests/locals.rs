@@ -231,7 +231,7 @@ fn every_local_in_a_deep_recursion_of_just_is_what_gdb_prints() {
         form: alike::rust,
         // A path, which gdb shows as an address; a trait object, which it shows as
         // nothing; and what was moved away.
-        otherwise: &["&std::path::Path 0x", "ArcInner {pointer", "AppFlags"],
+        otherwise: &["&std::path::Path 0x", "{vtable = ", "AppFlags"],
         ..AS_WRITTEN
     };
     let place = "just::parser::Parser::parse_string_literal";

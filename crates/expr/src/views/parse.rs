@@ -21,17 +21,40 @@ const BLOCKS: [(&str, &[&str]); 7] = [
 pub(super) fn parse(file: &str, text: &str) -> Result<Vec<View>, ViewError> {
     let mut reader = Reader { views: Vec::new(), block: None };
     let located = |line: usize| format!("{file}:{line}");
-    for (number, line) in (1..).zip(text.lines()) {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let read = reader.line(line, number, &located);
+    for family in families(text) {
+        let read = reader.family(&family, &located);
         read.map_err(|(line, message)| ViewError { at: located(line), message })?;
     }
-    let read = reader.close();
-    read.map_err(|(line, message)| ViewError { at: located(line), message })?;
     Ok(reader.views)
+}
+
+/// Lines that begin views, one right after the other, and what is said of all
+/// of these. Lines have their numbers.
+#[derive(Default)]
+struct Family<'a> {
+    heads: Vec<(usize, &'a str)>,
+    lines: Vec<(usize, &'a str)>,
+}
+
+/// What stands for the name of the types of a view, without arguments.
+const HEAD: &str = "{Head}";
+
+fn families(text: &str) -> Vec<Family<'_>> {
+    let mut found = vec![Family::default()];
+    let mut in_heads = false;
+    for (number, line) in (1..).zip(text.lines().map(str::trim)) {
+        let is_head = line.split_whitespace().next() == Some("view");
+        if is_head && !in_heads {
+            found.push(Family::default());
+        }
+        in_heads = is_head;
+        let says_something = !line.is_empty() && !line.starts_with('#');
+        if let Some(family) = found.last_mut().filter(|_| says_something) {
+            let part = if is_head { &mut family.heads } else { &mut family.lines };
+            part.push((number, line));
+        }
+    }
+    found
 }
 
 /// The line that is wrong, and why.
@@ -52,12 +75,28 @@ struct Block {
 }
 
 impl Reader {
-    fn line(
+    fn family(
         &mut self,
-        line: &str,
-        number: usize,
+        family: &Family<'_>,
         located: &dyn Fn(usize) -> String,
     ) -> Result<(), Wrong> {
+        if family.heads.is_empty() {
+            family.lines.iter().try_for_each(|(number, line)| self.line(line, *number))?;
+        }
+        for &(number, head) in &family.heads {
+            let text = head.trim_start_matches("view").trim();
+            let pattern = Pattern::parse(text).map_err(|message| (number, message))?;
+            self.views.push(View::new(located(number), pattern));
+            let name = text.split('<').next().unwrap_or_default();
+            for (number, line) in &family.lines {
+                self.line(&line.replace(HEAD, name), *number)?;
+            }
+            self.close()?;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: &str, number: usize) -> Result<(), Wrong> {
         let here = |message: String| (number, message);
         let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let rest = rest.trim();
@@ -67,11 +106,6 @@ impl Reader {
             return block.part(word, rest).map_err(here);
         }
         self.close()?;
-        if word == "view" {
-            let pattern = Pattern::parse(rest).map_err(here)?;
-            self.views.push(View::new(located(number), pattern));
-            return Ok(());
-        }
         if let Some((word, allowed)) = BLOCKS.iter().find(|block| block.0 == word) {
             self.view(word).map_err(here)?;
             let (parts, labelled) = (Vec::new(), false);
@@ -284,4 +318,29 @@ fn message(text: &str) -> Result<Vec<Segment>, String> {
         return Err("a summary has no macros: write `$$` for the character itself".to_owned());
     }
     Ok(segments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn views_right_after_one_another_share_what_follows() {
+        let text = "view a::A<T>\nview B\n    show \"{Head}!\"\n\nview C\n\nview D\n";
+        let views = parse("f", text).unwrap();
+        let shown = |view: &View| match view.shows.first().map(|show| &show.message[..]) {
+            Some([Segment::Text(text)]) => text.clone(),
+            other => format!("{other:?}"),
+        };
+        let shown: Vec<String> = views.iter().map(shown).collect();
+        assert_eq!(shown, ["a::A!", "B!", "None", "None"]);
+    }
+
+    #[test]
+    fn a_wrong_line_is_told_where_it_stands() {
+        let wrong = |text| parse("f", text).unwrap_err().to_string();
+        assert!(wrong("\n    show \"early\"\nview A\n").starts_with("f:2"));
+        assert!(wrong("view A\nview B\n    shout\n").starts_with("f:3"));
+        assert!(wrong("view A\n    text\n    show \"x\"\n").starts_with("f:2"));
+    }
 }
