@@ -14,6 +14,7 @@ use crate::image::Image;
 use crate::index::{NameKind, Named};
 use crate::line_table;
 use crate::names::{self, Pattern};
+use crate::near::{Distance, Near};
 use crate::symbols::{SymbolHit, SymbolKind, SymbolRef};
 use crate::units::{DieRef, Entry};
 
@@ -102,6 +103,17 @@ impl Image {
         }
         self.add_symbols(symbols, &mut found);
         in_order(found)
+    }
+
+    /// Those of them that the name can mean at a place, the nearest first.
+    pub fn functions_near(&self, name: &str, near: &Near) -> Vec<(Distance, Function)> {
+        let Some(pattern) = Pattern::new(name, false) else { return Vec::new() };
+        let found = self.functions_named(name, false).into_iter();
+        let mut meant: Vec<_> = found
+            .filter_map(|function| Some((near.distance_of(&pattern, &function)?, function)))
+            .collect();
+        meant.sort_by_key(|(distance, _)| *distance);
+        meant
     }
 
     /// A function's name with the parameters that tell it from others, in

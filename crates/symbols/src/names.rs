@@ -36,6 +36,11 @@ impl Pattern {
         self.components.last().map_or("", |last| base(last))
     }
 
+    /// How many components it has.
+    pub(crate) fn len(&self) -> usize {
+        self.components.len()
+    }
+
     /// The parameter list, without spaces, when one was given.
     pub(crate) fn parameters(&self) -> Option<&str> {
         self.parameters.as_deref()

@@ -9,7 +9,7 @@ use trapline_core::location::{self, Place};
 use trapline_core::types::{Count, ResolveType, Type, TypeKind, TypeLink, TypeRef};
 use trapline_core::x64::Reg;
 use trapline_expr::{Binding, Path, Scope, Value, Views};
-use trapline_symbols::{Function, PcKind, Variable};
+use trapline_symbols::{Function, Near, PcKind, Variable};
 
 use super::activations::Fate;
 use super::lengths::Lengths;
@@ -218,6 +218,44 @@ impl<'a> CodeScope<'a> {
         Err(format!("no source file is named `{file}`{known}"))
     }
 
+    /// What surrounds the place, for names that stand alone there.
+    fn near(&self) -> Option<(&'a Module, Near)> {
+        let (module, place) = self.here()?;
+        let address = module.to_image(place.lookup());
+        Some((module, module.image.near(address, place.depth)?))
+    }
+
+    /// What is visible at the place: a variable, an enumerator or a function of
+    /// its own image.
+    fn visible(&self, path: &Path) -> Result<Option<Binding>, String> {
+        let Some((module, near)) = self.near().filter(|_| path.file.is_none() && !path.global)
+        else {
+            return Ok(None);
+        };
+        let name = path.joined();
+        let image = &module.image;
+        let global = image.globals_near(&name, &near).into_iter();
+        let mut global =
+            global.filter(|(_, global)| !matches!(global.place, Place::Unavailable(_)));
+        let (global, constant) = (global.next(), image.enumerator_near(&name, &near));
+        let functions = image.functions_near(&name, &near).into_iter();
+        let function = functions.into_iter().find(|(_, function)| !function.inlined);
+        // The innermost scope hides what is in others, of whatever kind it is.
+        let distances = [
+            global.as_ref().map(|(distance, _)| *distance),
+            constant.as_ref().map(|(distance, _)| *distance),
+            function.as_ref().map(|(distance, _)| *distance),
+        ];
+        let nearest = distances.into_iter().flatten().min();
+        if let Some((_, global)) = global.filter(|(distance, _)| Some(*distance) == nearest) {
+            return self.bound(module, &global.ty, global.place).map(Some);
+        }
+        if let Some((_, (ty, value))) = constant.filter(|(at, _)| Some(*at) == nearest) {
+            return Ok(Some(Binding::Constant { ty, value }));
+        }
+        Ok(function.map(|(_, function)| self.bound_function(module, function)))
+    }
+
     fn global(&self, path: &Path) -> Result<Option<Binding>, String> {
         let name = path.joined();
         for (distance, module) in self.nearest_first().enumerate() {
@@ -260,20 +298,24 @@ impl<'a> CodeScope<'a> {
             };
             let function =
                 functions.into_iter().find(|function| !function.inlined && in_file(function))?;
-            let unknown = || Type {
-                name: String::new(),
-                size: None,
-                kind: TypeKind::Function { result: None, parameters: Vec::new() },
-            };
-            let ty = module.image.function_type(&function).unwrap_or_else(unknown);
-            self.rooted.set(true);
-            Some(Binding::Function {
-                ty: Arc::new(ty),
-                address: module.bias.to_virt(function.entry),
-                takes_object: module.image.takes_object(&function),
-                name: function.name,
-            })
+            Some(self.bound_function(module, function))
         })
+    }
+
+    fn bound_function(&self, module: &Module, function: Function) -> Binding {
+        let unknown = || Type {
+            name: String::new(),
+            size: None,
+            kind: TypeKind::Function { result: None, parameters: Vec::new() },
+        };
+        let ty = module.image.function_type(&function).unwrap_or_else(unknown);
+        self.rooted.set(true);
+        Binding::Function {
+            ty: Arc::new(ty),
+            address: module.bias.to_virt(function.entry),
+            takes_object: module.image.takes_object(&function),
+            name: function.name,
+        }
     }
 
     fn enumerator(&self, path: &Path) -> Option<Binding> {
@@ -357,6 +399,9 @@ impl Scope for CodeScope<'_> {
         if let Some(binding) = self.local(path)? {
             return Ok(Some(binding));
         }
+        if let Some(binding) = self.visible(path)? {
+            return Ok(Some(binding));
+        }
         if let Some(binding) = self.global(path)? {
             return Ok(Some(binding));
         }
@@ -381,9 +426,14 @@ impl Scope for CodeScope<'_> {
     }
 
     fn type_named(&self, name: &str) -> Result<Option<Arc<Type>>, String> {
-        Ok(self
-            .nearest_first()
-            .find_map(|module| module.image.types_named(name).into_iter().next()))
+        let visible = self
+            .near()
+            .and_then(|(module, near)| module.image.types_near(name, &near).into_iter().next());
+        let anywhere = || {
+            self.nearest_first()
+                .find_map(|module| module.image.types_named(name).into_iter().next())
+        };
+        Ok(visible.or_else(anywhere))
     }
 
     fn types_beside(&self, name: &str, near: TypeRef) -> Result<Vec<Arc<Type>>, String> {

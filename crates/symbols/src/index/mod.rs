@@ -15,6 +15,7 @@ use rayon::prelude::*;
 
 use crate::image::{Image, Progress, ProgressFn};
 use crate::names;
+use crate::near::Near;
 use crate::units::{DieRef, UnitId};
 pub(crate) use spelling::Spelling;
 pub(crate) use unit::{NameKind, Named, UnitNames};
@@ -71,6 +72,19 @@ impl Image {
             (from < read).then(|| self.names_of_each(&ids[from..read], &bar))
         });
         some.flatten().flat_map(move |unit| unit.named(key, kind))
+    }
+
+    /// As [`Self::named`], those of a place's own unit first, which has all that
+    /// its code refers to.
+    pub(crate) fn named_near<'a>(
+        &'a self,
+        key: &'a str,
+        kind: NameKind,
+        near: Option<&Near>,
+    ) -> impl Iterator<Item = Named<'a>> {
+        let own = near.map(|near| near.unit);
+        let own = own.and_then(|unit| self.names_of(unit)).into_iter();
+        own.flat_map(move |unit| unit.named(key, kind)).chain(self.named(key, kind))
     }
 
     /// How many names there are, and, of some thousands of them, those whose

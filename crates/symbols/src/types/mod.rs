@@ -26,6 +26,7 @@ use crate::Image;
 use crate::dies;
 use crate::index::{NameKind, Named};
 use crate::names::{self, Pattern};
+use crate::near::Near;
 use crate::units::{DieRef, UnitId};
 use die::Die;
 use size::{Dimension, dimensions, full_size};
@@ -92,12 +93,43 @@ impl Image {
     pub fn types_named(&self, name: &str) -> Vec<Arc<Type>> {
         let wanted = spelling::Wanted::parse(name);
         let patterns = wanted.patterns();
-        let mut found: Vec<Arc<Type>> = Vec::new();
         let named = patterns.iter().flat_map(|pattern| {
             let named = self.named(pattern.key(), NameKind::Type);
             named.filter(|name| self.is_type_meant(pattern, *name))
         });
-        for at in named.map(Named::die) {
+        let mut found = self.types_among(&wanted, named.map(Named::die));
+        found.sort_by_key(|ty| !wanted.spellings.contains(&ty.name));
+        found
+    }
+
+    /// Those of them in a place's own unit that the name can mean there, the
+    /// nearest first: a unit describes what its code names.
+    pub fn types_near(&self, name: &str, near: &Near) -> Vec<Arc<Type>> {
+        let wanted = spelling::Wanted::parse(name);
+        let patterns = wanted.patterns();
+        let Some(unit) = self.names_of(near.unit) else { return Vec::new() };
+        let mut meant: Vec<_> = patterns
+            .iter()
+            .flat_map(|pattern| {
+                let named = unit.named(pattern.key(), NameKind::Type);
+                let named = named.filter(|name| self.is_type_meant(pattern, *name));
+                named.filter_map(|name| {
+                    let distance = near.distance(pattern, name.outward(), name.die().unit)?;
+                    Some((distance, name.die()))
+                })
+            })
+            .collect();
+        meant.sort_by_key(|(distance, _)| *distance);
+        self.types_among(&wanted, meant.into_iter().map(|(_, at)| at))
+    }
+
+    fn types_among(
+        &self,
+        wanted: &spelling::Wanted,
+        meant: impl Iterator<Item = DieRef>,
+    ) -> Vec<Arc<Type>> {
+        let mut found: Vec<Arc<Type>> = Vec::new();
+        for at in meant {
             let Some(die) = Die::open(self.units(), at) else { continue };
             if !wanted.keyword.is_none_or(|keyword| keyword.fits(die.tag())) {
                 continue;
@@ -111,7 +143,6 @@ impl Image {
                 break;
             }
         }
-        found.sort_by_key(|ty| !wanted.spellings.contains(&ty.name));
         found
     }
 

@@ -58,6 +58,20 @@ impl Scopes {
         Some(components.join("::"))
     }
 
+    /// The function that an entry is within, as it is declared.
+    pub(crate) fn function_around(&self, units: &Units, at: DieRef) -> Option<DieRef> {
+        let scopes = self.of(units, at.unit);
+        let mut container = scopes.around(at.offset);
+        while let Some(here) = container.map(|index| scopes.containers[index]) {
+            if here.tag == dw::DW_TAG_subprogram {
+                let function = DieRef { unit: at.unit, offset: UnitOffset(here.start) };
+                return Some(Die::open(units, function)?.declared_at());
+            }
+            container = here.parent;
+        }
+        None
+    }
+
     /// What C++ writes before the enumerators of an enumeration with this
     /// qualified name: its own name when it is a scope, else what is around it.
     pub(crate) fn of_enumerators(&self, die: &Die<'_>, name: &str) -> String {

@@ -12,6 +12,7 @@ use crate::Image;
 use crate::index::{NameKind, Named};
 use crate::location::{Doing, Scene};
 use crate::names::{self, Pattern};
+use crate::near::{Distance, Near};
 use crate::types::die::Die;
 use crate::types::{type_at_entry, type_link};
 
@@ -40,6 +41,30 @@ impl Image {
         let Some(pattern) = Pattern::new(name, false) else { return Vec::new() };
         let named = self.named(pattern.key(), NameKind::Global);
         let meant = named.filter(|entry| pattern.matches(entry.outward()));
+        let mut found = self.globals_among(meant);
+        found.sort_by_key(|global| global.name != name.trim_start_matches("::"));
+        found
+    }
+
+    /// Those of them that the name can mean at a place, the nearest first.
+    pub fn globals_near(&self, name: &str, near: &Near) -> Vec<(Distance, Global)> {
+        let Some(pattern) = Pattern::new(name, false) else { return Vec::new() };
+        let mut meant: Vec<_> = self
+            .named_near(pattern.key(), NameKind::Global, Some(near))
+            .filter(|entry| pattern.matches(entry.outward()))
+            .filter_map(|entry| {
+                let unit = entry.die().unit;
+                Some((near.distance(&pattern, entry.outward(), unit)?, entry))
+            })
+            .collect();
+        meant.sort_by_key(|(distance, _)| *distance);
+        let of = |(distance, entry)| {
+            self.globals_among(std::iter::once(entry)).into_iter().map(move |it| (distance, it))
+        };
+        meant.into_iter().flat_map(of).collect()
+    }
+
+    fn globals_among<'a>(&self, meant: impl Iterator<Item = Named<'a>>) -> Vec<Global> {
         let mut found: Vec<Global> = Vec::new();
         for global in meant.flat_map(|entry| self.globals_of(entry)) {
             // A declaration and its definition lead to the same variable.
@@ -47,7 +72,6 @@ impl Image {
                 found.push(global);
             }
         }
-        found.sort_by_key(|global| global.name != name.trim_start_matches("::"));
         found
     }
 
@@ -71,17 +95,40 @@ impl Image {
     /// its enumeration.
     pub fn enumerator_named(&self, name: &str) -> Option<(Arc<Type>, i128)> {
         let pattern = Pattern::new(name, false)?;
-        let named = self.named(pattern.key(), NameKind::Enumerator);
-        named.into_iter().find_map(|entry| {
-            let ty = self.enumeration_of(entry)?;
-            let TypeKind::Enum { enumerators, scope, .. } = &ty.kind else { return None };
-            let found = enumerators.iter().find(|known| known.name == entry.text())?;
-            // `Class::RED` and `Class::Color::RED` are one name.
-            let outside = format!("{scope}{}", found.name);
-            let meant = pattern.matches(entry.outward())
-                || pattern.matches_path(names::components(&outside));
-            meant.then(|| (ty.clone(), found.value))
-        })
+        let mut named = self.named(pattern.key(), NameKind::Enumerator);
+        named.find_map(|entry| self.enumerator(&pattern, entry))
+    }
+
+    /// The one that the name means at a place.
+    pub fn enumerator_near(
+        &self,
+        name: &str,
+        near: &Near,
+    ) -> Option<(Distance, (Arc<Type>, i128))> {
+        let pattern = Pattern::new(name, false)?;
+        let named = self.named_near(pattern.key(), NameKind::Enumerator, Some(near));
+        let meant = named.filter_map(|entry| {
+            let (ty, value) = self.enumerator(&pattern, entry)?;
+            // The names of an enumeration that is no class are those of the scope
+            // around it.
+            let lent = !ty.name.is_empty() && !is_class(&ty);
+            let outward = entry.outward().enumerate().filter(|(at, _)| !(lent && *at == 1));
+            let outward = outward.map(|(_, component)| component);
+            Some((near.distance(&pattern, outward, entry.die().unit)?, (ty, value)))
+        });
+        meant.min_by_key(|(distance, _)| *distance)
+    }
+
+    /// What an enumerator is, when the pattern means it.
+    fn enumerator(&self, pattern: &Pattern, entry: Named<'_>) -> Option<(Arc<Type>, i128)> {
+        let ty = self.enumeration_of(entry)?;
+        let TypeKind::Enum { enumerators, scope, .. } = &ty.kind else { return None };
+        let found = enumerators.iter().find(|known| known.name == entry.text())?;
+        // `Class::RED` and `Class::Color::RED` are one name.
+        let outside = format!("{scope}{}", found.name);
+        let meant =
+            pattern.matches(entry.outward()) || pattern.matches_path(names::components(&outside));
+        meant.then(|| (ty.clone(), found.value))
     }
 
     fn enumeration_of(&self, enumerator: Named<'_>) -> Option<Arc<Type>> {
@@ -136,4 +183,10 @@ impl Image {
             external: die.inherited(|die| die.flag(dw::DW_AT_external).then_some(())).is_some(),
         })
     }
+}
+
+/// Whether the names of an enumeration are in a scope of their own.
+fn is_class(ty: &Type) -> bool {
+    let TypeKind::Enum { scope, .. } = &ty.kind else { return false };
+    scope.strip_suffix("::") == Some(&ty.name)
 }

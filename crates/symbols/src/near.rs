@@ -1,0 +1,127 @@
+//! Which of several namesakes is meant at a place in the program: what is
+//! declared in the scopes around it, the innermost first, and there what its own
+//! file has before what others do. C++ section 6.5.3 [basic.lookup.unqual], and
+//! Rust's modules alike.
+
+use trapline_core::ImageAddr;
+
+use crate::names::{self, ANONYMOUS, Pattern};
+use crate::types::die::Die;
+use crate::units::{DieRef, UnitId};
+use crate::{Function, Image};
+
+/// A place in the program, as far as names are concerned.
+#[derive(Clone, Debug)]
+pub struct Near {
+    pub(crate) unit: UnitId,
+    /// The scopes around it, outermost first; the last is its function.
+    scopes: Vec<String>,
+    /// The base classes of the class that its function is of.
+    bases: Vec<Vec<String>>,
+}
+
+/// How far what a name may mean is from a place: less is nearer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Distance {
+    step: Step,
+    elsewhere: bool,
+}
+
+/// Which scope a name is of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Step {
+    /// The function's own, or the class's that it is of.
+    Near(usize),
+    /// A base class's.
+    Base,
+    /// One further out.
+    Far(usize),
+}
+
+/// Classes that are looked at for base classes.
+const MAX_BASES: usize = 64;
+
+impl Near {
+    /// How far something is whose name was found by a pattern; `None` when it
+    /// cannot be meant here by so much of its name. `full` is its name with all
+    /// scopes, innermost first.
+    pub(crate) fn distance<'n>(
+        &self,
+        pattern: &Pattern,
+        full: impl Iterator<Item = &'n str>,
+        unit: UnitId,
+    ) -> Option<Distance> {
+        let mut around: Vec<&str> =
+            full.filter(|component| *component != ANONYMOUS).skip(pattern.len()).collect();
+        around.reverse();
+        Some(Distance { step: self.step(&around)?, elsewhere: unit != self.unit })
+    }
+
+    fn step(&self, around: &[&str]) -> Option<Step> {
+        if self.scopes.get(..around.len()).is_some_and(|open| open == around) {
+            let between = self.scopes.len() - around.len();
+            return Some(if between <= 1 { Step::Near(between) } else { Step::Far(between) });
+        }
+        self.bases.iter().any(|base| base == around).then_some(Step::Base)
+    }
+
+    /// How far a function is that a name means.
+    pub(crate) fn distance_of(&self, pattern: &Pattern, function: &Function) -> Option<Distance> {
+        let components: Vec<&str> = names::components(&function.name).collect();
+        let unit = function.die.map_or(self.unit, |die| die.unit);
+        self.distance(pattern, components.into_iter().rev(), unit)
+    }
+}
+
+impl Image {
+    /// What surrounds an address, within so many of the inlined calls around it,
+    /// or within all.
+    pub fn near(&self, address: ImageAddr, inlined: Option<u32>) -> Option<Near> {
+        let function = self.function_die_at(address.get())?;
+        let mut around = self.inline_chain_at(address);
+        around.reverse();
+        let depth = inlined.map_or(around.len(), |depth| depth as usize);
+        let call = depth.checked_sub(1).and_then(|index| around.get(index));
+        let die = Die::open(self.units(), call.map_or(function, |call| call.die))?;
+        let declared = die.declared_at();
+        let scopes = self.scopes_within(&die)?;
+        Some(Near { unit: declared.unit, scopes, bases: self.bases_around(declared) })
+    }
+
+    /// The name of an entry and of all that is around it, outermost first. What is
+    /// in a function is in the scopes of that function, too: a lambda is.
+    fn scopes_within(&self, die: &Die<'_>) -> Option<Vec<String>> {
+        let mut found: Vec<String> = Vec::new();
+        let mut next = Some(die.declared_at());
+        while let Some(die) = next.and_then(|at| Die::open(self.units(), at))
+            && found.len() < MAX_BASES
+        {
+            let name = self.values.scopes.qualified_name(&die)?;
+            let parts = names::components(&name).filter(|component| *component != ANONYMOUS);
+            let mut parts: Vec<String> = parts.map(str::to_owned).collect();
+            parts.append(&mut found);
+            found = parts;
+            next = self.values.scopes.function_around(self.units(), die.at);
+        }
+        Some(found)
+    }
+
+    /// The names of all base classes of the class that a function is declared in.
+    fn bases_around(&self, function: DieRef) -> Vec<Vec<String>> {
+        let holder = self.values.scopes.of(self.units(), function.unit).holder(function);
+        let mut open: Vec<DieRef> = holder.into_iter().collect();
+        let mut found = Vec::new();
+        while let Some(class) = open.pop().and_then(|at| Die::open(self.units(), at))
+            && found.len() < MAX_BASES
+        {
+            let bases = class.children().into_iter();
+            let bases = bases.filter(|child| child.tag() == gimli::DW_TAG_inheritance);
+            for base in bases.filter_map(|base| base.type_reference()) {
+                let die = Die::open(self.units(), base);
+                found.extend(die.and_then(|die| self.scopes_within(&die)));
+                open.push(base);
+            }
+        }
+        found
+    }
+}

@@ -1,0 +1,84 @@
+//! A name that stands alone means what it means to the compiler there: what the
+//! innermost scope around has under it.
+
+mod support;
+
+use support::said::{check, check_hits, check_ours};
+use trapline_testkit::{Build, Debuggee};
+
+const VARIABLES: [&str; 4] = ["print depth", "print count", "print ::depth", "print outer::depth"];
+const TYPES: [&str; 4] = [
+    "print (int) Red",
+    "print sizeof (Part)",
+    "print (int) outer::inner::Red",
+    "print sizeof (outer::Part)",
+];
+
+#[test]
+fn names_of_cpp_mean_what_the_innermost_scope_has() {
+    for build in Build::new("scoped_names").by_each(&["-O0"]) {
+        let debuggee = build.build();
+        for mark in ["method", "still", "inside", "between", "derived", "local", "main"] {
+            check(&debuggee, mark, &VARIABLES);
+        }
+        // Elsewhere gdb does not find what the code does not mention.
+        for mark in ["method", "inside", "derived", "local"] {
+            check(&debuggee, mark, &TYPES);
+        }
+    }
+}
+
+/// To gdb a lambda is in no class, and a class not within the one around it.
+#[test]
+fn what_is_nested_sees_what_is_around_it() {
+    for mark in ["lambda", "nested"] {
+        check_ours(
+            &Debuggee::build("scoped_names"),
+            mark,
+            &[
+                ("print depth", "$1 = 30"),
+                ("print count", "$1 = 20"),
+                ("print (int) Red", "$1 = 1111"),
+                ("print sizeof (Part)", "$1 = 32"),
+            ],
+        );
+    }
+}
+
+#[test]
+fn functions_are_those_of_the_scope() {
+    for (mark, function) in [("between", "outer::made"), ("main", "made")] {
+        let debuggee = Debuggee::build("scoped_names");
+        check_ours(&debuggee, mark, &[(&format!("print made == &{function}"), "$1 = true")]);
+    }
+}
+
+#[test]
+fn conditions_ask_for_what_is_around_them() {
+    check_hits(
+        &Debuggee::build("scoped_names"),
+        &[
+            ("method", "depth == 30 && count == 20 && kind == Red", 1),
+            ("between", "depth == 10 && sizeof(Part) == 16", 1),
+            ("local", "depth == 7 && kind == Red", 1),
+            ("main", "depth == 1", 1),
+        ],
+    );
+}
+
+#[test]
+fn names_of_rust_mean_what_their_module_has() {
+    let debuggee = Debuggee::build("scoped_modules");
+    for (mark, count, size) in [("first", 1, 1), ("second", 2, 40)] {
+        check_ours(
+            &debuggee,
+            mark,
+            &[
+                ("print COUNT", &format!("$1 = {count}")),
+                ("print sizeof(Part)", &format!("$1 = {size}")),
+                ("print first::COUNT", "$1 = 1"),
+            ],
+        );
+    }
+    check_hits(&debuggee, &[("first", "COUNT == 1", 1), ("second", "COUNT == 2", 1)]);
+}

@@ -1,0 +1,101 @@
+// Names that mean something else in each scope: variables, enumerators, types,
+// functions.
+// Usage: scoped_names
+
+#include <cstdio>
+
+int depth = 1;
+int count = 2;
+enum Kind { Red = 1 };
+struct Part {
+    int a;
+};
+
+namespace outer {
+int depth = 10;
+enum Kind { Red = 11 };
+struct Part {
+    long a, b;
+};
+static int made() { return 11; }
+
+namespace inner {
+int depth = 100;
+enum Kind { Red = 111 };
+struct Part {
+    long a, b, c;
+};
+
+struct Class {
+    static int count;
+    static int depth;
+    enum Kind { Red = 1111 };
+    struct Part {
+        long a, b, c, d;
+    };
+    int method(int by);
+    static int still(int by);
+    struct Nested {
+        int method(int by);
+    };
+};
+int Class::count = 20;
+int Class::depth = 30;
+
+int Class::method(int by) {
+    Part part{};
+    Kind kind = Red;
+    return depth + count + int(part.a) + kind + by; // @mark method
+}
+
+int Class::still(int by) {
+    return depth + count + by; // @mark still
+}
+
+int Class::Nested::method(int by) {
+    auto add = [&](int more) {
+        return more + depth + count; // @mark lambda
+    };
+    return by + add(1); // @mark nested
+}
+
+static int free_inside(int by) {
+    Part part{};
+    Kind kind = Red;
+    return depth + int(part.a) + kind + by; // @mark inside
+}
+} // namespace inner
+
+static int free_between(int by) {
+    Part part{};
+    return depth + int(part.a) + by + made(); // @mark between
+}
+} // namespace outer
+
+struct Derived : outer::inner::Class {
+    int method(int by) {
+        Part part{};
+        return depth + count + int(part.a) + by; // @mark derived
+    }
+};
+
+static int local(int by) {
+    static int depth = 7;
+    struct Part {
+        char a;
+    } part{};
+    enum Kind { Red = 77 } kind = Red;
+    return depth + count + part.a + kind + by; // @mark local
+}
+
+static int twice(int by) { return 2 * by; }
+static int made() { return twice(1); }
+
+int main() {
+    outer::inner::Class object;
+    int sum = object.method(1) + outer::inner::Class::still(2);
+    sum += outer::inner::Class::Nested().method(3) + outer::inner::free_inside(4);
+    sum += outer::free_between(5) + Derived().method(6) + local(7);
+    printf("%d %d\n", sum, made() + depth + Part{1}.a); // @mark main
+    return 0;
+}
