@@ -47,6 +47,57 @@ struct Inline {
 thread_local int Inline::own = 8;
 } // namespace shop
 
+namespace {
+struct Hidden {
+    static int unseen;
+    int seen;
+};
+int Hidden::unseen = 18;
+} // namespace
+
+namespace first {
+struct Same {
+    static int value;
+    int own;
+};
+int Same::value = 1;
+} // namespace first
+
+namespace second {
+struct Same {
+    static int value;
+    int own;
+};
+int Same::value = 2;
+} // namespace second
+
+struct Same {
+    static int value;
+    int own;
+};
+int Same::value = 3;
+
+struct Below {
+    int value;
+};
+
+struct Above : Below {
+    static int value;
+    int own;
+};
+int Above::value = 77;
+
+struct Month {
+    int number;
+    static const Month all[3];
+};
+const Month Month::all[3] = {{1}, {2}, {3}};
+
+struct Made {
+    int from;
+    Made(int with) : from(with) {}
+};
+
 enum Plain { One, Two };
 enum class Closed { Open, Shut };
 
@@ -61,9 +112,19 @@ static int look(Plan plan, shop::Till till, shop::Kept<int> few, shop::Kept<long
     shop::Counter counter;
     shop::Inline lines;
     Plan plans[2] = {plan, Plan::best};
+    Hidden hidden{4};
+    first::Same one{1};
+    second::Same two{2};
+    Same three{3};
+    Above above;
+    above.Below::value = 8;
+    above.own = hidden.seen + hidden.unseen + one.value + two.value + three.value + above.value;
+    Month month{7};
+    Made made(one.own + two.own + three.own + month.number + Month::all[1].number);
     looked++; // @mark look
     return size + int(grade) + flags + plain + int(closed) + counter.all + lines.after + lines.own +
-           plans[1].order + till.sum + few.first + int(many.first) + few.last + int(many.last);
+           plans[1].order + till.sum + few.first + int(many.first) + few.last + int(many.last) +
+           above.own + made.from;
 }
 
 int main() {

@@ -40,7 +40,7 @@ pub use interp::{EvalError, InputValue, Machine, condition, evaluate};
 pub use ir::{Input, Program};
 pub use parse::{fuzz_parse, parse};
 pub use scope::{Binding, Scope};
-pub use value::{Value, ValuePlace};
+pub use value::{OPTIMIZED_OUT, Value, ValuePlace};
 pub use views::Views;
 
 /// Parses and checks in one go.

@@ -9,7 +9,7 @@ use trapline_core::types::{BitField, Type};
 use trapline_core::x64::RegView;
 
 /// What is said of bytes that are nowhere.
-pub(crate) const OPTIMIZED_OUT: &str = "optimized out";
+pub const OPTIMIZED_OUT: &str = "optimized out";
 
 /// A value of the debuggee, or one computed from its values.
 #[derive(Clone, PartialEq, Debug)]

@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::names::ANONYMOUS;
+
 /// Longer mangled names are shown as they are.
 const MAX_MANGLED: usize = 16 * 1024;
 /// Demangled text is cut off here: substitutions can make it grow without end.
@@ -28,7 +30,9 @@ pub(crate) fn demangled(linkage: &str) -> Option<String> {
     }
     match linkage.as_bytes() {
         [b'_', b'R', ..] => rust(linkage),
-        [b'_', b'Z', ..] => rust(linkage).or_else(|| cpp(linkage)),
+        // Rust's older names are C++'s with a hash for a last component.
+        [b'_', b'Z', ..] if linkage.contains("17h") => rust(linkage).or_else(|| cpp(linkage)),
+        [b'_', b'Z', ..] => cpp(linkage),
         [b'_', b'_', b'Z', ..] => cpp(linkage),
         _ => None,
     }
@@ -69,6 +73,8 @@ fn cpp(linkage: &str) -> Option<String> {
 
 /// What compilers make for classes, called as gdb and c++filt call it.
 fn in_gdbs_words(text: String) -> String {
+    // Compilers mangle a namespace without a name as one of this name.
+    let text = text.replace("_GLOBAL__N_1", ANONYMOUS);
     let words = [("{vtable(", "vtable for "), ("{vtt(", "VTT for ")];
     for (theirs, gdbs) in words {
         let inside = text.strip_prefix(theirs).and_then(|rest| rest.strip_suffix(")}"));
@@ -105,6 +111,7 @@ mod tests {
             ("_ZN4demo3addIiEET_S1_S1_", "int demo::add<int>(int, int)"),
             ("_ZN4core3fmt5write17h0123456789abcdefE", "core::fmt::write"),
             ("_RNvCskwGfYPst2Cb_3foo3bar", "foo::bar"),
+            ("_ZN12_GLOBAL__N_12An1qE", "(anonymous namespace)::An::q"),
             ("_ZN2ns1fEi.part.0", "ns::f(int) [clone .part.0]"),
             ("_Z", "_Z"),
             ("_ZN", "_ZN"),

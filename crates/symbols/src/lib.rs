@@ -57,5 +57,6 @@ pub use symbols::{SymbolHit, SymbolKind};
 pub use sys::{GiveBack, give_back_with};
 pub use unwind::{FrameRegisters, PcKind, UnwindError, Unwound, unwind_without_cfi};
 pub use variables::{
-    CallSite, Callee, FunctionResult, Global, Passing, TailCall, Variable, VariableKind,
+    CallSite, Callee, FunctionResult, Global, Passing, StaticMemberName, StaticMemberPlace,
+    TailCall, Variable, VariableKind,
 };

@@ -298,13 +298,18 @@ impl Image {
         })
     }
 
-    /// Whether a symbol of this linkage name is of data that each thread has
-    /// its own of.
-    pub(crate) fn is_thread_local(&self, linkage: &str) -> bool {
+    /// The symbols of exactly this linkage name.
+    pub(crate) fn symbols_of_linkage(&self, linkage: &str) -> Vec<SymbolRef> {
+        self.symbols_where(linkage, |name| name == linkage.as_bytes())
+    }
+
+    /// Whether a symbol of data that each thread has its own of has a linkage
+    /// name that is wanted.
+    pub(crate) fn has_thread_local(&self, wanted: impl Fn(&[u8]) -> bool) -> bool {
         TableId::ALL.into_iter().filter_map(|id| table(self, id)).any(|table| {
             table.symbols().iter().any(|symbol| {
                 symbol.st_type() == elf::STT_TLS
-                    && symbol.name(LittleEndian, table.strings()) == Ok(linkage.as_bytes())
+                    && symbol.name(LittleEndian, table.strings()).is_ok_and(&wanted)
             })
         })
     }
@@ -413,7 +418,7 @@ fn jump_slot(start: u64, code: &[u8]) -> Option<u64> {
 }
 
 /// Whether a mangled name means the pattern.
-fn mangled_matches(pattern: &Pattern, linkage: &[u8]) -> bool {
+pub(crate) fn mangled_matches(pattern: &Pattern, linkage: &[u8]) -> bool {
     if !is_mangled(linkage) {
         return false;
     }

@@ -25,6 +25,18 @@ fn static_members_stand_among_those_of_objects() {
             "print plan.share",
             "print counter",
             "print *(shop::Kept<int> *) &few",
+            "print hidden",
+            "print hidden.unseen",
+            "print one",
+            "print two",
+            "print three",
+            "print three.value",
+            "print above",
+            "print above.value",
+            "print month",
+            "print month.all[2].number",
+            "print Month::all",
+            "print sizeof(Made)",
         ];
         check(&debuggee, "look", &shown);
     }
@@ -90,6 +102,7 @@ fn the_program_itself_decides_by_them() {
             ("look", "plan.made == 7 && till.all == 9", 1),
             ("look", "plan.mode == Plan::Mode::Safe", 0),
             ("look", "size == shop::Large && lines.number == 3", 1),
+            ("look", "above.value == 77 && three.value == 3 && two.value == 2", 1),
         ],
     );
 }

@@ -8,8 +8,8 @@ use trapline_core::VirtAddr;
 use trapline_core::location::{self, Place};
 use trapline_core::types::{Count, ResolveType, Type, TypeKind, TypeLink, TypeRef};
 use trapline_core::x64::Reg;
-use trapline_expr::{Binding, Path, Scope, Value, Views};
-use trapline_symbols::{Function, Near, PcKind, Variable};
+use trapline_expr::{Binding, OPTIMIZED_OUT, Path, Scope, Value, Views};
+use trapline_symbols::{Function, Near, PcKind, StaticMemberPlace, Variable};
 
 use super::activations::Fate;
 use super::lengths::Lengths;
@@ -239,7 +239,9 @@ impl<'a> CodeScope<'a> {
             global.filter(|(_, global)| !matches!(global.place, Place::Unavailable(_)));
         let (global, constant) = (global.next(), image.enumerator_near(&name, &near));
         let functions = image.functions_near(&name, &near).into_iter();
-        let function = functions.into_iter().find(|(_, function)| !function.inlined);
+        let function = functions
+            .into_iter()
+            .find(|(_, function)| !function.inlined && !is_constructor(path, function));
         // The innermost scope hides what is in others, of whatever kind it is.
         let distances = [
             global.as_ref().map(|(distance, _)| *distance),
@@ -296,8 +298,9 @@ impl<'a> CodeScope<'a> {
                     declared.is_some_and(|(known, _)| Self::is_file(known, file))
                 })
             };
-            let function =
-                functions.into_iter().find(|function| !function.inlined && in_file(function))?;
+            let function = functions.into_iter().find(|function| {
+                !function.inlined && in_file(function) && !is_constructor(path, function)
+            })?;
             Some(self.bound_function(module, function))
         })
     }
@@ -326,6 +329,16 @@ impl<'a> CodeScope<'a> {
         })
     }
 
+    fn thread_local_member(&self, module: &Module, full: &str) -> Result<Place, String> {
+        let globals = module.image.globals_named(full).into_iter();
+        let mut exact = globals.filter(|global| global.name == full);
+        match exact.next().map(|global| self.bound(module, &global.ty, global.place)) {
+            Some(Ok(Binding::Variable { place, .. })) => Ok(place),
+            Some(Err(why)) => Err(why),
+            _ => Ok(Place::Unavailable("thread-local storage".to_owned())),
+        }
+    }
+
     /// What is there by symbol table alone has no type.
     fn untyped(&self, path: &Path) -> Option<Binding> {
         let name = path.joined();
@@ -339,6 +352,14 @@ impl<'a> CodeScope<'a> {
         self.rooted.set(true);
         Some(Binding::Untyped { address, name: name.into_owned() })
     }
+}
+
+/// Whether a name that stands alone is that of a function's class, which a
+/// constructor bears as well.
+fn is_constructor(path: &Path, function: &Function) -> bool {
+    let class = function.name.strip_suffix(&*path.joined()).and_then(|it| it.strip_suffix("::"));
+    let class = class.map(|class| class.split('<').next().unwrap_or_default());
+    path.as_simple().is_some() && class.is_some_and(|it| it.rsplit("::").next() == path.as_simple())
 }
 
 /// Whether a variable is one of the frame at a place, or of any.
@@ -461,11 +482,26 @@ impl Scope for CodeScope<'_> {
 
     fn static_member(&self, declared: TypeRef) -> Result<Place, String> {
         let module = self.modules.by_id(declared.module).ok_or("the type's image is not loaded")?;
-        let mut place = module.image.static_member_at(declared.offset)?;
-        if location::relocate(&mut place, module.bias) {
-            self.rooted.set(true);
+        let name = match module.image.static_member_at(declared.offset)? {
+            StaticMemberPlace::Here(mut place) => {
+                let moved = location::relocate(&mut place, module.bias);
+                self.rooted.set(self.rooted.get() || moved);
+                return Ok(place);
+            }
+            StaticMemberPlace::Symbol(name) => name,
+        };
+        // A class is described wherever it is used; its members are in one image.
+        let others = self.modules.in_load_order().filter(|other| other.id() != module.id());
+        for module in std::iter::once(module).chain(others) {
+            if let Some(at) = module.image.static_member_named(&name) {
+                self.rooted.set(true);
+                return Ok(Place::Memory(vec![location::Op::Const(module.bias.to_virt(at).get())]));
+            }
+            if module.image.is_thread_local(&name) {
+                return self.thread_local_member(module, &name.full);
+            }
         }
-        Ok(place)
+        Ok(Place::Unavailable(OPTIMIZED_OUT.to_owned()))
     }
 
     fn convenience(&self, name: &str) -> Option<Value> {

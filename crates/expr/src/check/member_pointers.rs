@@ -7,6 +7,7 @@ use std::sync::Arc;
 use trapline_core::location::Place;
 use trapline_core::types::{Record, Type, TypeKind, TypeLink};
 
+use super::members::Hit;
 use super::{Checker, Kind, Typed};
 use crate::ast::{BinaryOp, Expr, Path};
 use crate::builtin;
@@ -30,7 +31,7 @@ impl Checker<'_> {
         let stripped = self.strip(&class, span)?;
         let TypeKind::Record(record) = &stripped.kind else { return Ok(None) };
         let mut budget = limits::MAX_RECORDS_SEARCHED;
-        if let Some(found) = self.search(record, &path.name, span, &mut budget)? {
+        if let Some(Hit::Data(found)) = self.search(record, &path.name, span, &mut budget)? {
             if found.bits.is_some() {
                 return Err(Error::new(span.clone(), "a bit-field has no address"));
             }

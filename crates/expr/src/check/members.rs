@@ -11,6 +11,12 @@ use crate::error::Error;
 use crate::ir::{Arithmetic, IntKind, Op, Sort};
 use crate::limits;
 
+/// What a name means in a record.
+pub(super) enum Hit {
+    Data(Found),
+    Static(StaticMember),
+}
+
 /// A member and how far it is from the start of the outermost record.
 pub(super) struct Found {
     pub(super) offset: u64,
@@ -72,11 +78,10 @@ impl Checker<'_> {
         let stripped = self.strip(&object.ty, span)?;
         let TypeKind::Record(record) = &stripped.kind else { return Ok(None) };
         let mut budget = limits::MAX_RECORDS_SEARCHED;
-        let Some(found) = self.search(record, name, span, &mut budget)? else {
-            return match self.search_statics(record, name, span, &mut budget)? {
-                Some(member) => self.static_member(&member, span).map(Some),
-                None => self.member_of_virtual_base(object, name, span),
-            };
+        let found = match self.search(record, name, span, &mut budget)? {
+            Some(Hit::Data(found)) => found,
+            Some(Hit::Static(member)) => return self.static_member(&member, span).map(Some),
+            None => return self.member_of_virtual_base(object, name, span),
         };
         let kind = match &object.kind {
             Kind::Memory { address, .. } => {
@@ -150,25 +155,38 @@ impl Checker<'_> {
         name: &str,
         span: &Range<usize>,
         budget: &mut usize,
-    ) -> Result<Option<Found>, Error> {
+    ) -> Result<Option<Hit>, Error> {
         *budget = budget.checked_sub(1).ok_or_else(|| too_many_records(span))?;
         if let Some(member) = record.members.iter().find(|member| names(member, name)) {
             let ty = self.follow(&member.ty, span)?;
             if let Some(field) = member.bits {
                 self.bits_fit(field, &ty, span)?;
             }
-            return Ok(Some(Found { offset: member.offset, bits: member.bits, ty }));
+            return Ok(Some(Hit::Data(Found { offset: member.offset, bits: member.bits, ty })));
         }
-        let mut first: Option<(Found, Arc<Type>)> = None;
+        if let Some(member) = record.statics.iter().find(|member| member.name == name) {
+            return Ok(Some(Hit::Static(member.clone())));
+        }
+        let mut first: Option<(Hit, Arc<Type>)> = None;
         for member in record.members.iter().filter(|each| each.name.is_empty() || each.base_class) {
             let ty = self.follow(&member.ty, span)?;
             let TypeKind::Record(inner) = &self.strip(&ty, span)?.kind else { continue };
             let Some(found) = self.search(inner, name, span, budget)? else { continue };
-            if let Some((_, other)) = first.filter(|_| member.base_class) {
+            // A static member is the same by whichever base it is reached.
+            let same = |first: &Hit| match (first, &found) {
+                (Hit::Static(first), Hit::Static(found)) => first.declared == found.declared,
+                _ => false,
+            };
+            if let Some((_, other)) = first.filter(|(first, _)| member.base_class && !same(first)) {
                 return Err(self.in_several_bases(name, &other, span));
             }
-            let offset = member.offset.saturating_add(found.offset);
-            let found = Found { offset, ..found };
+            let found = match found {
+                Hit::Data(found) => {
+                    let offset = member.offset.saturating_add(found.offset);
+                    Hit::Data(Found { offset, ..found })
+                }
+                found => found,
+            };
             if !member.base_class {
                 return Ok(Some(found));
             }
@@ -177,29 +195,7 @@ impl Checker<'_> {
         Ok(first.map(|(found, _)| found))
     }
 
-    /// A static member of a class or of one of its bases.
-    fn search_statics(
-        &self,
-        record: &Record,
-        name: &str,
-        span: &Range<usize>,
-        budget: &mut usize,
-    ) -> Result<Option<StaticMember>, Error> {
-        *budget = budget.checked_sub(1).ok_or_else(|| too_many_records(span))?;
-        if let Some(member) = record.statics.iter().find(|member| member.name == name) {
-            return Ok(Some(member.clone()));
-        }
-        for base in record.members.iter().filter(|member| member.base_class) {
-            let ty = self.follow(&base.ty, span)?;
-            let TypeKind::Record(inner) = &self.strip(&ty, span)?.kind else { continue };
-            if let Some(found) = self.search_statics(inner, name, span, budget)? {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
-    }
-
-    fn static_member(
+    pub(super) fn static_member(
         &mut self,
         member: &StaticMember,
         span: &Range<usize>,

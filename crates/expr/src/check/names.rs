@@ -7,6 +7,7 @@ use trapline_core::location::{self, Place};
 use trapline_core::types::{BaseKind, Type, TypeKind, TypeLink};
 use trapline_core::x64::{Reg, RegClass, RegView};
 
+use super::members::Hit;
 use super::{Checker, Kind, Typed};
 use crate::ast::{Expr, ExprKind, Path};
 use crate::builtin;
@@ -55,7 +56,23 @@ impl Checker<'_> {
         }
         match self.binding(path, span)? {
             Some(binding) => self.bound(binding, span, untyped).map(Some),
-            None => self.member_of_this(path, span),
+            None if path.scopes.is_empty() => self.member_of_this(path, span),
+            None => self.member_of_class(path, span),
+        }
+    }
+
+    /// `Class::member` of a static member that a base class declares.
+    fn member_of_class(
+        &mut self,
+        path: &Path,
+        span: &Range<usize>,
+    ) -> Result<Option<Typed>, Error> {
+        let Some(class) = self.find_type(&path.scopes.join("::"), span)? else { return Ok(None) };
+        let TypeKind::Record(record) = &self.strip(&class, span)?.kind else { return Ok(None) };
+        let mut budget = crate::limits::MAX_RECORDS_SEARCHED;
+        match self.search(record, &path.name, span, &mut budget)? {
+            Some(Hit::Static(member)) => self.static_member(&member, span).map(Some),
+            _ => Ok(None),
         }
     }
 

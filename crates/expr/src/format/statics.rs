@@ -66,11 +66,11 @@ impl Formatter<'_> {
         };
         let size = stripped.size.and_then(|size| usize::try_from(size).ok());
         let Some(bytes) = size.and_then(|size| bytes.get(..size)) else {
-            return self.note("a constant of another size");
+            return self.note("its size is not known here");
         };
-        if matches!(stripped.kind, TypeKind::Record(_)) {
+        if matches!(stripped.kind, TypeKind::Record(_) | TypeKind::Array { .. }) {
             self.shown.statics.extend(at);
-            self.shown.is_static = true;
+            self.shown.is_static = matches!(stripped.kind, TypeKind::Record(_));
         }
         self.value(&ty, bytes, Context { at, offset: None, ..context.inside(0) });
     }

@@ -23,6 +23,7 @@ use crate::types::scalar::constant;
 pub use call_sites::{CallSite, Callee, TailCall};
 pub use globals::Global;
 pub use locals::{FunctionResult, Passing};
+pub use statics::{StaticMemberName, StaticMemberPlace};
 
 /// What a variable is to its function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
