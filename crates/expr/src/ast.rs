@@ -91,7 +91,8 @@ pub enum ExprKind {
     Assign(Option<BinaryOp>, Box<[Expr; 2]>),
     /// `object[index]`.
     Index(Box<[Expr; 2]>),
-    /// `object.name` or `object->name`; `name` is a number for tuples.
+    /// `object.name` or `object->name`; `name` is a number for tuples, and may
+    /// say of which base class it is (`object.Base::name`).
     Member {
         /// What has the member.
         object: Box<Expr>,

@@ -349,8 +349,13 @@ impl<'a> Parser<'a> {
                 Token::Punct(punct @ ("." | "->")) => {
                     let arrow = *punct == "->";
                     self.advance();
-                    let name_span = SpanOfName(self.span());
-                    let name = self.member_name()?;
+                    let name_start = self.span().start;
+                    let mut name = self.member_name()?;
+                    while *self.token() == Token::Punct("::") {
+                        self.advance();
+                        name = name + "::" + &self.member_name()?;
+                    }
+                    let name_span = SpanOfName(name_start..self.end_of_previous());
                     ExprKind::Member { object: Box::new(object), name, arrow, name_span }
                 }
                 Token::Punct("(") => self.member_call(object)?,

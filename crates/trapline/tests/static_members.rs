@@ -33,6 +33,8 @@ fn static_members_stand_among_those_of_objects() {
             "print three.value",
             "print above",
             "print above.value",
+            "print above.Below::value",
+            "print above.Above::own",
             "print month",
             "print month.all[2].number",
             "print Month::all",

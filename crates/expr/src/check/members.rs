@@ -34,7 +34,11 @@ impl Checker<'_> {
         span: &Range<usize>,
     ) -> Result<Typed, Error> {
         let object = self.expr(object)?;
-        let first = self.through_pointers(object)?;
+        let whole = self.through_pointers(object)?;
+        let (first, name) = match name.rsplit_once("::") {
+            Some((class, name)) => (self.as_class(whole, class, name_span)?, name),
+            None => (whole, name),
+        };
         let mut object = first.clone();
         for _ in 0..limits::MAX_MEMBER_WALK {
             if let Some(member) = self.find_member(&object, name, span)? {
@@ -44,6 +48,25 @@ impl Checker<'_> {
             object = self.through_pointers(target)?;
         }
         Err(self.no_member(&first, name, name_span))
+    }
+
+    /// An object as the base class of a name, or as its own.
+    fn as_class(
+        &mut self,
+        object: Typed,
+        class: &str,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        let base = self
+            .find_type(class, span)?
+            .ok_or_else(|| Error::new(span.clone(), format!("no type is named `{class}` here")))?;
+        if self.strip(&base, span)?.name == self.strip(&object.ty, span)?.name {
+            return Ok(object);
+        }
+        self.base_of_object(&object, &base, span)?.ok_or_else(|| {
+            let spelled = self.spell(&object.ty);
+            Error::new(span.clone(), format!("`{spelled}` has no base class `{class}`"))
+        })
     }
 
     fn no_member(&self, object: &Typed, name: &str, span: &Range<usize>) -> Error {
