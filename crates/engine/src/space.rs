@@ -2,7 +2,7 @@
 //! in it. Usually one per process; a vfork child shares its parent's.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use trapline_core::breakpoint::Mechanism;
 use trapline_core::overlay::Overlay;
@@ -16,6 +16,7 @@ use trapline_symbols::Image;
 
 use crate::arena::Arena;
 use crate::rows::Rows;
+use crate::tls::Linker;
 
 /// An address space of the session.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -450,13 +451,14 @@ struct ModuleList {
     by_address: Vec<Module>,
     /// Indices into it.
     load_order: Vec<usize>,
+    linker: OnceLock<Linker>,
 }
 
 impl ModuleList {
     fn new(by_address: Vec<Module>) -> Self {
         let mut load_order: Vec<usize> = (0..by_address.len()).collect();
         load_order.sort_by_key(|&index| by_address[index].loaded);
-        Self { by_address, load_order }
+        Self { by_address, load_order, linker: OnceLock::new() }
     }
 }
 
@@ -496,6 +498,11 @@ impl Modules {
     /// first.
     pub(crate) fn in_load_order(&self) -> impl Iterator<Item = &Module> {
         self.held.load_order.iter().map(|&index| &self.held.by_address[index])
+    }
+
+    /// What they say of the dynamic linker among them.
+    pub(crate) fn linker(&self) -> &Linker {
+        self.held.linker.get_or_init(|| Linker::among(self))
     }
 
     pub(crate) fn by_id(&self, id: ModuleId) -> Option<&Module> {

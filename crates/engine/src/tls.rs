@@ -5,16 +5,25 @@
 //! and 4.4.6: on x86-64 `fs:0` points to the thread control block itself,
 //! whose second word is the vector; entry *m* of it (16 bytes each, counted
 //! from 1) points to module *m*'s block. The executable's block ends at the
-//! control block.
+//! control block, and so do, further below, those of libraries that were
+//! loaded with it.
 
-use trapline_core::memory::ReadMemory;
+mod linker;
+
+use trapline_core::memory::{ReadMemory, Unreadable};
 use trapline_core::{ModuleId, VirtAddr};
 
-use crate::space::{Module, Modules};
+pub(crate) use linker::Linker;
 
-/// Entries that were never allocated hold all ones (glibc's
-/// `TLS_DTV_UNALLOCATED`).
-const UNALLOCATED: u64 = u64::MAX;
+use crate::space::{Module, Modules};
+use linker::Numbered;
+
+/// Bytes of an entry of the vector.
+const ENTRY: u64 = 16;
+
+/// Entries without a block have the lowest bit set (glibc's
+/// `TLS_DTV_UNALLOCATED` is all ones).
+const UNALLOCATED: u64 = 1;
 
 /// The address of the variable at `offset` in `module`'s block.
 pub(crate) fn address(
@@ -31,7 +40,7 @@ pub(crate) fn address(
     let block = if is_executable(owner) {
         executable_block(owner, fs_base)?
     } else {
-        vector_block(modules, memory, fs_base, module)?
+        library_block(modules, memory, fs_base, owner)?
     };
     Ok(VirtAddr::new(block.wrapping_add(offset)))
 }
@@ -48,31 +57,40 @@ fn executable_block(module: &Module, fs_base: u64) -> Result<u64, String> {
     Ok(fs_base.wrapping_sub(size))
 }
 
-/// Modules are numbered in load order among those that have thread-local
-/// storage; the executable, when it has some, is number 1.
-fn vector_block(
+fn library_block(
     modules: &Modules,
     memory: &dyn ReadMemory,
     fs_base: u64,
-    module: ModuleId,
+    owner: &Module,
 ) -> Result<u64, String> {
-    let with_tls: Vec<&Module> =
-        modules.in_load_order().filter(|m| m.image.tls().is_some()).collect();
-    let position = with_tls
-        .iter()
-        .position(|candidate| candidate.id() == module)
-        .ok_or("the image has no thread-local storage")?;
-    let number = position as u64 + 1;
-    let vector = memory
-        .read_u64(VirtAddr::new(fs_base.wrapping_add(8)))
-        .map_err(|error| error.to_string())?;
-    let entry = memory
-        .read_u64(VirtAddr::new(vector.wrapping_add(16 * number)))
-        .map_err(|error| error.to_string())?;
-    if entry == UNALLOCATED || entry == 0 {
-        return Err("this thread has not used that thread-local storage yet".to_owned());
+    let linker = modules.linker();
+    let Numbered { number, below } = linker.numbered(modules, memory, owner)?;
+    if let Some(below) = below {
+        return Ok(fs_base.wrapping_sub(below));
     }
-    Ok(entry)
+    let since = linker.generation(memory, number).map_err(|error| error.to_string())?;
+    let block = vector_block(memory, fs_base, number, since).map_err(|error| error.to_string())?;
+    block.ok_or_else(|| {
+        "this thread has no copy of it yet: one is made when the thread first uses it".to_owned()
+    })
+}
+
+/// A module's block by the vector; `None` where the thread has none. A vector
+/// older than the module can still hold the block of one that had its number.
+fn vector_block(
+    memory: &dyn ReadMemory,
+    fs_base: u64,
+    number: u64,
+    since: u64,
+) -> Result<Option<u64>, Unreadable> {
+    let word = |at: u64| memory.read_u64(VirtAddr::new(at));
+    let vector = word(fs_base.wrapping_add(8))?;
+    let entries = word(vector.wrapping_sub(ENTRY))?;
+    if number > entries || word(vector)? < since {
+        return Ok(None);
+    }
+    let entry = word(vector.wrapping_add(number.wrapping_mul(ENTRY)))?;
+    Ok((entry != 0 && entry & UNALLOCATED == 0).then_some(entry))
 }
 
 /// Bytes from the thread pointer to the variable, where they are the same in
