@@ -333,3 +333,16 @@ fn dead_programs_do_nothing() {
     driver.ask(Command::Quit);
     fs::remove_dir_all(&folder).unwrap();
 }
+
+#[test]
+fn a_dead_program_is_not_run_by_its_core_file() {
+    let (folder, program, core) = core_of_a_copy("run");
+    for with in [vec![&core], vec![&core, &program]] {
+        let mut ours = Process::new(env!("CARGO_BIN_EXE_trapline"));
+        let ran = ours.args(["core", "--batch", "-e", "run"]).args(with).output().unwrap();
+        let said = String::from_utf8(ran.stderr).unwrap();
+        let last = said.lines().last().unwrap();
+        assert!(last.contains("this is the core file that it left"), "{said}");
+    }
+    fs::remove_dir_all(&folder).unwrap();
+}

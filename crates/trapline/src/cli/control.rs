@@ -131,13 +131,16 @@ impl<S: Session> Console<S> {
     /// # Errors
     /// Why it cannot be started.
     pub(crate) fn begin(&mut self) -> Result<(), CommandError> {
-        self.tell_program()?;
-        self.known.pids.clear();
-        self.known.many = false;
+        // Why there is none to run is the session's to say: it may be dead.
+        if !self.launch.program.as_os_str().is_empty() {
+            self.tell_program()?;
+        }
         let started = self.session.request(Command::Run);
         // A launched program has the terminal; it stands, and the prompt reads.
         self.session.take_terminal();
         if let Reply::Started { pid } = started? {
+            self.known.pids.clear();
+            self.known.many = false;
             self.known.launched = Some(pid);
             self.known.main = Some(pid);
             self.is_there(pid);
