@@ -27,7 +27,8 @@ mod view;
 
 pub use describe::describe_type;
 use number::Names;
-pub use number::float_text;
+pub use number::{float, float_text};
+pub use quote::{string, wide as wide_string};
 pub use spell::type_name;
 
 /// Finds the name of what is at an address: `main+4`.

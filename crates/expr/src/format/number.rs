@@ -92,7 +92,7 @@ fn unicode(code: u128) -> String {
 }
 
 /// A float of 4, 8 or 10 (of 16) bytes.
-pub(super) fn float(bytes: &[u8]) -> String {
+pub fn float(bytes: &[u8]) -> String {
     match (float_value(bytes), bytes.len()) {
         (Some(_), 4) => {
             let word = unsigned(bytes) as u32;

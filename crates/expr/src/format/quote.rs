@@ -45,7 +45,7 @@ fn push_byte(out: &mut String, byte: u8, quote: char) {
 
 /// Bytes as a string in quotes. Valid UTF-8 is shown as it is, other bytes in
 /// octal; runs of more than ten equal bytes are counted, as gdb does.
-pub(super) fn string(bytes: &[u8], max: usize, more: bool) -> String {
+pub fn string(bytes: &[u8], max: usize, more: bool) -> String {
     let shown = &bytes[..bytes.len().min(max)];
     let cut = more || bytes.len() > max;
     let mut parts: Vec<String> = Vec::new();
@@ -108,7 +108,7 @@ pub(super) fn prefix(character: &str) -> &'static str {
 
 /// Code units of two or four bytes as a string in quotes; what is no character
 /// is escaped.
-pub(super) fn wide(bytes: &[u8], width: usize, prefix: &str, cut: bool) -> String {
+pub fn wide(bytes: &[u8], width: usize, prefix: &str, cut: bool) -> String {
     let units = bytes.chunks_exact(width.max(1)).map(|unit| {
         let mut word = [0; 4];
         word[..unit.len().min(4)].copy_from_slice(&unit[..unit.len().min(4)]);

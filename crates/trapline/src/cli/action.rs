@@ -174,6 +174,22 @@ pub(crate) struct MemoryFormat {
     pub(crate) unit: Option<u8>,
 }
 
+impl MemoryFormat {
+    /// This one, with what it leaves open as it was the last time or as the
+    /// letter has it.
+    pub(crate) fn after(self, last: Self) -> Self {
+        let letter = self.letter.or(last.letter);
+        let unit = match (letter, self.unit, last.unit) {
+            (Some('a'), _, _) => Some(8),
+            (_, Some(unit), _) => Some(unit),
+            (Some('c' | 's'), None, _) => Some(1),
+            (Some('f'), None, last) => last.filter(|&unit| unit == 4).or(Some(8)),
+            (_, None, last) => last,
+        };
+        Self { count: self.count, letter, unit }
+    }
+}
+
 /// What `list` shows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum ListWhat {

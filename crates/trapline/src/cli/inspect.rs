@@ -333,22 +333,18 @@ impl<S: Session> Console<S> {
         wanted: MemoryFormat,
         address: Option<String>,
     ) -> Result<(), CommandError> {
-        let last = self.cursor.format;
-        let format = MemoryFormat {
-            count: wanted.count,
-            letter: wanted.letter.or(last.letter),
-            unit: wanted.unit.or(last.unit),
-        };
+        let format = wanted.after(self.cursor.format);
         let next = self.cursor.address.map(|address| format!("{address}"));
         let address = address
             .or(next)
             .ok_or_else(|| CommandError::new("say which address: there is none to go on from"))?;
         self.cursor.format = MemoryFormat { count: None, ..format };
         let count = format.count.unwrap_or(1).min(MOST_UNITS);
+        let unit = format.unit.unwrap_or(4);
         match format.letter {
             Some('i') => self.examine_code(&address, count),
-            Some('s') => self.examine_strings(address, count),
-            letter => self.examine_units(&address, count, letter.unwrap_or('x'), format.unit),
+            Some('s') => self.examine_strings(address, count, unit),
+            letter => self.examine_units(&address, count, letter.unwrap_or('x'), unit),
         }
     }
 
@@ -357,13 +353,8 @@ impl<S: Session> Console<S> {
         address: &str,
         count: u32,
         letter: char,
-        unit: Option<u8>,
+        unit: u8,
     ) -> Result<(), CommandError> {
-        let unit = match (letter, unit) {
-            ('a', _) | ('f', None) => 8,
-            ('c', None) => 1,
-            (_, unit) => unit.unwrap_or(4),
-        };
         let wanted = u64::from(count) * u64::from(unit);
         let (at, bytes, missing) = self.read(address.to_owned(), wanted)?;
         let whole = bytes.len() - bytes.len() % usize::from(unit);
@@ -383,16 +374,28 @@ impl<S: Session> Console<S> {
         }
     }
 
-    fn examine_strings(&mut self, mut address: String, count: u32) -> Result<(), CommandError> {
+    fn examine_strings(
+        &mut self,
+        mut address: String,
+        count: u32,
+        mut unit: u8,
+    ) -> Result<(), CommandError> {
+        if unit > 4 {
+            unit = 1;
+            self.screen.line("warning: no character has size `g`: shown by `b`");
+        }
+        let size = usize::from(unit);
         for _ in 0..count {
-            let (at, bytes, _) = self.read(address, MOST_CHARACTERS)?;
-            let end = bytes.iter().position(|&byte| byte == 0);
-            let shown = end.unwrap_or(bytes.len());
+            let (at, bytes, _) = self.read(address, MOST_CHARACTERS * u64::from(unit))?;
+            let mut characters = bytes.chunks_exact(size);
+            let whole = characters.len() * size;
+            let end = characters.position(|it| it.iter().all(|&byte| byte == 0));
+            let shown = end.map_or(whole, |end| end * size);
             if shown == 0 && end.is_none() {
                 return Err(CommandError::new(format!("Cannot access memory at address {at}")));
             }
-            self.screen.line(memory::string(at, &bytes[..shown], end.is_none()));
-            let next = at.wrapping_add(shown as u64 + u64::from(end.is_some()));
+            self.screen.line(memory::string(at, &bytes[..shown], unit, end.is_none()));
+            let next = at.wrapping_add((shown + end.map_or(0, |_| size)) as u64);
             self.cursor.address = Some(next);
             address = next.to_string();
         }

@@ -1,6 +1,7 @@
 //! `x/NFU`: memory as numbers, characters and strings.
 
 use trapline_core::VirtAddr;
+use trapline_expr::format;
 
 use crate::cli::screen::{paint, styled};
 
@@ -43,8 +44,7 @@ fn value(bytes: &[u8], letter: char) -> String {
         't' => format!("{unsigned:0bits$b}"),
         'a' => format!("{unsigned:#x}"),
         'c' => format!("{signed} {}", character(bytes.first().copied().unwrap_or(0))),
-        'f' if bits == 64 => f64::from_bits(unsigned).to_string(),
-        'f' if bits == 32 => f32::from_bits(unsigned as u32).to_string(),
+        'f' if bits >= 32 => format::float(bytes),
         'f' => signed.to_string(),
         _ => format!("{unsigned:#0width$x}", width = 2 + bits / 4),
     }
@@ -69,14 +69,15 @@ fn escaped(byte: u8) -> String {
     }
 }
 
-/// A string as `x/s` shows it; `cut` when its end was not found.
-pub(crate) fn string(address: VirtAddr, bytes: &[u8], cut: bool) -> String {
-    let text: String = bytes
-        .iter()
-        .map(|&byte| if byte == b'"' { "\\\"".to_owned() } else { escaped(byte) })
-        .collect();
-    let rest = if cut { "..." } else { "" };
-    format!("{}:\t\"{text}\"{rest}", styled(paint::ADDRESS, address))
+/// A string of characters of `unit` bytes (1, 2 or 4) as `x/s` shows it; `cut`
+/// when its end was not found.
+pub(crate) fn string(address: VirtAddr, bytes: &[u8], unit: u8, cut: bool) -> String {
+    let text = match unit {
+        1 => format::string(bytes, bytes.len(), cut),
+        2 => format::wide_string(bytes, 2, "u", cut),
+        _ => format::wide_string(bytes, 4, "U", cut),
+    };
+    format!("{}:\t{text}", styled(paint::ADDRESS, address))
 }
 
 /// Raw bytes in two digits each: `55 48 89 e5`.
@@ -105,6 +106,8 @@ mod tests {
         check(&[0x41, 0x0a, 0x27, 0xff], 1, 'c', "0x1000:\t65 'A'\t10 '\\n'\t39 '\\''\t-1 '\\377'");
         check(&1.5_f64.to_le_bytes(), 8, 'f', "0x1000:\t1.5");
         check(&0.25_f32.to_le_bytes(), 4, 'f', "0x1000:\t0.25");
+        check(&1e-300_f64.to_le_bytes(), 8, 'f', "0x1000:\t1e-300");
+        check(&1e30_f32.to_le_bytes(), 4, 'f', "0x1000:\t1e+30");
         check(&u64::MAX.to_le_bytes(), 8, 'x', "0x1000:\t0xffffffffffffffff");
         check(&i64::MIN.to_le_bytes(), 8, 'd', "0x1000:\t-9223372036854775808");
         check(&[0; 3], 4, 'x', "");
@@ -114,7 +117,7 @@ mod tests {
 
     #[test]
     fn strings_escape_what_a_terminal_would_obey() {
-        let shown = string(VirtAddr::new(16), b"a\"\x1b[0m\n", true);
+        let shown = string(VirtAddr::new(16), b"a\"\x1b[0m\n", 1, true);
         assert_eq!(plain(&shown), r#"0x10:	"a\"\033[0m\n"..."#);
     }
 }
