@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use trapline_core::VirtAddr;
 use trapline_core::location::Place;
-use trapline_core::types::{BitField, Type};
+use trapline_core::types::{BitField, Type, TypeKind};
 
 use crate::ast::{Ast, Expr, ExprKind, Path};
 use crate::builtin;
@@ -48,6 +48,8 @@ pub enum Purpose {
     Value,
     /// To be looked at, and may assign.
     Assignment,
+    /// For where it is, or of which type: an array is not read.
+    Place,
 }
 
 /// Resolves names and types, and lowers to a verified program.
@@ -134,6 +136,7 @@ impl<'a> Checker<'a> {
                 (Object::Word(self.truth(typed)?), builtin::boolean())
             }
             Purpose::Value | Purpose::Assignment => self.whole(typed)?,
+            Purpose::Place => self.place(typed)?,
         };
         let program = Program {
             nodes: self.nodes,
@@ -255,6 +258,16 @@ impl Checker<'_> {
             }
         };
         Ok((object, ty))
+    }
+
+    /// The same without the elements of an array in memory.
+    fn place(&mut self, typed: Typed) -> Result<(Object, Arc<Type>), Error> {
+        let Kind::Memory { address, bits: None } = typed.kind else { return self.whole(typed) };
+        let stripped = self.strip(&typed.ty, &typed.span)?;
+        if !matches!(stripped.kind, TypeKind::Array { .. }) || stripped.size.is_none() {
+            return self.whole(typed);
+        }
+        Ok((Object::Memory { address, size: 0, bits: None }, typed.ty))
     }
 
     /// The size of a type that a value can be read of.

@@ -1,4 +1,5 @@
-//! `x` shows memory as gdb shows it.
+//! `x` shows memory as gdb shows it, and what is too large to be read as a
+//! whole has an address and a type.
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 mod support;
@@ -6,6 +7,7 @@ mod support;
 use std::process::Command;
 
 use support::gdb::Gdb;
+use support::said::check_ours;
 use trapline_testkit::Debuggee;
 
 const SEPARATOR: &str = "==\n";
@@ -75,4 +77,11 @@ fn strings_have_characters_of_each_width() {
         "x/s spoken",
     ];
     check(&Debuggee::build("examined_memory"), &shown);
+}
+
+#[test]
+fn what_nobody_reads_as_a_whole_has_an_address_and_a_type() {
+    let debuggee = Debuggee::build("examined_memory");
+    check(&debuggee, &["x/4xb big", "x/s big", "x/2c &big[4]", "whatis big", "ptype big"]);
+    check_ours(&debuggee, "look", &[("print sizeof(big)", "$1 = 100000000")]);
 }

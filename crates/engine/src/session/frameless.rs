@@ -76,9 +76,13 @@ impl Machine for FramelessMachine<'_> {
 
 impl Session {
     /// A value that needs no process: constants, and sizes of types.
-    pub(super) fn static_value(&self, expression: &str) -> Result<Value, CommandError> {
+    pub(super) fn static_value(
+        &self,
+        expression: &str,
+        purpose: Purpose,
+    ) -> Result<Value, CommandError> {
         let modules = self.program_alone();
-        self.frameless_value(&modules, None, 0, expression)
+        self.frameless_value(&modules, None, 0, (expression, purpose))
     }
 
     /// A value that needs no thread; with the memory of a process when it has
@@ -88,9 +92,9 @@ impl Session {
         modules: &Modules,
         memory: Option<&dyn ReadMemory>,
         fs_base: u64,
-        expression: &str,
+        (expression, purpose): (&str, Purpose),
     ) -> Result<Value, CommandError> {
-        let program = self.frameless_program(modules, expression)?;
+        let program = self.frameless_program(modules, expression, purpose)?;
         let mut machine = FramelessMachine { modules, memory, fs_base };
         trapline_expr::evaluate(&program, &mut machine)
             .map_err(|error| evaluation_error(expression, &error))
@@ -100,9 +104,10 @@ impl Session {
         &self,
         modules: &Modules,
         expression: &str,
+        purpose: Purpose,
     ) -> Result<Program, CommandError> {
         let scope = CodeScope::at_place_of(modules, None, &self.known);
-        trapline_expr::compile(expression, &scope, Purpose::Value)
+        trapline_expr::compile(expression, &scope, purpose)
             .map_err(|error| expression_error(expression, &error))
     }
 
@@ -116,7 +121,8 @@ impl Session {
         let gone = || CommandError::new("the process is gone");
         let modules = &self.space_of(pid).ok_or_else(gone)?.modules;
         let memory = self.memory(pid).ok_or_else(gone)?;
-        address_in(expression, &self.frameless_value(modules, Some(&memory), 0, expression)?)
+        let sought = (expression, Purpose::Place);
+        address_in(expression, &self.frameless_value(modules, Some(&memory), 0, sought)?)
     }
 
     /// Refuses a watch whose expression means nothing without a frame.
@@ -126,7 +132,7 @@ impl Session {
         expression: &str,
     ) -> Result<(), CommandError> {
         let expression = raw_range(expression).map_or(expression, |(address, _)| address);
-        self.frameless_program(modules, expression).map(drop)
+        self.frameless_program(modules, expression, Purpose::Place).map(drop)
     }
 
     /// The bytes that a watch's expression means without any frame, and their
@@ -138,14 +144,16 @@ impl Session {
         fs_base: u64,
         expression: &str,
     ) -> Result<(AddrRange, Option<Arc<Type>>), CommandError> {
-        let value = |text: &str| self.frameless_value(modules, Some(memory), fs_base, text);
+        let value = |text: &str| {
+            self.frameless_value(modules, Some(memory), fs_base, (text, Purpose::Value))
+        };
         let number =
             |text: &str| -> Result<u64, CommandError> { Ok(value(text)?.to_u64().unwrap_or(0)) };
         if let Some((address, len)) = raw_range(expression) {
             let start = address_in(address, &value(address)?)?;
             return Ok((AddrRange::sized(start, number(len)?), None));
         }
-        let ty = self.frameless_program(modules, expression)?.ty;
+        let ty = self.frameless_program(modules, expression, Purpose::Place)?.ty;
         let start = VirtAddr::new(number(&format!("&({expression})"))?);
         let len = number(&format!("sizeof({expression})"))?;
         Ok((AddrRange::sized(start, len), Some(ty)))
@@ -157,6 +165,7 @@ impl Session {
         expression: &str,
         modules: &Modules,
     ) -> Result<VirtAddr, CommandError> {
-        address_in(expression, &self.frameless_value(modules, None, 0, expression)?)
+        let sought = (expression, Purpose::Place);
+        address_in(expression, &self.frameless_value(modules, None, 0, sought)?)
     }
 }

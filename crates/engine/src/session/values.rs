@@ -161,7 +161,7 @@ impl Session {
         purpose: Purpose,
     ) -> Result<Value, CommandError> {
         let Some((selected, frame)) = self.selected_frame() else {
-            return self.static_value(expression);
+            return self.static_value(expression, purpose);
         };
         let program = self.compile_in(selected, &frame, expression, purpose)?.0;
         let failed = |error: EvalError| evaluation_error(expression, &error);
@@ -391,7 +391,7 @@ impl Session {
     /// An address that an expression means: its value, or for a function or an
     /// array where it is.
     pub(super) fn address_of(&mut self, expression: &str) -> Result<VirtAddr, CommandError> {
-        address_in(expression, &self.value_of(expression, Purpose::Value)?)
+        address_in(expression, &self.value_of(expression, Purpose::Place)?)
     }
 
     /// What a watch's expression means: bytes, a type, and how long they live.
@@ -441,7 +441,7 @@ fn described(what: &str, expand: bool, scope: CodeScope<'_>) -> Result<String, C
         .find_map(|tag| what.strip_prefix(tag))
         .unwrap_or(what);
     let named = scope.type_named(bare.trim()).map_err(CommandError::new)?;
-    let ty = match trapline_expr::compile(what, &scope, Purpose::Value) {
+    let ty = match trapline_expr::compile(what, &scope, Purpose::Place) {
         Ok(program) => program.ty.clone(),
         Err(error) => named.ok_or_else(|| expression_error(what, &error))?,
     };
