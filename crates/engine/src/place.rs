@@ -155,7 +155,7 @@ fn function(file: Option<String>, text: &str) -> Result<PlaceText, String> {
         (name, Offset::Lines(lines))
     } else {
         match text.rsplit_once('+') {
-            Some((name, bytes)) if !name.ends_with("operator") && !bytes.is_empty() => {
+            Some((name, bytes)) if !is_operator(name, bytes) => {
                 (name, Offset::Bytes(number(bytes)?))
             }
             _ => (text, Offset::Body),
@@ -168,6 +168,13 @@ fn function(file: Option<String>, text: &str) -> Result<PlaceText, String> {
     Ok(PlaceText::Function { name: name.to_owned(), file, qualified: false, offset })
 }
 
+/// Whether the plus between the two is one of an operator's name.
+fn is_operator(before: &str, behind: &str) -> bool {
+    let behind = behind.trim_start();
+    let is_second = || before.ends_with("operator+") && !behind.starts_with(char::is_numeric);
+    behind.is_empty() || before.trim_end().ends_with("operator") || is_second()
+}
+
 fn number(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let parsed = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
@@ -177,8 +184,8 @@ fn number(text: &str) -> Result<u64, String> {
     parsed.map_err(|_| format!("`{text}` is not an offset in bytes"))
 }
 
-/// Splits `FILE:REST` at the one colon that is not part of `::`. A Windows
-/// drive's colon is not a separator either.
+/// Splits `FILE:REST` at the one colon that is not part of `::`. The colons of a
+/// Windows drive and of a tag as in `f[abi:cxx11]` are not separators either.
 fn split_file(text: &str) -> Option<(&str, &str)> {
     let bytes = text.as_bytes();
     let mut depth = 0_usize;
@@ -191,7 +198,8 @@ fn split_file(text: &str) -> Option<(&str, &str)> {
                     bytes.get(index + 1) == Some(&b':') || (index > 0 && bytes[index - 1] == b':');
                 let drive = index == 1 && matches!(bytes.get(2), Some(b'\\' | b'/'));
                 let lines = bytes.get(index + 1) == Some(&b'+');
-                if !double && !drive && !lines {
+                let tag = text[..index].ends_with("[abi");
+                if !double && !drive && !lines && !tag {
                     return Some((&text[..index], &text[index + 1..]));
                 }
             }
@@ -427,6 +435,14 @@ mod tests {
         check("a.c:ns::f", function_place("ns::f", Some("a.c"), false, Offset::Body));
         check("-qualified f", function_place("f", None, true, Offset::Body));
         check("operator+", function_place("operator+", None, false, Offset::Body));
+        for name in ["M::operator++()", "M::operator++(int)", "operator+(M, M)", "f[abi:cxx11]"] {
+            check(name, function_place(name, None, false, Offset::Body));
+        }
+        check(
+            "operator++(int)+4",
+            function_place("operator++(int)", None, false, Offset::Bytes(4)),
+        );
+        check("a.c:f[abi:v1]", function_place("f[abi:v1]", Some("a.c"), false, Offset::Body));
         check("a.c:12", line(Some("a.c"), 12));
         check("/src/dir/a.c:12", line(Some("/src/dir/a.c"), 12));
         check("C:\\src\\a.c:7", line(Some("C:\\src\\a.c"), 7));

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+mod qualifiers;
+
 /// A name to look for.
 ///
 /// `f`, `ns::f` and `Class::m` match at any scope unless the whole name is
@@ -25,7 +27,8 @@ impl Pattern {
             None => (text, whole),
         };
         let (path, parameters) = split_parameters(text);
-        let components: Vec<String> = components(path).map(squeeze).collect();
+        let components: Vec<String> =
+            components(path).map(|it| squeeze(&without_tags(it))).collect();
         let wrong = components.iter().any(String::is_empty);
         (!wrong).then(|| Self { components, parameters: parameters.map(squeeze), whole })
     }
@@ -108,8 +111,8 @@ fn component_matches(mine: &str, theirs: &str) -> bool {
     if base(mine).len() == mine.len() { base(theirs) == mine } else { squeeze(theirs) == mine }
 }
 
-/// A component without what tells versions of a library apart, which nobody
-/// writes: `f` of `f[abi:cxx11]`.
+/// A component without what tells versions of a library apart, which not every
+/// name has and few people write: `f` of `f[abi:cxx11]`.
 fn without_tags(component: &str) -> Cow<'_, str> {
     let mut rest = Cow::Borrowed(component);
     while let Some(at) = rest.find("[abi:")
@@ -257,9 +260,11 @@ fn rust_impl_path(path: &str) -> Option<(&str, &str)> {
     Some((rest.get(..at)?, path.get(method + 3..)?))
 }
 
-/// The text without spaces that carry no meaning, and without the suffixes of
-/// numbers, which clang writes and gcc does not: `array<int, 3UL>`.
+/// The text without spaces that carry no meaning, without the suffixes of
+/// numbers, which clang writes and gcc does not (`array<int, 3UL>`), and with
+/// qualifiers behind what they qualify, where not everybody writes them.
 fn squeeze(text: &str) -> String {
+    let text = &*qualifiers::behind(text);
     let mut squeezed = String::with_capacity(text.len());
     let mut pending = false;
     let mut in_number = false;
@@ -319,6 +324,21 @@ mod tests {
             ("f(int)", "ns::f(int)", false, true),
             ("f(char)", "ns::f(int)", false, false),
             ("f( char const * )", "f(char const*)", false, true),
+            (
+                "f(const char *, const ns::T<const int>&)",
+                "f(char const*, ns::T<int const> const&)",
+                false,
+                true,
+            ),
+            ("f(const char*)", "f(char*)", false, false),
+            ("f(char *const)", "f(char const*)", false, false),
+            ("foo<const char*>", "int demo::foo<char const*>(char const*)", false, true),
+            ("foo<char const*>", "foo<const char*>", false, true),
+            ("A::operator const char*", "A::operator char const*() const", false, true),
+            ("f[abi:cxx11]", "f[abi:cxx11]()", false, true),
+            ("Tag[abi:zz]::get", "Tag[abi:zz]::get() const", false, true),
+            ("A::operator++(int)", "A::operator++(int)", false, true),
+            ("A::operator++()", "A::operator++(int)", false, false),
             ("f(void)", "f()", false, true),
             ("foo", "int demo::foo<int>(int)", false, true),
             ("foo<int>", "int demo::foo<int>(int)", false, true),
