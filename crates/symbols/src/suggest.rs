@@ -10,12 +10,13 @@ use crate::names;
 
 impl Image {
     /// Up to `count` qualified names of functions nearest to a misspelt one,
-    /// nearest first.
+    /// nearest first. What is only declared here has the very name.
     pub fn nearest_functions(&self, name: &str, count: usize) -> Vec<String> {
-        let (path, _) = names::split_parameters(name.trim());
+        let name = name.trim();
+        let (path, _) = names::split_parameters(name);
         let scoped = path.contains("::");
         let last = names::components(path).last().unwrap_or(path);
-        let mut search = Search::new(if scoped { path } else { last }, count);
+        let mut search = Search::new(if scoped { path } else { last }, count).but_not(name);
         for candidate in self.all_named(NameKind::Function) {
             if scoped {
                 let path = candidate.path();
@@ -48,6 +49,8 @@ impl Image {
 /// The nearest texts so far.
 struct Search {
     wanted: Vec<char>,
+    /// What is no hint, as it was asked for.
+    refused: String,
     letters: u64,
     count: usize,
     limit: usize,
@@ -61,7 +64,12 @@ impl Search {
         const MAX_WANTED: usize = 128;
         let wanted: Vec<char> = lower(wanted).take(MAX_WANTED).collect();
         let limit = wanted.len() / 3 + 1;
-        Self { letters: letters(&wanted), wanted, count, limit, best: BinaryHeap::new() }
+        let (letters, best) = (letters(&wanted), BinaryHeap::new());
+        Self { letters, wanted, refused: String::new(), count, limit, best }
+    }
+
+    fn but_not(self, refused: &str) -> Self {
+        Self { refused: refused.to_owned(), ..self }
     }
 
     /// Considers a candidate; what it stands for is computed only if it is
@@ -74,7 +82,7 @@ impl Search {
         let Some(distance) = self.distance(&candidate) else { return };
         let shared = shared_start(&candidate, &self.wanted);
         let entry = (distance, Reverse(shared), shown());
-        if self.best.iter().any(|known| known.2 == entry.2) {
+        if entry.2 == self.refused || self.best.iter().any(|known| known.2 == entry.2) {
             return;
         }
         self.best.push(entry);
@@ -153,5 +161,14 @@ mod tests {
         check("mian", &names, &["main"]);
         check("Main", &names, &["main"]);
         check("zzzzzz", &names, &[]);
+    }
+
+    #[test]
+    fn what_was_asked_for_is_no_hint() {
+        let mut search = Search::new("libf", 2).but_not("libf");
+        for candidate in ["libf", "libg"] {
+            search.offer(candidate, || candidate.to_owned());
+        }
+        assert_eq!(search.finish(), ["libg"]);
     }
 }

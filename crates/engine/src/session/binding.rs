@@ -73,6 +73,63 @@ struct Bound {
     sought: Arc<Sought>,
 }
 
+/// Places where a breakpoint cannot be, by why.
+#[derive(Default)]
+struct Refused {
+    reasons: Vec<Reason>,
+}
+
+/// Why a breakpoint cannot be at some places.
+struct Reason {
+    error: CommandError,
+    places: usize,
+    /// The first of them, and the functions they are in.
+    addr: VirtAddr,
+    functions: BTreeSet<Arc<str>>,
+}
+
+impl Refused {
+    fn add(&mut self, found: &Found, error: CommandError) {
+        let is_same = |it: &&mut Reason| it.error.message == error.message;
+        let reason = match self.reasons.iter_mut().find(is_same) {
+            Some(reason) => reason,
+            None => {
+                let (addr, functions) = (found.addr, BTreeSet::new());
+                self.reasons.push(Reason { error, places: 0, addr, functions });
+                let Some(new) = self.reasons.last_mut() else { return };
+                new
+            }
+        };
+        reason.places += 1;
+        reason.functions.extend(found.place.as_ref().and_then(|place| place.function.clone()));
+    }
+
+    fn first(self) -> Option<CommandError> {
+        self.reasons.into_iter().next().map(|reason| reason.error)
+    }
+
+    /// What is to be told of each reason.
+    fn notes(&self) -> impl Iterator<Item = String> {
+        self.reasons.iter().map(Reason::note)
+    }
+}
+
+impl Reason {
+    fn note(&self) -> String {
+        let Self { error, places, addr, functions } = self;
+        let function = functions.first().map_or("??", |name| &**name);
+        let message = &error.message;
+        match (places, functions.len()) {
+            (1, _) => format!("not set at {addr} in {function}: {message}"),
+            (_, 0 | 1) => format!("not set at {places} places in {function}: {message}"),
+            (_, others) => format!(
+                "not set at {places} places in {function} and {} others: {message}",
+                others - 1
+            ),
+        }
+    }
+}
+
 /// A process to bind in: its memory and what is loaded there.
 #[derive(Clone, Copy)]
 struct Home<'a> {
@@ -353,7 +410,7 @@ impl Session {
         let Some(breakpoint) = self.breakpoints.get_mut(bound.id) else { return Ok(()) };
         note_findings(breakpoint, &search, stale);
         let mut changed = false;
-        let mut refused = None;
+        let mut refused = Refused::default();
         if search.found.is_empty() && known.is_empty() {
             breakpoint.note_searched(search.looked);
             return Ok(());
@@ -375,18 +432,16 @@ impl Session {
                     breakpoint.locations.push(location);
                     changed = true;
                 }
-                Err(error) => {
-                    note_once(breakpoint, left_out(&found, &error));
-                    refused.get_or_insert(error);
-                }
+                Err(error) => refused.add(&found, error),
             }
         }
-        if refused.is_none() {
+        refused.notes().for_each(|note| note_once(breakpoint, note));
+        if refused.reasons.is_empty() {
             breakpoint.note_searched(search.looked);
         }
         // Of many functions of a name, some may lack what the condition names;
         // one that none of them has is a mistake.
-        if let Some(error) = refused.filter(|_| breakpoint.locations.is_empty()) {
+        if let Some(error) = refused.first().filter(|_| breakpoint.locations.is_empty()) {
             return Err(error);
         }
         if let Some(space) = space.and_then(|id| self.spaces.get_mut(&id)) {
@@ -518,11 +573,6 @@ fn pending_notes(search: &Search) -> Vec<String> {
         notes.push(format!("did you mean {}?", names.join(" or ")));
     }
     notes
-}
-
-fn left_out(found: &Found, error: &CommandError) -> String {
-    let function = found.place.as_ref().and_then(|place| place.function.as_deref());
-    format!("not set at {} in {}: {}", found.addr, function.unwrap_or("??"), error.message)
 }
 
 /// Indices of locations by what they are tied to; there may be very many.
