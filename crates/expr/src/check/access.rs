@@ -20,12 +20,16 @@ impl Checker<'_> {
         span: &Range<usize>,
     ) -> Result<Typed, Error> {
         let target = self.referent(&operand.ty, span)?;
-        if !Arc::ptr_eq(&target, &operand.ty) && !self.is_pointer(&target, span)? {
-            // C++'s references are what they refer to; Rust's, which have names,
-            // are followed by hand.
-            let by_hand = !self.strip(&operand.ty, span)?.name.is_empty();
+        let is_reference = !Arc::ptr_eq(&target, &operand.ty);
+        // C++'s references are what they refer to; Rust's, which have names, are
+        // followed by hand, each by a `*` of its own.
+        if is_reference && !self.strip(&operand.ty, span)?.name.is_empty() {
+            let object = self.through_reference(operand)?;
+            return Ok(Typed { span: span.clone(), ..object });
+        }
+        if is_reference && !self.is_pointer(&target, span)? {
             let object = self.through_references(operand)?;
-            let pointed = if by_hand { None } else { self.pointed_to(&object, span)? };
+            let pointed = self.pointed_to(&object, span)?;
             return Ok(pointed.unwrap_or(Typed { span: span.clone(), ..object }));
         }
         if matches!(self.strip(&operand.ty, span)?.kind, TypeKind::Record(_))

@@ -113,18 +113,25 @@ impl Checker<'_> {
     ) -> Result<(Typed, Arc<Type>), Error> {
         for _ in 0..crate::limits::MAX_MEMBER_WALK {
             let stripped = self.strip(&typed.ty, &typed.span)?;
-            let Some(link) = referred(&stripped) else { return Ok((typed, stripped)) };
-            let span = typed.span.clone();
-            if let Some(object) = self.behind_pointer(&typed, 0, &span)? {
-                typed = object;
-                continue;
+            if referred(&stripped).is_none() {
+                return Ok((typed, stripped));
             }
-            let target = self.follow(link, &typed.span)?;
-            let pointer = self.load(&typed, Load::Int(IntKind::U64))?;
-            let kind = Kind::Memory { address: pointer, bits: None };
-            typed = Typed { kind, ty: target, span: typed.span };
+            typed = self.through_reference(typed)?;
         }
         Err(Error::new(typed.span, "too many references to follow"))
+    }
+
+    /// What a reference refers to, be that another reference; others stay.
+    pub(super) fn through_reference(&mut self, typed: Typed) -> Result<Typed, Error> {
+        let Typed { ty, span, .. } = &typed;
+        let stripped = self.strip(ty, span)?;
+        let Some(link) = referred(&stripped) else { return Ok(typed) };
+        if let Some(object) = self.behind_pointer(&typed, 0, span)? {
+            return Ok(object);
+        }
+        let target = self.follow(link, span)?;
+        let address = self.load(&typed, Load::Int(IntKind::U64))?;
+        Ok(Typed { kind: Kind::Memory { address, bits: None }, ty: target, span: typed.span })
     }
 
     /// The number a subexpression stands for: references followed, arrays and
