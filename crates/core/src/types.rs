@@ -173,8 +173,10 @@ pub enum BaseKind {
     UnsignedChar,
     /// A Unicode scalar value or code unit (`char32_t`, Rust's `char`).
     Unicode,
-    /// IEEE 754 (4 or 8 bytes) or x87 extended (10 significant of 16 bytes).
+    /// IEEE 754 (2, 4 or 8 bytes) or x87 extended (10 significant of 16 bytes).
     Float,
+    /// IEEE 754 of 16 bytes.
+    Quad,
 }
 
 /// Pointers and references.
@@ -407,7 +409,7 @@ impl fmt::Display for BaseKind {
             Self::Bool => "boolean",
             Self::SignedChar | Self::UnsignedChar => "character",
             Self::Unicode => "Unicode character",
-            Self::Float => "floating-point number",
+            Self::Float | Self::Quad => "floating-point number",
         })
     }
 }

@@ -13,6 +13,8 @@ pub(crate) enum Place {
     /// Eight bytes at a time: each half of the value, the second one only where
     /// there is more than one.
     Registers([Half; 2]),
+    /// So many registers of x87's stack, its top first, sixteen bytes for each.
+    X87(usize),
 }
 
 /// The register of eight bytes of a value: the next that is free of its kind.
@@ -22,6 +24,10 @@ pub(crate) enum Half {
     General,
     /// `xmm0`, then `xmm1`.
     Vector,
+    /// The upper half of the vector register of the half before it.
+    Upper,
+    /// Both halves are the top of x87's stack.
+    X87,
     /// Nothing is there: padding, or a record without members.
     None,
 }
@@ -32,19 +38,20 @@ const MAX_PARTS: usize = 256;
 const MAX_SIZE: u64 = 16;
 
 /// Where a value of a type is returned; `None` for what is in registers that
-/// nothing is known of (`long double`), or of a size that is not known.
+/// nothing is known of, or of a size that is not known.
 pub(crate) fn place(ty: &Arc<Type>, types: &dyn ResolveType) -> Option<Place> {
     let ty = types.strip(ty).ok()?;
     let size = ty.size?;
-    if is_extended(&ty) {
-        return None;
-    }
     if size > MAX_SIZE {
+        if ty.kind == TypeKind::Complex(BaseKind::Float) {
+            return Some(Place::X87(2));
+        }
         return matches!(ty.kind, TypeKind::Record(_)).then_some(Place::Memory);
     }
     let mut halves = [Half::None; 2];
     let mut budget = MAX_PARTS;
     match classify(&ty, 0, types, &mut halves, &mut budget) {
+        Classified::Registers if halves[0] == Half::X87 => Some(Place::X87(1)),
         Classified::Registers => Some(Place::Registers(halves)),
         Classified::Memory => Some(Place::Memory),
         Classified::Unknown => None,
@@ -55,10 +62,6 @@ enum Classified {
     Registers,
     Memory,
     Unknown,
-}
-
-fn is_extended(ty: &Type) -> bool {
-    matches!(ty.kind, TypeKind::Base(BaseKind::Float)) && ty.size.is_some_and(|size| size > 8)
 }
 
 /// Gives each half of a value the class of what is in it.
@@ -73,8 +76,10 @@ fn classify(
         return Classified::Unknown;
     };
     *budget = left;
-    let Some(size) = ty.size.filter(|_| !is_extended(&ty)) else { return Classified::Unknown };
+    let Some(size) = ty.size else { return Classified::Unknown };
     match &ty.kind {
+        TypeKind::Base(BaseKind::Float) if size > 8 => put_both([Half::X87; 2], offset, halves),
+        TypeKind::Base(BaseKind::Quad) => put_both([Half::Vector, Half::Upper], offset, halves),
         TypeKind::Base(BaseKind::Float) => put(Half::Vector, offset, size, halves),
         TypeKind::Base(_) | TypeKind::Pointer { .. } | TypeKind::Enum { .. } => {
             put(Half::General, offset, size, halves)
@@ -144,8 +149,21 @@ fn put(class: Half, offset: u64, size: u64, halves: &mut [Half; 2]) -> Classifie
         let Some(half) = usize::try_from(half).ok().and_then(|half| halves.get_mut(half)) else {
             return Classified::Memory;
         };
+        if *half == Half::X87 {
+            return Classified::Memory;
+        }
         *half = if *half == Half::General { Half::General } else { class };
     }
+    Classified::Registers
+}
+
+/// A scalar that takes both halves; with others beside it, in a union, it is in
+/// memory.
+fn put_both(classes: [Half; 2], offset: u64, halves: &mut [Half; 2]) -> Classified {
+    if offset != 0 || (*halves != [Half::None; 2] && *halves != classes) {
+        return Classified::Memory;
+    }
+    *halves = classes;
     Classified::Registers
 }
 
@@ -202,7 +220,8 @@ mod tests {
         };
         check(&int, registers(Half::General, Half::None));
         check(&double, registers(Half::Vector, Half::None));
-        check(&extended, None);
+        check(&extended, Some(Place::X87(1)));
+        check(&base(BaseKind::Quad, 16), registers(Half::Vector, Half::Upper));
         check(&record(0, &[]), registers(Half::None, Half::None));
         check(
             &record(8, &[(0, &float, None), (4, &float, None)]),
@@ -222,7 +241,9 @@ mod tests {
         );
         check(&record(24, &[(0, &long, None)]), Some(Place::Memory));
         check(&record(12, &[(0, &int, None), (1, &float, None)]), Some(Place::Memory));
-        check(&record(16, &[(0, &extended, None)]), None);
+        check(&record(16, &[(0, &extended, None)]), Some(Place::X87(1)));
+        check(&record(16, &[(0, &extended, None), (0, &int, None)]), Some(Place::Memory));
+        check(&record(16, &[(0, &int, None), (0, &extended, None)]), Some(Place::Memory));
         let bits = Some(BitField { shift: 3, width: 5 });
         check(&record(4, &[(0, &int, bits)]), registers(Half::General, Half::None));
         let inner = record(8, &[(0, &double, None)]);

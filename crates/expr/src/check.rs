@@ -20,6 +20,7 @@ mod access;
 mod assign;
 mod bases;
 mod convert;
+mod extended;
 mod filter;
 mod lengths;
 mod literal;

@@ -14,8 +14,10 @@ use crate::scope::Scope;
 use crate::value::{OPTIMIZED_OUT, Value};
 
 mod aggregate;
+mod decimal;
 mod describe;
 mod describe_rust;
+mod float;
 mod letters;
 mod member_pointer;
 mod number;
@@ -26,8 +28,8 @@ mod statics;
 mod view;
 
 pub use describe::describe_type;
+pub use float::{float, float_text};
 use number::Names;
-pub use number::{float, float_text};
 pub use quote::{string, wide as wide_string};
 pub use spell::type_name;
 

@@ -13,10 +13,11 @@ use trapline_core::memory::Unreadable;
 use trapline_core::types::{Type, TypeLink};
 use trapline_core::x64::{RegClass, RegView};
 
-use crate::ir::{Input, Load, NodeId, Object, Op, Program, Sort, Target};
+use crate::ir::{Extended, Input, Load, NodeId, Object, Op, Program, Sort, Target};
 use crate::limits;
 use crate::value::{Bytes, Value, ValuePlace};
 
+mod extended;
 mod fetch;
 pub(crate) mod number;
 pub(crate) use number::x87;
@@ -183,6 +184,10 @@ pub fn condition(program: &Program, machine: &mut dyn Machine) -> Result<bool, E
     evaluate(program, machine).map(|value| program.is_true(&value))
 }
 
+/// Why nothing is computed with some numbers of ten bytes.
+const TOO_WIDE: &str = "the number is out of the range of `double`, in which is computed; \
+                        it can be printed and compared as it is";
+
 /// A program being run.
 struct Run<'a> {
     program: &'a Program,
@@ -223,7 +228,7 @@ impl Run<'_> {
                 let wanted = &mut bytes[..load.size()];
                 fetch::fetch(place, *offset, wanted, &*self.machine)
                     .map_err(|fault| self.fault(id, fault))?;
-                Ok(number::decode(*load, bytes))
+                self.decoded(id, *load, bytes)
             }
             Op::Bits { value, field } => Ok(number::take_bits(self.word(*value)?, *field, sort)),
             Op::WithBits { whole, value, field } => {
@@ -258,6 +263,11 @@ impl Run<'_> {
                 let from = self.program.node(*a).sort;
                 let (a, b) = (self.word(*a)?, self.word(*b)?);
                 Ok(u64::from(number::compare(*op, a, b, from)))
+            }
+            Op::CompareExtended(op, sides) => {
+                let [a, b] = &**sides;
+                let (a, b) = (self.extended(id, a)?, self.extended(id, b)?);
+                Ok(u64::from(extended::Extended::compare(*op, a, b)))
             }
             Op::And(a, b) => {
                 if self.word(*a)? == 0 {
@@ -302,7 +312,38 @@ impl Run<'_> {
         self.machine
             .read_exact(address, &mut bytes[..load.size()])
             .map_err(|error| self.fault(id, error))?;
+        self.decoded(id, load, bytes)
+    }
+
+    /// The word that the first bytes of a buffer are.
+    fn decoded(&self, id: NodeId, load: Load, bytes: [u8; 16]) -> Result<u64, EvalError> {
+        let (mantissa, rest) = number::x87_parts(bytes);
+        if load == Load::X87 && extended::leaves_doubles(mantissa, rest) {
+            return Err(self.fault(id, Fault::Unknown(TOO_WIDE.to_owned())));
+        }
         Ok(number::decode(load, bytes))
+    }
+
+    fn extended(&mut self, id: NodeId, side: &Extended) -> Result<extended::Extended, EvalError> {
+        let mut bytes = [0; 16];
+        let wanted = &mut bytes[..Load::X87.size()];
+        match side {
+            Extended::Word(word) => {
+                let sort = self.program.node(*word).sort;
+                return Ok(extended::Extended::of_word(self.word(*word)?, sort));
+            }
+            Extended::Memory(address) => {
+                let address = VirtAddr::new(self.word(*address)?);
+                let read = self.machine.read_exact(address, wanted);
+                read.map_err(|error| self.fault(id, error))?;
+            }
+            Extended::Stored { place, offset } => {
+                fetch::fetch(place, *offset, wanted, &*self.machine)
+                    .map_err(|fault| self.fault(id, fault))?;
+            }
+        }
+        let (mantissa, rest) = number::x87_parts(bytes);
+        Ok(extended::Extended::decode(mantissa, rest))
     }
 
     fn store(&mut self, id: NodeId, target: &Target, value: NodeId) -> Result<u64, EvalError> {

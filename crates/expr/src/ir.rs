@@ -227,6 +227,8 @@ pub enum Op {
     },
     /// A comparison of operands of one sort; false for NaN, but `!=`.
     Compare(Comparison, NodeId, NodeId),
+    /// The same of numbers of which one at least has ten bytes.
+    CompareExtended(Comparison, Box<[Extended; 2]>),
     /// The second truth value only when the first is 1.
     And(NodeId, NodeId),
     /// The second truth value only when the first is 0.
@@ -279,6 +281,22 @@ pub enum Comparison {
     Le,
     Gt,
     Ge,
+}
+
+/// A side of an [`Op::CompareExtended`].
+#[derive(Clone, Debug)]
+pub enum Extended {
+    /// An x87 float in memory.
+    Memory(NodeId),
+    /// One in a place that is not, or not only, memory.
+    Stored {
+        /// The place of the whole variable.
+        place: Arc<Place>,
+        /// Bytes to skip in it.
+        offset: u64,
+    },
+    /// A word of any sort.
+    Word(NodeId),
 }
 
 /// Where a [`Op::Store`] writes.

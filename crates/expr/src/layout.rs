@@ -5,7 +5,7 @@ use trapline_core::types::{BaseKind, Type, TypeKind};
 /// Whether a type is one byte of text.
 pub(crate) fn is_text_byte(ty: &Type) -> bool {
     let TypeKind::Base(kind) = ty.kind else { return false };
-    ty.size == Some(1) && !matches!(kind, BaseKind::Bool | BaseKind::Float)
+    ty.size == Some(1) && !matches!(kind, BaseKind::Bool | BaseKind::Float | BaseKind::Quad)
 }
 
 /// Bytes of a word.

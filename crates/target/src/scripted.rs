@@ -196,7 +196,7 @@ impl Target for ScriptedTarget {
 
     fn vector_state(&mut self, thread: &Stopped) -> Result<VectorState> {
         self.require(thread)?;
-        Ok(VectorState { xmm: [[0; 16]; 16], mxcsr: 0x1f80 })
+        Ok(VectorState { xmm: [[0; 16]; 16], x87: [[0; 16]; 8], mxcsr: 0x1f80 })
     }
 
     fn set_vector_state(&mut self, _thread: &Stopped, _state: &VectorState) -> Result<()> {

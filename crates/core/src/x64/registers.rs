@@ -294,11 +294,14 @@ impl Registers {
     }
 }
 
-/// The SSE registers of a stopped thread.
+/// The SSE and x87 registers of a stopped thread.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VectorState {
     /// `xmm0` to `xmm15`, 16 bytes each.
     pub xmm: [[u8; 16]; 16],
+    /// `st(0)` to `st(7)`, of which ten bytes each count. They are only read:
+    /// changing the others leaves them alone.
+    pub x87: [[u8; 16]; 8],
     /// Control and status of SSE.
     pub mxcsr: u32,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use trapline_core::memory::ReadMemory;
 use trapline_core::types::{ResolveType, Type, TypeKind};
-use trapline_core::x64::Reg;
+use trapline_core::x64::{Reg, VectorState};
 use trapline_core::{Pid, Tid, VirtAddr};
 use trapline_expr::{Value, ValuePlace, limits};
 use trapline_symbols::Passing;
@@ -40,6 +40,10 @@ impl Session {
                 let bytes = self.returned_in_registers(pid, tid, halves)?;
                 Value::new(ty, bytes.get(..size)?)
             }
+            Place::X87(count) => {
+                let state = self.vector_state(pid, tid)?;
+                Value::new(ty, state.x87.get(..count)?.concat().get(..size)?)
+            }
         };
         let text = self.format(&value, None);
         Some((self.known.values.push(value), text))
@@ -61,10 +65,13 @@ impl Session {
         Some(value)
     }
 
+    fn vector_state(&mut self, pid: Pid, tid: Tid) -> Option<VectorState> {
+        let stopped = self.processes.get(&pid)?.threads.get(&tid)?.stopped()?;
+        self.target.vector_state(stopped).ok()
+    }
+
     fn returned_in_registers(&mut self, pid: Pid, tid: Tid, halves: [Half; 2]) -> Option<Vec<u8>> {
         let registers = self.program_registers(pid, tid)?;
-        let process = self.processes.get(&pid)?;
-        let stopped = process.threads.get(&tid)?.stopped()?;
         let mut general = [Reg::Rax, Reg::Rdx].into_iter();
         let mut vector = 0..2_usize;
         let mut bytes = Vec::with_capacity(16);
@@ -74,9 +81,14 @@ impl Session {
                     bytes.extend(registers.get(general.next()?)?.to_le_bytes());
                 }
                 Half::Vector => {
-                    let state = self.target.vector_state(stopped).ok()?;
+                    let state = self.vector_state(pid, tid)?;
                     bytes.extend(state.xmm.get(vector.next()?)?.get(..8)?);
                 }
+                Half::Upper => {
+                    let state = self.vector_state(pid, tid)?;
+                    bytes.extend(state.xmm.get(vector.start.checked_sub(1)?)?.get(8..)?);
+                }
+                Half::X87 => return None,
                 Half::None => bytes.extend([0; 8]),
             }
         }

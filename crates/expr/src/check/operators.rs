@@ -243,6 +243,9 @@ impl Checker<'_> {
         if is_text(&a) || is_text(&b) || self.are_texts(&a, &b)? {
             return self.text_comparison(op, &a, &b, span);
         }
+        if let Some(exact) = self.extended_comparison(comparison_of(op), &a, &b, span)? {
+            return Ok(exact);
+        }
         let (a, b) = (self.rvalue(a)?, self.rvalue(b)?);
         let (a, b) = self.composite(a, b, span)?;
         let pointer = |value: &Rvalue| matches!(value.scalar, Scalar::Pointer(_));

@@ -202,6 +202,9 @@ impl Checker<'_> {
         {
             return Ok(word);
         }
+        if let Some(exact) = self.extended_truth(&typed)? {
+            return Ok(exact);
+        }
         let span = typed.span.clone();
         let value = self.rvalue(typed).map_err(|error| {
             let message = format!("this is neither true nor false: {}", error.message);
@@ -218,6 +221,7 @@ impl Checker<'_> {
             Op::Const(word) => node.sort == Sort::BOOL && *word <= 1,
             Op::IsZero(_)
             | Op::Compare(..)
+            | Op::CompareExtended(..)
             | Op::And(..)
             | Op::Or(..)
             | Op::TextEqual(..)

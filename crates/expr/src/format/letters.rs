@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use trapline_core::VirtAddr;
 use trapline_core::types::BaseKind;
 
-use super::number::{float, signed, truncated, unsigned};
+use super::float::{float, truncated};
+use super::number::{signed, unsigned};
 use super::quote::character;
 use super::{Formatter, Letter};
 
@@ -15,7 +16,7 @@ impl Formatter<'_> {
     pub(super) fn by_letter(&mut self, letter: Letter, kind: BaseKind, bytes: &[u8]) -> bool {
         let value = unsigned(bytes);
         let digits = bytes.len() * 2;
-        let is_float = kind == BaseKind::Float;
+        let is_float = matches!(kind, BaseKind::Float | BaseKind::Quad);
         let written = match letter {
             // The value, not the bits, as gdb has it since version 8.
             _ if is_float && matches!(letter, Letter::Signed | Letter::Unsigned) => {
@@ -32,8 +33,7 @@ impl Formatter<'_> {
             Letter::Character => {
                 let whole = if is_float { truncated(bytes) } else { signed(bytes) };
                 let code = whole.to_le_bytes()[0];
-                let is_signed =
-                    matches!(kind, BaseKind::Signed | BaseKind::SignedChar | BaseKind::Float);
+                let is_signed = is_float || matches!(kind, BaseKind::Signed | BaseKind::SignedChar);
                 let number = if is_signed { signed(&[code]) } else { code.into() };
                 write!(self.out, "{number} {}", character(code))
             }
@@ -41,7 +41,7 @@ impl Formatter<'_> {
                 self.address(VirtAddr::new(value as u64));
                 Ok(())
             }
-            Letter::Float if matches!(bytes.len(), 4 | 8 | 10 | 16) => {
+            Letter::Float if kind != BaseKind::Quad && matches!(bytes.len(), 4 | 8 | 10 | 16) => {
                 write!(self.out, "{}", float(bytes))
             }
             Letter::Float | Letter::Text => return false,

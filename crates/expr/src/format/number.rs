@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use trapline_core::types::{BaseKind, Enumerator};
 
+use super::float::{float, quad};
 use super::quote::{character, escape};
 use super::{Formatter, Letter};
-use crate::interp::x87;
 
 impl Formatter<'_> {
     pub(super) fn base(&mut self, kind: BaseKind, bytes: &[u8]) {
@@ -27,6 +27,7 @@ impl Formatter<'_> {
             }
             BaseKind::Unicode => unicode(unsigned(bytes)),
             BaseKind::Float => float(bytes),
+            BaseKind::Quad => quad(bytes),
         };
         self.out.push_str(&text);
     }
@@ -89,75 +90,6 @@ fn unicode(code: u128) -> String {
         Some(c) => format!("{code} '{}'", escape(c, '\'')),
         None => format!("{code}"),
     }
-}
-
-/// A float of 4, 8 or 10 (of 16) bytes.
-pub fn float(bytes: &[u8]) -> String {
-    match (float_value(bytes), bytes.len()) {
-        (Some(_), 4) => {
-            let word = unsigned(bytes) as u32;
-            let value = f32::from_bits(word);
-            let nan = (u64::from(word & 0x7f_ffff), word >> 31 != 0);
-            float_parts(value.into(), nan, format!("{value:e}"))
-        }
-        (Some(value), _) => float_text(value),
-        (None, len) => format!("<float of {len} bytes>"),
-    }
-}
-
-/// A float as an integer, toward zero.
-pub(super) fn truncated(bytes: &[u8]) -> i128 {
-    float_value(bytes).unwrap_or(0.0) as i128
-}
-
-fn float_value(bytes: &[u8]) -> Option<f64> {
-    let bits = unsigned(bytes);
-    match bytes.len() {
-        4 => Some(f32::from_bits(bits as u32).into()),
-        8 => Some(f64::from_bits(bits as u64)),
-        10 | 12 | 16 => Some(x87(bits as u64, (bits >> 64) as u16)),
-        _ => None,
-    }
-}
-
-/// The shortest text that reads back as the same number, in the manner of C's
-/// `%g`.
-pub fn float_text(value: f64) -> String {
-    let bits = value.to_bits();
-    float_parts(value, (bits & ((1 << 52) - 1), bits >> 63 != 0), format!("{value:e}"))
-}
-
-/// `shortest` is the number as Rust's `{:e}` prints it.
-fn float_parts(value: f64, nan: (u64, bool), shortest: String) -> String {
-    if value.is_nan() {
-        let sign = if nan.1 { "-" } else { "" };
-        return format!("{sign}nan(0x{:x})", nan.0);
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "inf" } else { "-inf" }.to_owned();
-    }
-    let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..17).contains(&exponent) {
-        return positional(mantissa, exponent);
-    }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{mantissa}e{sign}{:02}", exponent.abs())
-}
-
-/// Digits with the decimal point moved.
-fn positional(mantissa: &str, exponent: i32) -> String {
-    let sign = if mantissa.starts_with('-') { "-" } else { "" };
-    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
-    if exponent < 0 {
-        let zeros = "0".repeat((-exponent - 1).unsigned_abs() as usize);
-        return format!("{sign}0.{zeros}{digits}");
-    }
-    let whole = exponent.unsigned_abs() as usize + 1;
-    if digits.len() <= whole {
-        return format!("{sign}{digits}{}", "0".repeat(whole - digits.len()));
-    }
-    format!("{sign}{}.{}", &digits[..whole], &digits[whole..])
 }
 
 /// The names of an enumeration's values.

@@ -21,8 +21,14 @@ pub(crate) fn decode(load: Load, bytes: [u8; 16]) -> u64 {
     match load {
         Load::Int(kind) => kind.extend(word),
         Load::Float(kind) => extend(word, Sort::Float(kind)),
-        Load::X87 => x87(word, u16::from_le_bytes([bytes[8], bytes[9]])).to_bits(),
+        Load::X87 => x87(word, x87_parts(bytes).1).to_bits(),
     }
+}
+
+/// The mantissa of an x87 number, and its sign and exponent.
+pub(crate) fn x87_parts(bytes: [u8; 16]) -> (u64, u16) {
+    let [low @ .., a, b, _, _, _, _, _, _] = bytes;
+    (u64::from_le_bytes(low), u16::from_le_bytes([a, b]))
 }
 
 /// The `f64` nearest to an x87 number (Intel SDM volume 1, section 4.2.2);

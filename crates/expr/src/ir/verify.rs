@@ -5,7 +5,7 @@ use std::fmt;
 
 use trapline_core::types::BitField;
 
-use super::{Arithmetic, IntKind, Load, NodeId, Object, Op, Program, Sort, Target, Text};
+use super::{Arithmetic, Extended, IntKind, Load, NodeId, Object, Op, Program, Sort, Target, Text};
 use crate::limits;
 
 /// A program that breaks a rule.
@@ -104,6 +104,10 @@ impl Verifier<'_> {
                 self.has(*value, sort)
             }
             Op::Compare(_, a, b) => self.has(*b, self.sort(*a)?).and(same(sort, Sort::BOOL)),
+            Op::CompareExtended(_, sides) => {
+                sides.iter().try_for_each(|side| self.extended(side))?;
+                same(sort, Sort::BOOL)
+            }
             Op::And(a, b) | Op::Or(a, b) => {
                 same(sort, Sort::BOOL)?;
                 self.has(*a, Sort::BOOL)?;
@@ -145,6 +149,14 @@ impl Verifier<'_> {
     fn input(&self, input: super::Input, sort: Option<Sort>) -> Rule {
         require(input.sort() == sort, "an input has its own sort")?;
         require(self.program.inputs.contains(&input), "an input is listed")
+    }
+
+    fn extended(&self, side: &Extended) -> Rule {
+        match side {
+            Extended::Memory(address) => self.has(*address, Sort::ADDRESS),
+            Extended::Stored { .. } => Ok(()),
+            Extended::Word(id) => self.sort(*id).map(drop),
+        }
     }
 
     fn text(&self, text: &Text) -> Rule {

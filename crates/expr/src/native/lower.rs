@@ -162,6 +162,7 @@ impl<'a> Lower<'a> {
                 let test = self.test(id)?;
                 self.tree.truth(test)
             }
+            Op::CompareExtended(..) => Err(self.because(id, X87)),
             Op::Store { .. } => Err(self.because(id, "it assigns")),
         }
     }
@@ -185,6 +186,7 @@ impl<'a> Lower<'a> {
             }
             Op::TextEqual(texts) => self.text_equal(id, texts)?,
             Op::Changed { slot, object } => self.changed(id, *slot, object)?,
+            Op::CompareExtended(..) => return Err(self.because(id, X87)),
             _ => {
                 let word = self.word(id)?;
                 let zero = self.tree.is_zero(word)?;
@@ -201,6 +203,7 @@ impl<'a> Lower<'a> {
             node.op,
             Op::IsZero(_)
                 | Op::Compare(..)
+                | Op::CompareExtended(..)
                 | Op::And(..)
                 | Op::Or(..)
                 | Op::TextEqual(_)

@@ -17,17 +17,16 @@ pub(super) fn base_kind(die: &Die<'_>, name: &str, size: Option<u64>) -> TypeKin
     if size == Some(0) {
         return TypeKind::Void;
     }
+    let unreadable = || TypeKind::Other(format!("the floating-point format {name}"));
     if let Some(part) = part_of_complex(encoding, name) {
         let half = size.map(|size| size / 2);
         return match part {
-            BaseKind::Float if !readable_float(name, half) => {
-                TypeKind::Other(format!("the floating-point format {name}"))
-            }
+            BaseKind::Float => float_kind(name, half).map_or_else(unreadable, TypeKind::Complex),
             part => TypeKind::Complex(part),
         };
     }
-    if encoding == dw::DW_ATE_float && !readable_float(name, size) {
-        return TypeKind::Other(format!("the floating-point format {name}"));
+    if encoding == dw::DW_ATE_float {
+        return float_kind(name, size).map_or_else(unreadable, TypeKind::Base);
     }
     match kind_of_encoding(encoding) {
         Some(kind) => TypeKind::Base(kind),
@@ -55,17 +54,19 @@ fn kind_of_encoding(encoding: DwAte) -> Option<BaseKind> {
         dw::DW_ATE_signed_char => BaseKind::SignedChar,
         dw::DW_ATE_unsigned_char => BaseKind::UnsignedChar,
         dw::DW_ATE_UTF => BaseKind::Unicode,
-        dw::DW_ATE_float => BaseKind::Float,
         _ => return None,
     })
 }
 
-/// DWARF does not tell x87's format from IEEE's quadruple one; names do.
-fn readable_float(name: &str, size: Option<u64>) -> bool {
+/// DWARF tells neither x87's format from IEEE's quadruple one nor the two of two
+/// bytes apart; names do.
+fn float_kind(name: &str, size: Option<u64>) -> Option<BaseKind> {
     match size {
-        Some(4 | 8) => true,
-        Some(12 | 16) => !name.contains("128"),
-        _ => false,
+        Some(2) if !name.contains("bf16") && !name.contains("bfloat") => Some(BaseKind::Float),
+        Some(4 | 8) => Some(BaseKind::Float),
+        Some(16) if name.contains("128") => Some(BaseKind::Quad),
+        Some(12 | 16) => Some(BaseKind::Float),
+        _ => None,
     }
 }
 

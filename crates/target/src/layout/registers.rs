@@ -26,6 +26,7 @@ const FS: usize = 25;
 const GS: usize = 26;
 
 const MXCSR: usize = 24;
+const X87: usize = 32;
 const XMM: usize = 160;
 
 /// Reads `user_regs_struct`.
@@ -66,16 +67,20 @@ pub fn to_words(registers: &Registers) -> [u64; WORDS] {
     words
 }
 
-/// Reads the SSE registers out of an FXSAVE area (which also begins every
+/// Reads the SSE and x87 registers out of an FXSAVE area (which also begins every
 /// XSAVE area).
 pub fn vector_from_fxsave(area: &[u8; FXSAVE_SIZE]) -> VectorState {
     let mut xmm = [[0; 16]; 16];
     for (register, bytes) in xmm.iter_mut().zip(area[XMM..].chunks_exact(16)) {
         register.copy_from_slice(bytes);
     }
+    let mut x87 = [[0; 16]; 8];
+    for (register, bytes) in x87.iter_mut().zip(area[X87..].chunks_exact(16)) {
+        register.copy_from_slice(bytes);
+    }
     let mut mxcsr = [0; 4];
     mxcsr.copy_from_slice(&area[MXCSR..MXCSR + 4]);
-    VectorState { xmm, mxcsr: u32::from_le_bytes(mxcsr) }
+    VectorState { xmm, x87, mxcsr: u32::from_le_bytes(mxcsr) }
 }
 
 /// Puts the SSE registers into an FXSAVE area and leaves the rest of it alone.
@@ -113,7 +118,10 @@ mod tests {
         assert_eq!(state.xmm[1][0], 176);
         vector_into_fxsave(&state, &mut area);
         assert_eq!(area, before);
-        vector_into_fxsave(&VectorState { xmm: [[0; 16]; 16], mxcsr: 0 }, &mut area);
+        vector_into_fxsave(
+            &VectorState { xmm: [[0; 16]; 16], x87: [[0; 16]; 8], mxcsr: 0 },
+            &mut area,
+        );
         assert_eq!(area[..24], before[..24]);
         assert_eq!(area[28..160], before[28..160]);
         assert_eq!(area[416..], before[416..]);

@@ -173,7 +173,7 @@ impl Reader<'_> {
             *word = self.word()?;
         }
         let frame = self.take::<FRAME>()?.to_vec();
-        let vectors = VectorState { xmm, mxcsr };
+        let vectors = VectorState { xmm, x87: [[0; 16]; 8], mxcsr };
         Some(Outcome { signal, code, address, registers, memory, vectors, rest, row, frame })
     }
 
