@@ -120,7 +120,8 @@ pub enum TypeKind {
     Function {
         /// What it returns; `None` for nothing.
         result: Option<TypeLink>,
-        /// Its parameters' types.
+        /// Its parameters' types; the last is [`Type::more_parameters`] where it
+        /// takes more.
         parameters: Vec<TypeLink>,
     },
     /// A pointer to a member of C++: of data where its bytes are the distance
@@ -375,6 +376,13 @@ impl Type {
     /// `void`.
     pub fn void() -> Self {
         Self { name: "void".to_owned(), size: None, kind: TypeKind::Void }
+    }
+
+    /// What stands for the parameters that a function takes beyond those it
+    /// names.
+    pub fn more_parameters() -> Self {
+        let kind = TypeKind::Other("further parameters".to_owned());
+        Self { name: "...".to_owned(), size: None, kind }
     }
 
     /// A base type.

@@ -29,7 +29,7 @@ pub(super) fn declare(
     };
     match &ty.kind {
         TypeKind::Alias { flavour: AliasFlavour::Typedef, .. } => joined(&ty.name, &declarator),
-        TypeKind::Alias { flavour, target } => qualified(ty, types, *flavour, target, declarator),
+        TypeKind::Alias { .. } => qualified(ty, types, Qualifiers::default(), declarator, depth),
         _ if !ty.name.is_empty() => joined(&with_tag(ty), &declarator),
         TypeKind::Pointer { target, flavour } => {
             let mark = match flavour {
@@ -55,9 +55,7 @@ pub(super) fn declare(
             inside(target, if is_function { format!("({marked})") } else { marked })
         }
         TypeKind::Array { element, count } => {
-            let count = in_brackets(*count);
-            let gap = if declarator.is_empty() { " " } else { "" };
-            inside(element, format!("{declarator}{gap}[{count}]").trim_start().to_owned())
+            inside(element, format!("{declarator}[{}]", in_brackets(*count)))
         }
         TypeKind::Function { result, parameters } => {
             let list: Vec<String> =
@@ -88,35 +86,91 @@ fn joined(base: &str, declarator: &str) -> String {
 }
 
 fn needs_parentheses(link: &TypeLink, types: &dyn ResolveType) -> bool {
-    types.follow(link).is_ok_and(|target| {
-        target.name.is_empty()
-            && matches!(target.kind, TypeKind::Array { .. } | TypeKind::Function { .. })
-    })
+    let mut link = link.clone();
+    for _ in 0..limits::MAX_PRINT_DEPTH {
+        let Ok(target) = types.follow(&link) else { return false };
+        match &target.kind {
+            TypeKind::Array { .. } | TypeKind::Function { .. } => return target.name.is_empty(),
+            TypeKind::Alias { flavour, target: Some(inner) }
+                if *flavour != AliasFlavour::Typedef =>
+            {
+                link = inner.clone();
+            }
+            _ => return false,
+        }
+    }
+    false
 }
 
-/// `const int`, but `char * const`: a pointer's qualifier stands after its star.
+/// The qualifiers of a type, each once.
+#[derive(Clone, Copy, Default)]
+struct Qualifiers {
+    is_const: bool,
+    is_volatile: bool,
+    is_restrict: bool,
+    is_atomic: bool,
+}
+
+impl Qualifiers {
+    fn with(self, flavour: AliasFlavour) -> Option<Self> {
+        Some(match flavour {
+            AliasFlavour::Const => Self { is_const: true, ..self },
+            AliasFlavour::Volatile => Self { is_volatile: true, ..self },
+            AliasFlavour::Restrict => Self { is_restrict: true, ..self },
+            AliasFlavour::Atomic => Self { is_atomic: true, ..self },
+            AliasFlavour::Typedef => return None,
+        })
+    }
+
+    /// In gdb's order.
+    fn words(self) -> String {
+        let all = [
+            (self.is_const, "const"),
+            (self.is_volatile, "volatile"),
+            (self.is_restrict, "restrict"),
+            (self.is_atomic, "_Atomic"),
+        ];
+        let words: Vec<&str> = all.iter().filter(|it| it.0).map(|it| it.1).collect();
+        words.join(" ")
+    }
+}
+
+/// `const int`, but `char * const`: a pointer's qualifiers stand after its star,
+/// and an array's are those of its elements.
 fn qualified(
     ty: &Type,
     types: &dyn ResolveType,
-    flavour: AliasFlavour,
-    target: &Option<TypeLink>,
+    qualifiers: Qualifiers,
     declarator: String,
+    depth: usize,
 ) -> String {
-    let word = match flavour {
-        AliasFlavour::Const => "const",
-        AliasFlavour::Volatile => "volatile",
-        AliasFlavour::Restrict => "restrict",
-        AliasFlavour::Atomic => "_Atomic",
-        AliasFlavour::Typedef => ty.name.as_str(),
-    };
-    let Some(link) = target else { return format!("{word} {}", joined("void", &declarator)) };
-    let Ok(inner) = types.follow(link) else { return joined(word, &declarator) };
-    let is_pointer = inner.name.is_empty() && matches!(inner.kind, TypeKind::Pointer { .. });
-    if is_pointer {
-        let gap = if declarator.is_empty() || declarator.starts_with('[') { "" } else { " " };
-        return declare(&inner, types, format!(" {word}{gap}{declarator}"), 1);
+    let words = qualifiers.words();
+    if depth > limits::MAX_PRINT_DEPTH {
+        return joined(&words, &joined("...", &declarator));
     }
-    format!("{word} {}", declare(&inner, types, declarator, 1))
+    let further = |link: &TypeLink, qualifiers: Qualifiers, declarator: String| {
+        let words = qualifiers.words();
+        match types.follow(link) {
+            Ok(inner) => qualified(&inner, types, qualifiers, declarator, depth + 1),
+            Err(_) => joined(&words, &declarator),
+        }
+    };
+    match &ty.kind {
+        TypeKind::Alias { flavour, target } if let Some(all) = qualifiers.with(*flavour) => {
+            match target {
+                Some(link) => further(link, all, declarator),
+                None => joined(&all.words(), &joined("void", &declarator)),
+            }
+        }
+        TypeKind::Array { element, count } if ty.name.is_empty() => {
+            further(element, qualifiers, format!("{declarator}[{}]", in_brackets(*count)))
+        }
+        TypeKind::Pointer { .. } if ty.name.is_empty() => {
+            let gap = if declarator.is_empty() || declarator.starts_with('[') { "" } else { " " };
+            declare(ty, types, format!(" {words}{gap}{declarator}"), depth + 1)
+        }
+        _ => joined(&words, &declare(ty, types, declarator, depth + 1)),
+    }
 }
 
 /// C's `struct name`; C++ classes and Rust's types go without a tag. Of an

@@ -291,12 +291,16 @@ impl Image {
     fn function(&self, die: &Die<'_>) -> TypeKind {
         let link = |at| type_link(self.module(), at);
         let result = die.inherited(Die::type_reference).map(link);
-        let parameters =
-            die.children().into_iter().filter(|child| child.tag() == dw::DW_TAG_formal_parameter);
-        let parameters = parameters.filter_map(|child| {
-            let ty = child.inherited(Die::type_reference)?;
-            let made = child.inherited(|die| die.flag(dw::DW_AT_artificial).then_some(()));
-            Some(if made.is_some() { self.constant(ty) } else { link(ty) })
+        let parameters = die.children().into_iter().filter_map(|child| match child.tag() {
+            dw::DW_TAG_formal_parameter => {
+                let ty = child.inherited(Die::type_reference)?;
+                let made = child.inherited(|die| die.flag(dw::DW_AT_artificial).then_some(()));
+                Some(if made.is_some() { self.constant(ty) } else { link(ty) })
+            }
+            dw::DW_TAG_unspecified_parameters => {
+                Some(TypeLink::Known(Arc::new(Type::more_parameters())))
+            }
+            _ => None,
         });
         TypeKind::Function { result, parameters: parameters.collect() }
     }
