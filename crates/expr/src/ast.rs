@@ -64,6 +64,8 @@ pub enum ExprKind {
     Float(FloatLiteral),
     /// A character.
     Char(char),
+    /// `L'x'`.
+    WideChar(Wide, char),
     /// A string's bytes.
     Str(Vec<u8>),
     /// `true` or `false`.
@@ -146,6 +148,7 @@ impl ExprKind {
             Self::Int(_)
             | Self::Float(_)
             | Self::Char(_)
+            | Self::WideChar(..)
             | Self::Str(_)
             | Self::Bool(_)
             | Self::Null
@@ -202,6 +205,17 @@ pub struct RustInt {
     pub signed: bool,
     /// `isize` or `usize`.
     pub pointer_sized: bool,
+}
+
+/// C's types of wide characters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wide {
+    /// `wchar_t`, `L'x'`.
+    Native,
+    /// `char16_t`, `u'x'`.
+    Sixteen,
+    /// `char32_t`, `U'x'`.
+    ThirtyTwo,
 }
 
 /// A floating-point number as written.

@@ -198,6 +198,7 @@ impl Checker<'_> {
             ExprKind::Int(literal) => self.int_literal(literal, span),
             ExprKind::Float(literal) => self.float_literal(*literal, span),
             ExprKind::Char(c) => self.char_literal(*c, span),
+            ExprKind::WideChar(wide, c) => self.wide_literal(*wide, *c, span),
             ExprKind::Str(bytes) => Ok(literal::string(bytes, span)),
             ExprKind::Bool(value) => self.bool_literal(*value, span),
             ExprKind::Null => self.null(span),
@@ -232,6 +233,11 @@ impl Checker<'_> {
             false => typed,
         };
         let Typed { kind, ty, span } = typed;
+        let size_of_whole = |checker: &Self| match checker.is_open_ended(&ty, &span)? {
+            // It is where it begins.
+            true => Ok(0),
+            false => checker.readable_size(&ty, &span),
+        };
         let object = match kind {
             Kind::Word(id) => Object::Word(id),
             Kind::Text(text) => Object::Text(text),
@@ -242,7 +248,7 @@ impl Checker<'_> {
                 let size = match &*place {
                     // What is nowhere says so, whatever its size.
                     Place::Unavailable(_) => 0,
-                    _ => self.readable_size(&ty, &span)?,
+                    _ => size_of_whole(self)?,
                 };
                 Object::Stored { place, offset, size }
             }
@@ -253,7 +259,7 @@ impl Checker<'_> {
                 return self.of_computed_length(address, &ty, &span);
             }
             Kind::Memory { address, bits } => {
-                let size = self.readable_size(&ty, &span)?;
+                let size = size_of_whole(self)?;
                 let signed = bits.is_some() && self.is_signed(&ty, &span)?;
                 Object::Memory { address, size, bits: bits.map(|field| (field, signed)) }
             }

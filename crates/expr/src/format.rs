@@ -26,12 +26,14 @@ mod quote;
 mod spell;
 mod statics;
 mod view;
+mod wide;
 
 pub use describe::describe_type;
 pub use float::{float, float_text};
 use number::Names;
-pub use quote::{string, wide as wide_string};
+pub use quote::string;
 pub use spell::type_name;
+pub use wide::string as wide_string;
 
 /// Finds the name of what is at an address: `main+4`.
 pub type Symbolize<'a> = &'a dyn Fn(VirtAddr) -> Option<String>;
@@ -248,7 +250,7 @@ impl Formatter<'_> {
         }
         match &stripped.kind {
             TypeKind::Void => self.out.push_str(if stripped.name == "()" { "()" } else { "void" }),
-            TypeKind::Base(kind) => self.base(*kind, bytes),
+            TypeKind::Base(kind) => self.base_of(*kind, ty, bytes),
             TypeKind::Complex(part) => self.complex(*part, bytes),
             TypeKind::Enum { signed, enumerators, scope } => {
                 self.enumeration(*signed, Names { scope, enumerators }, bytes);

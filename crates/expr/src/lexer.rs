@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::ast::{FloatLiteral, IntLiteral, IntSuffix, RustInt};
+use crate::ast::{FloatLiteral, IntLiteral, IntSuffix, RustInt, Wide};
 use crate::error::Error;
 use crate::limits;
 
@@ -17,6 +17,7 @@ pub(crate) enum Token<'a> {
     Field(&'a str),
     Float(FloatLiteral),
     Char(char),
+    WideChar(Wide, char),
     Str(Vec<u8>),
     Dollar(&'a str),
     Punct(&'a str),
@@ -106,6 +107,7 @@ impl<'a> Lexer<'a> {
             }
             [b'\'', ..] => self.single_quote(),
             [b'"', ..] => self.string(),
+            [b'L' | b'u' | b'U', b'\'', ..] => self.wide_character(),
             _ if self.rest().starts_with(is_ident_start) => {
                 Ok(Token::Ident(self.take_while(is_ident)))
             }
@@ -273,6 +275,21 @@ impl<'a> Lexer<'a> {
             return self.error(start, "an empty character");
         }
         Ok(Token::Quoted(name))
+    }
+
+    /// `L'x'`, `u'x'` or `U'x'`.
+    fn wide_character(&mut self) -> Result<Token<'a>, Error> {
+        let start = self.at;
+        let wide = match self.take(1) {
+            "L" => Wide::Native,
+            "u" => Wide::Sixteen,
+            _ => Wide::ThirtyTwo,
+        };
+        self.at += 1;
+        match self.character_and_quote()? {
+            Some(c) => Ok(Token::WideChar(wide, c)),
+            None => self.error(start, "a wide character is one character in quotes"),
+        }
     }
 
     /// One character and the closing quote, or nothing when more stands there.

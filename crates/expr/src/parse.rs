@@ -315,6 +315,7 @@ impl<'a> Parser<'a> {
             Token::Int(_)
             | Token::Float(_)
             | Token::Char(_)
+            | Token::WideChar(..)
             | Token::Str(_)
             | Token::Dollar(_)
             | Token::Quoted(_)
@@ -400,6 +401,7 @@ impl<'a> Parser<'a> {
             Token::Int(literal) => ExprKind::Int(literal),
             Token::Float(literal) => ExprKind::Float(literal),
             Token::Str(bytes) => ExprKind::Str(bytes),
+            Token::WideChar(wide, c) => ExprKind::WideChar(wide, c),
             Token::Char(c) if self.ahead(1).token != Token::Punct("::") => ExprKind::Char(c),
             Token::Dollar(name) => return self.dollar(name),
             Token::Ident(_) | Token::Quoted(_) | Token::Char(_) | Token::Punct("::") => {

@@ -4,6 +4,7 @@ use std::fmt::{self, Display};
 
 use crate::ast::{
     Ast, BinaryOp, Expr, ExprKind, FloatLiteral, IntLiteral, IntSuffix, Path, RustInt, TypeName,
+    Wide,
 };
 
 impl fmt::Display for Ast {
@@ -49,6 +50,14 @@ impl fmt::Display for Expr {
             ExprKind::Int(literal) => literal.fmt(f),
             ExprKind::Float(literal) => literal.fmt(f),
             ExprKind::Char(c) => write_char(f, *c),
+            ExprKind::WideChar(wide, c) => {
+                f.write_str(match wide {
+                    Wide::Native => "L",
+                    Wide::Sixteen => "u",
+                    Wide::ThirtyTwo => "U",
+                })?;
+                write_char(f, *c)
+            }
             ExprKind::Str(bytes) => write_string(f, bytes),
             ExprKind::Bool(value) => value.fmt(f),
             ExprKind::Null => f.write_str("NULL"),

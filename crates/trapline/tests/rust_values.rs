@@ -49,3 +49,40 @@ fn the_program_itself_follows_as_many() {
         ],
     );
 }
+
+#[test]
+fn what_has_no_size_is_counted() {
+    check_ours(
+        &debuggee(),
+        "shapes",
+        &[("print units", "$1 = [(), ()]"), ("print many_units", "$1 = [() <repeats 1000 times>]")],
+    );
+}
+
+#[test]
+fn variants_and_tuples_go_by_their_own_names() {
+    check_ours(
+        &debuggee(),
+        "shapes",
+        &[
+            ("print both", "$1 = Some(Some(2))"),
+            ("print both.Some", "$1 = Some(Some(2))"),
+            ("print both.Some.0.Some", "$1 = Some(2)"),
+            ("print neither.None", "$1 = None"),
+            ("print tuple", "$1 = (1, \"one\", 2.5)"),
+            ("ptype tuple", "type = (i32, &str, f64)"),
+            ("whatis tuple", "type = (i32, &str, f64)"),
+        ],
+    );
+}
+
+#[test]
+fn futures_show_the_names_of_their_states() {
+    for (mark, shown) in [
+        ("unresumed", "Unresumed {number: 3}"),
+        ("suspended", "Suspend0 {__0: 3, __awaitee: Later(true), number: 3}"),
+        ("returned", "Returned {number: 3}"),
+    ] {
+        check_ours(&debuggee(), mark, &[("print *future.pointer", &format!("$1 = {shown}"))]);
+    }
+}

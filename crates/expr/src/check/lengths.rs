@@ -16,6 +16,12 @@ impl Checker<'_> {
         Ok(matches!(stripped.kind, TypeKind::Array { count: Count::Computed(_), .. }))
     }
 
+    /// Whether a type is an array of so many elements as nothing says.
+    pub(super) fn is_open_ended(&self, ty: &Arc<Type>, span: &Range<usize>) -> Result<bool, Error> {
+        let stripped = self.strip(ty, span)?;
+        Ok(matches!(stripped.kind, TypeKind::Array { count: Count::Unknown, .. }))
+    }
+
     /// The size of a type's values, in bytes.
     pub(super) fn size_node(
         &mut self,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use trapline_core::types::Type;
 
 use super::{Checker, Kind, Typed};
-use crate::ast::{FloatLiteral, IntLiteral, IntSuffix};
+use crate::ast::{FloatLiteral, IntLiteral, IntSuffix, Wide};
 use crate::builtin;
 use crate::error::Error;
 use crate::ir::{FloatKind, IntKind, Op, Sort, Text};
@@ -50,6 +50,27 @@ impl Checker<'_> {
             (IntKind { bytes: 4, signed: false }, builtin::wide_character())
         };
         let node = self.constant(u64::from(code), kind, span)?;
+        Ok(Typed { kind: Kind::Word(node), ty, span: span.clone() })
+    }
+
+    pub(super) fn wide_literal(
+        &mut self,
+        wide: Wide,
+        c: char,
+        span: &Range<usize>,
+    ) -> Result<Typed, Error> {
+        let (name, bytes) = match wide {
+            Wide::Native => ("wchar_t", 4),
+            Wide::Sixteen => ("char16_t", 2),
+            Wide::ThirtyTwo => ("char32_t", 4),
+        };
+        let (code, kind) = (u64::from(u32::from(c)), IntKind { bytes, signed: false });
+        if kind.extend(code) != code {
+            let message = format!("`{c}` is more than one `{name}`");
+            return Err(Error::new(span.clone(), message));
+        }
+        let node = self.constant(code, kind, span)?;
+        let ty = builtin::named(name).unwrap_or_else(|| builtin::integer(kind));
         Ok(Typed { kind: Kind::Word(node), ty, span: span.clone() })
     }
 

@@ -56,7 +56,8 @@ impl Checker<'_> {
         let span = typed.span.clone();
         match &stripped.kind {
             TypeKind::Array { count, .. } => {
-                let count = count.known();
+                // One of no length ends where its text does.
+                let count = count.known().filter(|count| *count > 0);
                 self.terminated(typed, count)
             }
             TypeKind::Pointer { target: Some(link), .. } => {
@@ -99,6 +100,10 @@ impl Checker<'_> {
     pub(super) fn changed(&mut self, only: &Expr, span: &Range<usize>) -> Result<NodeId, Error> {
         let typed = self.expr(only)?;
         let typed = self.through_references(typed)?;
+        if self.is_open_ended(&typed.ty, &typed.span)? {
+            return Err(Error::new(typed.span, "`$_changed` needs a value of a known size")
+                .with_help("name a part of it, with `[index]` or `[first]@count`"));
+        }
         let (object, _) = self.whole(typed)?;
         if let Object::Repeated { .. } = object {
             return Err(Error::new(span.clone(), "`$_changed` needs a value of a known size"));

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use trapline_core::VirtAddr;
 use trapline_core::types::{
-    BitField, Language, Member, Own, Record, RecordFlavour, Type, TypeKind, TypeLink, VirtualBase,
+    BaseKind, BitField, Language, Member, Own, Record, RecordFlavour, Type, TypeKind, TypeLink,
+    VirtualBase,
 };
 
 use super::number::{signed, unsigned};
@@ -32,20 +33,59 @@ impl Formatter<'_> {
             Ok(both) => both,
             Err(why) => return self.note(&why),
         };
+        let is_rust = brackets[0] == '[';
+        if bytes.is_empty()
+            && !is_rust
+            && let Some(at) = context.at
+        {
+            return self.open_array(&ty, at);
+        }
         let as_text = matches!(self.options.letter, None | Some(Letter::Text));
         let whole = self.present(context, bytes.len()) == Present::All;
         if whole && as_text && is_c_text(&stripped) {
             return self.char_array(bytes);
         }
         let size = usize::try_from(stripped.size.unwrap_or(0)).unwrap_or(0);
-        let fits = bytes.len().checked_div(size).unwrap_or(0);
-        let count = usize::try_from(count.unwrap_or(0)).unwrap_or(usize::MAX).min(fits);
+        if let (Some(prefix), 2 | 4) = (self.wide_prefix(&ty).filter(|_| whole && as_text), size) {
+            return self.wide_array(bytes, size, prefix);
+        }
+        let count = usize::try_from(count.unwrap_or(0)).unwrap_or(usize::MAX);
+        let fitting = count.min(bytes.len().checked_div(size).unwrap_or(0));
         if context.depth >= self.options.depth {
             return self.out.push_str("{...}");
         }
         self.out.push(brackets[0]);
-        self.elements(&ty, &bytes[..count * size], size, context);
+        if size == 0 && is_rust {
+            self.empty_elements(&ty, count, context);
+        } else {
+            self.elements(&ty, &bytes[..fitting * size], size, context);
+        }
         self.out.push(brackets[1]);
+    }
+
+    /// An array of no length, which goes on for as long as the program knows:
+    /// where it begins, and the text there.
+    fn open_array(&mut self, element: &Arc<Type>, at: VirtAddr) {
+        let letter = self.options.letter.filter(|letter| *letter != Letter::Text);
+        if let Some(letter) = letter
+            && self.by_letter(letter, BaseKind::Unsigned, &at.get().to_le_bytes())
+        {
+            return;
+        }
+        self.address(at);
+        self.text_at(at, element);
+    }
+
+    /// Elements without bytes, such as Rust's `()`.
+    fn empty_elements(&mut self, ty: &Arc<Type>, count: usize, context: Context) {
+        let counted = count > quote::REPEATS;
+        for index in 0..if counted { 1 } else { count } {
+            self.out.push_str(if index > 0 { ", " } else { "" });
+            self.value(ty, &[], context.inside(0));
+        }
+        if counted {
+            let _ = write!(self.out, " <repeats {count} times>");
+        }
     }
 
     /// Elements between commas, equal ones counted.
@@ -260,7 +300,6 @@ impl Formatter<'_> {
     }
 
     fn is_signed(&self, ty: &Arc<Type>) -> bool {
-        use trapline_core::types::BaseKind;
         self.scope.strip(ty).is_ok_and(|stripped| {
             matches!(
                 stripped.kind,
@@ -319,7 +358,7 @@ impl Formatter<'_> {
         let Some(mine) = part(bytes, variant.offset, inner.size) else {
             return self.note("outside the record");
         };
-        let name = if variant.name.is_empty() { &inner.name } else { &variant.name };
+        let name = variant_name(variant, &inner);
         match &inner.kind {
             TypeKind::Record(fields) => self.rust(name, fields, mine, context),
             _ => self.parenthesised(name, &inner, mine, context),
@@ -352,6 +391,13 @@ fn live(record: &Record, (unsigned, signed): (i128, i128)) -> Option<&Member> {
     record.members.iter().find(selects).or_else(|| record.members.iter().find(default))
 }
 
+/// What a variant is called: the states of Rust's futures are members with
+/// numbers, and types with names.
+pub(super) fn variant_name<'a>(variant: &'a Member, inner: &'a Type) -> &'a str {
+    let is_number = variant.name.chars().all(|c| c.is_ascii_digit());
+    if is_number && !inner.name.is_empty() { &inner.name } else { &variant.name }
+}
+
 /// Whether the members are numbered as Rust numbers a tuple's: `__0`, `__1`.
 pub(super) fn is_tuple(record: &Record) -> bool {
     !record.members.is_empty()
@@ -362,8 +408,19 @@ pub(super) fn is_tuple(record: &Record) -> bool {
 
 /// A path's last name, generic arguments kept.
 pub(super) fn short_name(name: &str) -> &str {
-    let head = name.find('<').unwrap_or(name.len());
-    name[..head].rfind("::").map_or(name, |at| &name[at + 2..])
+    let (mut inside, mut start, mut before) = (0_usize, 0, ' ');
+    for (at, c) in name.char_indices() {
+        match c {
+            '<' | '(' | '[' | '{' => inside += 1,
+            // Not that of an arrow.
+            '>' if before == '-' => {}
+            '>' | ')' | ']' | '}' => inside = inside.saturating_sub(1),
+            ':' if before == ':' && inside == 0 => start = at + 1,
+            _ => {}
+        }
+        before = c;
+    }
+    &name[start..]
 }
 
 /// A name without generic arguments.

@@ -2,7 +2,7 @@
 
 use trapline_core::types::{Member, Record, RecordFlavour, ResolveType, TypeKind, TypeLink};
 
-use super::aggregate::{is_tuple, short_name};
+use super::aggregate::{is_tuple, short_name, variant_name};
 use super::type_name;
 
 /// A structure, a union or an enumeration with data, a member or variant a line.
@@ -11,6 +11,8 @@ pub(super) fn record(name: &str, record: &Record, types: &dyn ResolveType) -> St
         return format!("struct {name} {{\n    <incomplete type>\n}}");
     }
     match record.flavour {
+        // A tuple, which has no other name.
+        _ if name.starts_with('(') => name.to_owned(),
         RecordFlavour::Variants { .. } => {
             let variants = record.members.iter().map(|member| variant(member, types));
             format!("enum {name} {}", in_lines(variants))
@@ -33,7 +35,7 @@ fn variant(member: &Member, types: &dyn ResolveType) -> String {
         Ok(inner) => inner,
         Err(why) => return format!("{} <{why}>", member.name),
     };
-    let name = short_name(if member.name.is_empty() { &inner.name } else { &member.name });
+    let name = short_name(variant_name(member, &inner));
     match &inner.kind {
         TypeKind::Record(record) if record.members.is_empty() => name.to_owned(),
         TypeKind::Record(record) if is_tuple(record) => {

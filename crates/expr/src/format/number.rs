@@ -1,14 +1,24 @@
 //! Numbers, characters, truth values, enumerations.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use trapline_core::types::{BaseKind, Enumerator};
+use trapline_core::types::{BaseKind, Enumerator, Type};
 
 use super::float::{float, quad};
 use super::quote::{character, escape};
 use super::{Formatter, Letter};
 
 impl Formatter<'_> {
+    /// A number of a type, which may be a wide character.
+    pub(super) fn base_of(&mut self, kind: BaseKind, ty: &Arc<Type>, bytes: &[u8]) {
+        let plain = matches!(self.options.letter, None | Some(Letter::Text));
+        match self.wide_prefix(ty).filter(|_| plain) {
+            Some(prefix) => self.wide_character(kind, prefix, bytes),
+            None => self.base(kind, bytes),
+        }
+    }
+
     pub(super) fn base(&mut self, kind: BaseKind, bytes: &[u8]) {
         if let Some(letter) = self.options.letter
             && self.by_letter(letter, kind, bytes)
@@ -19,13 +29,15 @@ impl Formatter<'_> {
             BaseKind::Signed => signed(bytes).to_string(),
             BaseKind::Unsigned => unsigned(bytes).to_string(),
             BaseKind::Bool => truth(unsigned(bytes)),
-            BaseKind::SignedChar | BaseKind::UnsignedChar => {
+            _ if is_character(kind, bytes.len()) => {
                 let code = bytes.first().copied().unwrap_or(0);
                 let number =
                     if kind == BaseKind::SignedChar { signed(bytes) } else { i128::from(code) };
                 format!("{number} {}", character(code))
             }
-            BaseKind::Unicode => unicode(unsigned(bytes)),
+            BaseKind::SignedChar | BaseKind::UnsignedChar | BaseKind::Unicode => {
+                unicode(unsigned(bytes))
+            }
             BaseKind::Float => float(bytes),
             BaseKind::Quad => quad(bytes),
         };
@@ -59,6 +71,15 @@ impl Formatter<'_> {
                 let _ = write!(self.out, "{value}");
             }
         }
+    }
+}
+
+/// Whether a number of so many bytes is one byte of a text.
+fn is_character(kind: BaseKind, len: usize) -> bool {
+    match kind {
+        BaseKind::SignedChar | BaseKind::UnsignedChar => true,
+        BaseKind::Unicode => len == 1,
+        _ => false,
     }
 }
 

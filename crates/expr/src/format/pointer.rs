@@ -26,22 +26,41 @@ impl Formatter<'_> {
             return;
         }
         let target = self.target(stripped);
-        let is_text = target.as_ref().is_some_and(|target| is_c_text(target));
+        let is_text = target.as_ref().is_some_and(|target| self.is_text(target));
         if context.top && self.options.pointer_types && !is_text {
             let _ = write!(self.out, "({}) ", type_name(ty, self.scope));
         }
         self.address(address);
-        if is_text && address.get() != 0 {
-            self.out.push(' ');
-            self.c_string(address);
+        if let Some(target) = target {
+            self.text_at(address, &target);
         }
     }
 
-    /// What a pointer points to, its qualifiers taken off.
+    /// The text at an address of characters, behind a blank.
+    pub(super) fn text_at(&mut self, address: VirtAddr, character: &Arc<Type>) {
+        if address.get() == 0 || !self.is_text(character) {
+            return;
+        }
+        self.out.push(' ');
+        let width = self.scope.strip(character).ok().and_then(|stripped| stripped.size);
+        match (self.wide_prefix(character), width) {
+            (Some(prefix), Some(width @ (2 | 4))) => {
+                self.wide_string(address, width as usize, prefix);
+            }
+            _ => self.c_string(address),
+        }
+    }
+
+    /// What a pointer points to.
     fn target(&self, pointer: &Type) -> Option<Arc<Type>> {
         let TypeKind::Pointer { target: Some(link), .. } = &pointer.kind else { return None };
-        let target = self.scope.follow(link).ok()?;
-        self.scope.strip(&target).ok()
+        self.scope.follow(link).ok()
+    }
+
+    /// Whether a pointer to such shows the text there.
+    fn is_text(&self, character: &Arc<Type>) -> bool {
+        self.wide_prefix(character).is_some()
+            || self.scope.strip(character).is_ok_and(|stripped| is_c_text(&stripped))
     }
 
     fn c_string(&mut self, address: VirtAddr) {
@@ -67,7 +86,7 @@ impl Formatter<'_> {
             return self.pointer(ty, stripped, bytes, context);
         }
         let address = VirtAddr::new(unsigned(bytes) as u64);
-        let target = self.target(stripped);
+        let target = self.target(stripped).and_then(|target| self.scope.strip(&target).ok());
         let by_view = target.as_ref().is_some_and(|target| self.has_view(target));
         if !by_view {
             if context.top && self.options.pointer_types {
@@ -106,5 +125,5 @@ pub(super) fn is_c_text(ty: &Type) -> bool {
     let named_byte = matches!(ty.name.as_str(), "u8" | "i8");
     layout::is_text_byte(ty)
         && !named_byte
-        && matches!(ty.kind, TypeKind::Base(BaseKind::SignedChar | BaseKind::UnsignedChar))
+        && !matches!(ty.kind, TypeKind::Base(BaseKind::Signed | BaseKind::Unsigned))
 }

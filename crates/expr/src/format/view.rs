@@ -7,7 +7,7 @@ use std::sync::Arc;
 use trapline_core::VirtAddr;
 use trapline_core::types::{Record, Type, TypeKind};
 
-use super::{Context, FormatOptions, Formatter, Letter, OPTIMIZED_OUT, Present, quote};
+use super::{Context, FormatOptions, Formatter, Letter, OPTIMIZED_OUT, Present, quote, wide};
 use crate::ast::{Ast, ExprKind};
 use crate::template::Segment;
 use crate::value::Value;
@@ -181,8 +181,8 @@ impl Formatter<'_> {
         match seen.memory().read_exact(start, &mut bytes) {
             Ok(()) if width == 1 => self.out.push_str(&quote::string(&bytes, max, cut)),
             Ok(()) => {
-                let prefix = quote::prefix(&character.name);
-                self.out.push_str(&quote::wide(&bytes, width, prefix, cut));
+                let prefix = wide::prefix(&character.name).unwrap_or_default();
+                self.out.push_str(&wide::string(&bytes, width, prefix, cut));
             }
             Err(error) => self.note(&format!("error: {error}")),
         }
