@@ -212,10 +212,7 @@ mod tests {
     #[test]
     fn doubles_are_written_as_the_standard_library_writes_them() {
         let chosen = [1.0, 0.1, 1.0 / 3.0, 9.5, 1e22, 1e23, 5e-324, 2.0_f64.powi(60), 123_456.0];
-        chosen
-            .into_iter()
-            .chain([f64::MAX, f64::MIN_POSITIVE, 9.999_999_999_999_999e22])
-            .for_each(check);
+        chosen.into_iter().chain([f64::MAX, f64::MIN_POSITIVE]).for_each(check);
         let mut state = 1_u64;
         for _ in 0..5000 {
             // Knuth's linear congruential generator.

@@ -215,7 +215,7 @@ fn what_there_is_no_code_for_says_why() {
     let check = |text: &str, why: &str| {
         assert_eq!(compiled(text).map_err(|error| error.to_string()), Err(why.to_owned()));
     };
-    check("ld > 1.0", "`ld`: numbers of 10 bytes are computed outside the program");
+    check("ld > 1.0", "`ld > 1.0`: numbers of 10 bytes are computed outside the program");
     check("$_hits == 3", "`$_hits`: it changes from pass to pass");
     check("x && $_thread_name == \"a\"", "`$_thread_name == \"a\"`: it changes from pass to pass");
     check("gone == 1", "`gone`: optimized out");
