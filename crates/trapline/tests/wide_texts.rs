@@ -76,3 +76,24 @@ fn words_of_types_are_in_gdbs_order() {
         check(&build.build(), "look", &lines);
     }
 }
+
+#[test]
+fn characters_of_cpp_are_shown_by_their_own_types() {
+    for build in Build::new("utf_characters").flag("-fchar8_t").by_each(&["-O0"]) {
+        let lines = [
+            "print eight",
+            "print letter",
+            "print *to_eight",
+            "print to_sixteen",
+            "print to_wide",
+            "print texts",
+            "print lone",
+            "print wide",
+            "print quote",
+            "print thirty_two",
+            "print none",
+            "whatis eight",
+        ];
+        check(&build.build(), "look", &lines);
+    }
+}

@@ -28,6 +28,10 @@ pub(super) fn base_kind(die: &Die<'_>, name: &str, size: Option<u64>) -> TypeKin
     if encoding == dw::DW_ATE_float {
         return float_kind(name, size).map_or_else(unreadable, TypeKind::Base);
     }
+    // gcc calls it a plain number.
+    if name == "char8_t" {
+        return TypeKind::Base(BaseKind::UnsignedChar);
+    }
     match kind_of_encoding(encoding) {
         Some(kind) => TypeKind::Base(kind),
         None => TypeKind::Other(format!("the number format {encoding}")),
