@@ -1,9 +1,13 @@
-// Characters and texts of C++'s own types for encodings of Unicode. For
-// char8_t, -fchar8_t or C++20 has to be asked for.
+// Characters and texts of C++'s own types for encodings of Unicode. That of
+// UTF-8 is one of its own with -fchar8_t or in C++20 only.
 // Usage: utf_characters
 // Prints: sum=N
 
 #include <cstdio>
+
+#ifndef __cpp_char8_t
+typedef unsigned char char8_t;
+#endif
 
 static int look(const char8_t *to_eight, const char16_t *to_sixteen, const wchar_t *to_wide) {
     char8_t eight[] = u8"h\u00f6", letter = u8'x';
@@ -16,5 +20,6 @@ static int look(const char8_t *to_eight, const char16_t *to_sixteen, const wchar
 }
 
 int main() {
-    std::printf("sum=%d\n", look(u8"gr\u00fcn", u"sch\u00f6n", L"wide"));
+    auto green = reinterpret_cast<const char8_t *>(u8"gr\u00fcn");
+    std::printf("sum=%d\n", look(green, u"sch\u00f6n", L"wide"));
 }
