@@ -120,6 +120,14 @@ pub struct DebugStatus {
     pub task_switch: bool,
 }
 
+impl DebugRegisters {
+    /// The slots that an instruction about to be executed matches.
+    pub fn executing(&self, pc: VirtAddr) -> [bool; SLOTS] {
+        let is_here = |slot: Slot| slot.kind == SlotKind::Execute && slot.addr == pc;
+        self.slots.map(|slot| slot.is_some_and(is_here))
+    }
+}
+
 impl DebugStatus {
     /// Reads DR6.
     pub fn from_dr6(dr6: u64) -> Self {
@@ -181,6 +189,9 @@ mod tests {
         registers.slots[3] = slot(SlotKind::ReadWrite, 0x2004, 4);
         assert_eq!(registers.dr7(), 0xf090_0045);
         assert_eq!(registers.addresses(), [0x40_1003, 0x1008, 0, 0x2004]);
+        let executing = |pc| registers.executing(VirtAddr::new(pc));
+        assert_eq!(executing(0x40_1003), [true, false, false, false]);
+        assert_eq!(executing(0x1008), [false; SLOTS]);
     }
 
     #[test]

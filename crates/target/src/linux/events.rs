@@ -311,7 +311,16 @@ impl LinuxTarget {
         let thread = &self.books.threads[&tid];
         Ok(match wait::trap(info) {
             Trap::Breakpoint | Trap::Sent => StopCause::Breakpoint,
-            Trap::Int1OrStep if !thread.stepping || self.stands_after_int1(tid)? => StopCause::Int1,
+            Trap::Int1OrStep if self.stands_after_int1(tid)? => StopCause::Int1,
+            Trap::Int1OrStep if !thread.stepping => {
+                // No `int1` leaves the pc here, so what is armed here is the cause:
+                // the kernel took a debug exception without a status for one.
+                let slots = thread.armed.executing(VirtAddr::new(registers::read(tid)?.rip));
+                match slots.contains(&true) {
+                    true => StopCause::Debug(DebugStatus { slots, ..<_>::default() }),
+                    false => StopCause::Int1,
+                }
+            }
             Trap::Int1OrStep | Trap::HandlerBegins => {
                 StopCause::Debug(DebugStatus { single_step: true, ..<_>::default() })
             }
