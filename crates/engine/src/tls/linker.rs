@@ -122,7 +122,8 @@ impl Linker {
         for _ in 0..MOST {
             let len = word(part.wrapping_add(it.len))?;
             if index < len {
-                let slot = part.wrapping_add(it.slots + index.wrapping_mul(it.slot_size));
+                let slot =
+                    part.wrapping_add(it.slots).wrapping_add(index.wrapping_mul(it.slot_size));
                 return word(slot.wrapping_add(it.generation));
             }
             index -= len;

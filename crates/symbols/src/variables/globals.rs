@@ -106,8 +106,7 @@ impl Image {
         near: &Near,
     ) -> Option<(Distance, (Arc<Type>, i128))> {
         let pattern = Pattern::new(name, false)?;
-        let named = self.named_near(pattern.key(), NameKind::Enumerator, Some(near));
-        let meant = named.filter_map(|entry| {
+        let meant = |entry: Named<'_>| {
             let (ty, value) = self.enumerator(&pattern, entry)?;
             // The names of an enumeration that is no class are those of the scope
             // around it.
@@ -115,8 +114,13 @@ impl Image {
             let outward = entry.outward().enumerate().filter(|(at, _)| !(lent && *at == 1));
             let outward = outward.map(|(_, component)| component);
             Some((near.distance(&pattern, outward, entry.die().unit)?, (ty, value)))
-        });
-        meant.min_by_key(|(distance, _)| *distance)
+        };
+        // Of other units, which may be many, any that is visible does.
+        let kind = NameKind::Enumerator;
+        let own = self.names_of(near.unit).into_iter();
+        let own = own.flat_map(|unit| unit.named(pattern.key(), kind)).filter_map(meant);
+        own.min_by_key(|(distance, _)| *distance)
+            .or_else(|| self.named(pattern.key(), kind).find_map(meant))
     }
 
     /// What an enumerator is, when the pattern means it.
