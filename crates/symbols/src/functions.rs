@@ -105,15 +105,26 @@ impl Image {
         in_order(found)
     }
 
-    /// Those of them that the name can mean at a place, the nearest first.
-    pub fn functions_near(&self, name: &str, near: &Near) -> Vec<(Distance, Function)> {
-        let Some(pattern) = Pattern::new(name, false) else { return Vec::new() };
-        let found = self.functions_named(name, false).into_iter();
-        let mut meant: Vec<_> = found
-            .filter_map(|function| Some((near.distance_of(&pattern, &function)?, function)))
+    /// Those of them that the name means at a place: of the innermost scope that has
+    /// any. What only a symbol names is in no scope.
+    pub fn functions_near(&self, name: &str, near: &Near) -> Option<(Distance, Vec<Function>)> {
+        let pattern = Pattern::new(name, false)?;
+        let named = self.named_near(pattern.key(), NameKind::Function, Some(near));
+        let meant = named.filter(|candidate| self.candidate_matches(&pattern, *candidate));
+        let meant: Vec<_> = meant
+            .filter_map(|it| {
+                Some((near.distance(&pattern, it.outward(), it.die().unit)?, it.die()))
+            })
             .collect();
-        meant.sort_by_key(|(distance, _)| *distance);
-        meant
+        let mut distances: Vec<Distance> = meant.iter().map(|(distance, _)| *distance).collect();
+        distances.sort_unstable();
+        distances.dedup();
+        distances.into_iter().find_map(|nearest| {
+            let dies = meant.iter().filter(|(distance, _)| *distance == nearest);
+            let mut found = Vec::new();
+            self.add_copies(dies.map(|(_, die)| *die).collect(), &mut found);
+            (!found.is_empty()).then(|| (nearest, in_order(found)))
+        })
     }
 
     /// A function's name with the parameters that tell it from others, in

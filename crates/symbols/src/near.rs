@@ -5,10 +5,10 @@
 
 use trapline_core::ImageAddr;
 
+use crate::Image;
 use crate::names::{self, ANONYMOUS, Pattern};
 use crate::types::die::Die;
 use crate::units::{DieRef, UnitId};
-use crate::{Function, Image};
 
 /// A place in the program, as far as names are concerned.
 #[derive(Clone, Debug)]
@@ -63,13 +63,6 @@ impl Near {
             return Some(if between <= 1 { Step::Near(between) } else { Step::Far(between) });
         }
         self.bases.iter().any(|base| base == around).then_some(Step::Base)
-    }
-
-    /// How far a function is that a name means.
-    pub(crate) fn distance_of(&self, pattern: &Pattern, function: &Function) -> Option<Distance> {
-        let components: Vec<&str> = names::components(&function.name).collect();
-        let unit = function.die.map_or(self.unit, |die| die.unit);
-        self.distance(pattern, components.into_iter().rev(), unit)
     }
 }
 

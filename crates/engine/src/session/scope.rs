@@ -238,10 +238,10 @@ impl<'a> CodeScope<'a> {
         let mut global =
             global.filter(|(_, global)| !matches!(global.place, Place::Unavailable(_)));
         let (global, constant) = (global.next(), image.enumerator_near(&name, &near));
-        let functions = image.functions_near(&name, &near).into_iter();
-        let function = functions
-            .into_iter()
-            .find(|(_, function)| !function.inlined && !is_constructor(path, function));
+        let is_meant = |it: &Function| !it.inlined && !is_constructor(path, it);
+        let function = image
+            .functions_near(&name, &near)
+            .and_then(|(distance, all)| Some((distance, all.into_iter().find(is_meant)?)));
         // The innermost scope hides what is in others, of whatever kind it is.
         let distances = [
             global.as_ref().map(|(distance, _)| *distance),
