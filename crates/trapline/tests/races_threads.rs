@@ -300,7 +300,7 @@ fn the_program_is_killed_at_any_moment() {
             let _late = driver.try_ask(Command::Interrupt);
         }
         let killed = loop {
-            match driver.stop_or_end() {
+            match driver.stop_or_end_while_dying() {
                 // The interrupt came first: the dying threads are held too.
                 Ok(_) => drop(driver.try_ask(Command::Continue)),
                 Err(status) => break status,

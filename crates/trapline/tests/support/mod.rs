@@ -388,15 +388,22 @@ impl Driver {
     /// The next stop, or how the last process ended.
     #[track_caller]
     pub fn stop_or_end(&mut self) -> Result<StopReport, ExitStatus> {
-        let stop = self.wait_for(|event| match event {
-            Event::Stopped(stop) => Some(Ok((**stop).clone())),
-            Event::ProcessExited { status, last: true, .. } => Some(Err(*status)),
-            _ => None,
-        });
+        let stop = self.stop_or_end_while_dying();
         if let Ok(stop) = &stop {
             self.text_reads_as_the_files(stop.pid);
         }
         stop
+    }
+
+    /// The next stop, or how the last process ended, of a program that
+    /// somebody kills meanwhile: its memory may be gone before it is read.
+    #[track_caller]
+    pub fn stop_or_end_while_dying(&mut self) -> Result<StopReport, ExitStatus> {
+        self.wait_for(|event| match event {
+            Event::Stopped(stop) => Some(Ok((**stop).clone())),
+            Event::ProcessExited { status, last: true, .. } => Some(Err(*status)),
+            _ => None,
+        })
     }
 
     /// Lets the program run to its end.
