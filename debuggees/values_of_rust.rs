@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::hint::black_box;
+use std::num::NonZeroU128;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
@@ -57,7 +58,32 @@ fn shapes() -> i32 {
     }
 }
 
+#[inline(never)]
+fn takes_turns(shape: &Shape, found: Option<i32>, wide: Option<NonZeroU128>, nested: Option<Option<bool>>) -> i32 {
+    black_box((&wide, &nested));
+    black_box(shape); // @mark turn
+    found.unwrap_or(1)
+}
+
+/// What is found is passed in registers where it is optimised.
+#[inline(never)]
+fn finds(found: Option<i32>, other: Option<&i32>) -> i32 {
+    black_box(found.unwrap_or(0)) + black_box(*other.unwrap_or(&0))
+}
+
 fn main() {
+    for number in 0..9 {
+        let shape = match number % 3 {
+            0 => Shape::Dot,
+            1 => Shape::Disc(number),
+            _ => Shape::Oblong { width: number, height: 0 },
+        };
+        let found = (number % 2 == 0).then_some(number);
+        let wide = NonZeroU128::new(if number < 3 { 0 } else { 1 << 64 });
+        let nested = [None, Some(None), Some(Some(true))][number as usize % 3];
+        black_box(takes_turns(&shape, found, wide, nested));
+        black_box(finds(found, found.as_ref()));
+    }
     let mut future = pin!(waits(3));
     let mut context = Context::from_waker(Waker::noop());
     black_box(&future); // @mark unresumed

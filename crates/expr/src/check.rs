@@ -29,9 +29,11 @@ mod members;
 mod names;
 mod operators;
 mod pointed;
+mod presence;
 mod scalar;
 mod text;
 mod types;
+mod variants;
 mod views;
 
 use views::ViewFrame;
@@ -113,13 +115,36 @@ enum Kind {
     /// An object in memory.
     Memory { address: NodeId, bits: Option<BitField> },
     /// An object, or a part of one, that is not simply in memory.
-    Stored { place: Arc<Place>, offset: u64 },
+    Stored(Stored),
     /// A text that is no object of the program.
     Text(Text),
     /// A function.
     Function(VirtAddr),
     /// So many objects from this address on.
     Repeated { address: NodeId, count: NodeId },
+}
+
+/// Where an object is that is not simply in memory.
+#[derive(Clone)]
+struct Stored {
+    /// The place of the whole variable.
+    place: Arc<Place>,
+    /// Bytes to skip in it.
+    offset: u64,
+    /// A word that is evaluated before, and fails where the part is not there.
+    given: Option<NodeId>,
+}
+
+impl Stored {
+    /// A whole variable.
+    fn whole(place: Place) -> Kind {
+        Self { place: Arc::new(place), offset: 0, given: None }.part(0)
+    }
+
+    /// A part, so many bytes from its start.
+    fn part(&self, offset: u64) -> Kind {
+        Kind::Stored(Self { offset: self.offset.saturating_add(offset), ..self.clone() })
+    }
 }
 
 impl<'a> Checker<'a> {
@@ -244,13 +269,13 @@ impl Checker<'_> {
             Kind::Function(address) => {
                 Object::Word(self.constant(address.get(), IntKind::U64, &span)?)
             }
-            Kind::Stored { place, offset } => {
+            Kind::Stored(Stored { place, offset, given }) => {
                 let size = match &*place {
                     // What is nowhere says so, whatever its size.
                     Place::Unavailable(_) => 0,
                     _ => size_of_whole(self)?,
                 };
-                Object::Stored { place, offset, size }
+                Object::Stored { place, offset, size, given }
             }
             Kind::Repeated { address, count } => {
                 Object::Repeated { address, size: self.readable_size(&ty, &span)?, count }
@@ -318,7 +343,7 @@ impl Checker<'_> {
         let ty = match &typed.kind {
             // C11 6.4.5: an array with a null at its end.
             Kind::Text(Text::Literal(bytes)) => builtin::text(bytes.len() + 1),
-            Kind::Memory { .. } | Kind::Stored { .. } => self.referent(&typed.ty, span)?,
+            Kind::Memory { .. } | Kind::Stored(_) => self.referent(&typed.ty, span)?,
             _ => typed.ty.clone(),
         };
         self.nodes.truncate(before.0);

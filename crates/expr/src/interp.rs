@@ -13,7 +13,7 @@ use trapline_core::memory::Unreadable;
 use trapline_core::types::{Type, TypeLink};
 use trapline_core::x64::{RegClass, RegView};
 
-use crate::ir::{Extended, Input, Load, NodeId, Object, Op, Program, Sort, Target};
+use crate::ir::{Extended, Input, Load, Missing, NodeId, Object, Op, Program, Sort, Target};
 use crate::limits;
 use crate::value::{Bytes, Value, ValuePlace};
 
@@ -89,6 +89,9 @@ pub enum Fault {
     /// The value is nowhere in this frame; a sentence or phrase says why
     /// ("optimized out").
     Unavailable(String),
+    /// There is nothing where an element or a part was asked for; a phrase
+    /// says why.
+    Missing(String),
     /// A register or an input is not known here; a sentence.
     Unknown(String),
     /// The debug information is corrupt.
@@ -107,6 +110,7 @@ impl fmt::Display for EvalError {
         match &self.fault {
             Fault::Unreadable(error) => write!(f, "cannot read {text}: {error}"),
             Fault::DivisionByZero => write!(f, "division by zero in {text}"),
+            Fault::Missing(why) => write!(f, "{text} is not there: {why}"),
             Fault::Unavailable(why) => write!(f, "{text} is not available: {why}"),
             Fault::Unknown(why) => write!(f, "cannot evaluate {text}: {why}"),
             Fault::Malformed(what) => {
@@ -150,13 +154,14 @@ pub fn evaluate(program: &Program, machine: &mut dyn Machine) -> Result<Value, E
         Object::Repeated { address, size, count } => {
             return run.repeated(*address, *size, *count);
         }
-        Object::Stored { place, offset, size } if let Place::Pieces(pieces) = &**place => {
+        Object::Stored { place, offset, size, given } if let Place::Pieces(pieces) = &**place => {
+            run.given(*given)?;
             let mut bytes = Bytes::zeroed(run.size(*size)?);
             let known = fetch::known_pieces(pieces, *offset, bytes.as_mut(), &*run.machine);
             holes = known.map_err(|fault| run.fault_of_all(fault))?;
             (bytes, None)
         }
-        Object::Stored { place, offset: 0, size } if matches!(**place, Place::Pointer(_)) => {
+        Object::Stored { place, offset: 0, size, .. } if matches!(**place, Place::Pointer(_)) => {
             let bytes = Bytes::zeroed(run.size(*size)?);
             let all = 0..bytes.as_ref().len();
             holes = fetch::Holes { missing: vec![all.clone()], synthetic: vec![all] };
@@ -287,12 +292,26 @@ impl Run<'_> {
                 let chosen = if self.word(*condition)? != 0 { *a } else { *b };
                 self.word(chosen)
             }
+            Op::Missing(missing) => {
+                let why = self.missing(missing)?;
+                Err(self.fault(id, Fault::Missing(why)))
+            }
             Op::TextEqual(texts) => self.text_equal(id, texts).map(u64::from),
             Op::Changed { slot, object } => {
                 let (bytes, _) = self.object(object)?;
                 Ok(u64::from(self.machine.changed(*slot, bytes.as_ref())))
             }
             Op::Store { target, value } => self.store(id, target, *value),
+        }
+    }
+
+    fn missing(&mut self, missing: &Missing) -> Result<String, EvalError> {
+        match missing {
+            Missing::Element { index, count } => {
+                let (index, count) = (self.word(*index)?.cast_signed(), self.word(*count)?);
+                Ok(format!("there is no element {index}: there are {count}"))
+            }
+            Missing::Part(why) => Ok(why.to_string()),
         }
     }
 
@@ -376,7 +395,8 @@ impl Run<'_> {
                 let bits = bits.map(|(field, _)| field);
                 Ok((bytes, Some(ValuePlace::Memory { address: start, bits })))
             }
-            Object::Stored { place, offset, size } => {
+            Object::Stored { place, offset, size, given } => {
+                self.given(*given)?;
                 let mut bytes = Bytes::zeroed(self.size(*size)?);
                 fetch::fetch(place, *offset, bytes.as_mut(), &*self.machine)
                     .map_err(|fault| self.fault_of_all(fault))?;
@@ -385,6 +405,10 @@ impl Run<'_> {
             Object::Text(text) => Ok((Bytes::new(&self.text_bytes(text)?), None)),
             Object::Repeated { size, .. } => Err(self.fault_of_all(Fault::TooLarge(*size))),
         }
+    }
+
+    fn given(&mut self, given: Option<NodeId>) -> Result<(), EvalError> {
+        given.map_or(Ok(()), |given| self.word(given).map(drop))
     }
 
     fn size(&self, size: u64) -> Result<usize, EvalError> {

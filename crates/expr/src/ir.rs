@@ -236,6 +236,8 @@ pub enum Op {
     /// The second or the third word, by the first truth value; the other one
     /// is not evaluated.
     Select(NodeId, NodeId, NodeId),
+    /// No word: what was asked for is not there.
+    Missing(Missing),
     /// Whether two texts have the same bytes, at most
     /// [`crate::limits::MAX_STRING`] of them.
     TextEqual(Box<[Text; 2]>),
@@ -253,6 +255,20 @@ pub enum Op {
         /// What; as many bytes as its sort has.
         value: NodeId,
     },
+}
+
+/// What is not there.
+#[derive(Clone, Debug)]
+pub enum Missing {
+    /// An element of a container.
+    Element {
+        /// Which, counted from zero.
+        index: NodeId,
+        /// How many there are.
+        count: NodeId,
+    },
+    /// Another part of an object; a phrase says why.
+    Part(Arc<str>),
 }
 
 /// Arithmetic that wraps.
@@ -331,6 +347,9 @@ pub enum Object {
         offset: u64,
         /// How many.
         size: u64,
+        /// A word that is evaluated before, and fails where the object is a
+        /// part that is not there.
+        given: Option<NodeId>,
     },
     /// A text.
     Text(Text),

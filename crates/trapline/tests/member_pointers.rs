@@ -116,7 +116,7 @@ fn what_leads_nowhere_says_so() {
             ("print &Base::call", "$1 = &virtual Base::call(long)"),
             (
                 "print gate.*no_member",
-                "cannot read gate.*no_member: Cannot access memory at address 0x0\n  gate.*no_member\n  ^^^^^^^^^^^^^^^",
+                "gate.*no_member is not there: the pointer is to no member\n  gate.*no_member\n  ^^^^^^^^^^^^^^^",
             ),
             (
                 "print gate.*in_base",

@@ -280,10 +280,10 @@ fn what_is_asked_of_special_objects_is_theirs() {
         check(&driver, "no_bits", "std::bitset");
         check(&driver, "short_one[1]", "2");
         for (expression, why) in [
-            ("short_one[2]", "Cannot access memory at address 0x0"),
-            ("short_one[-1]", "Cannot access memory at address 0x0"),
-            ("*emptied", "Cannot access memory at address 0x0"),
-            ("emptied.value()", "Cannot access memory at address 0x0"),
+            ("short_one[2]", "short_one[2] is not there: there is no element 2: there are 2"),
+            ("short_one[-1]", "there is no element -1: there are 2"),
+            ("*emptied", "*emptied is not there: it leads nowhere"),
+            ("emptied.value()", "emptied.value() is not there: it has no `value`"),
             ("crowd.nothing()", "its view has `size()`"),
             ("crowd._count()", "its view has `size()`"),
         ] {

@@ -80,7 +80,7 @@ impl Checker<'_> {
             Kind::Memory { .. } => {
                 return Err(Error::new(span.clone(), "a bit-field has no address"));
             }
-            Kind::Stored { .. } => {
+            Kind::Stored(_) => {
                 return Err(Error::new(span.clone(), "it has no address: it is not in memory"));
             }
             Kind::Word(_) | Kind::Text(_) | Kind::Repeated { .. } => {
@@ -117,12 +117,10 @@ impl Checker<'_> {
         let index = self.expr(index).and_then(|typed| self.rvalue(typed))?;
         let stripped = self.strip(&object.ty, span)?;
         match (&object.kind, &stripped.kind) {
-            (Kind::Stored { place, offset }, TypeKind::Array { element, count }) => {
+            (Kind::Stored(stored), TypeKind::Array { element, count }) => {
                 let element = self.follow(element, span)?;
                 let skip = self.known_offset(&index, &element, count.known(), span)?;
-                let offset = offset.saturating_add(skip);
-                let kind = Kind::Stored { place: place.clone(), offset };
-                Ok(Typed { kind, ty: element, span: span.clone() })
+                Ok(Typed { kind: stored.part(skip), ty: element, span: span.clone() })
             }
             (_, TypeKind::Record(_)) => self.viewed_element(&object, &index, span),
             _ => {

@@ -53,10 +53,10 @@ impl Checker<'_> {
                 return self.store_bits(target, *address, *field, value);
             }
             Kind::Memory { address, bits: None } => (Target::Memory(*address), value),
-            Kind::Stored { place, offset } => {
-                let view =
-                    register_view(place, *offset, size).ok_or_else(|| not_a_place(target))?;
-                (Target::Register(view), value)
+            Kind::Stored(stored) => {
+                let view = register_view(&stored.place, stored.offset, size);
+                let view = view.ok_or_else(|| not_a_place(target))?;
+                (Target::Register(view), self.if_given(stored.given, value, &target.span)?)
             }
             _ => return Err(not_a_place(target)),
         };

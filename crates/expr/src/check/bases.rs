@@ -227,9 +227,7 @@ impl Checker<'_> {
             Kind::Memory { address, bits: None } => {
                 Kind::Memory { address: self.displaced(*address, offset, span)?, bits: None }
             }
-            Kind::Stored { place, offset: start } => {
-                Kind::Stored { place: place.clone(), offset: start.saturating_add(offset) }
-            }
+            Kind::Stored(stored) => stored.part(offset),
             _ => return Ok(None),
         };
         Ok(Some(Typed { kind, ty: base.clone(), span: span.clone() }))

@@ -157,7 +157,7 @@ impl Checker<'_> {
         if let Some(base) = self.base_of_object(&typed, &ty, span)? {
             return Ok(base);
         }
-        let is_object = matches!(typed.kind, Kind::Memory { bits: None, .. } | Kind::Stored { .. });
+        let is_object = matches!(typed.kind, Kind::Memory { bits: None, .. } | Kind::Stored(_));
         if is_object && self.size(&typed.ty, span)? == self.size(&ty, span)? {
             return Ok(Typed { ty, span: span.clone(), ..typed });
         }

@@ -5,14 +5,14 @@ use std::ops::Range;
 use trapline_core::types::{BaseKind, TypeKind};
 
 use super::scalar::Scalar;
-use super::{Checker, Kind, Typed};
+use super::{Checker, Kind, Stored, Typed};
 use crate::error::Error;
 use crate::ir::{Comparison, Extended, IntKind, NodeId, Op, Sort};
 
 impl Checker<'_> {
     /// Whether an object is such a float. Computed numbers are `double` at most.
     fn is_extended(&self, typed: &Typed) -> Result<bool, Error> {
-        if !matches!(typed.kind, Kind::Memory { .. } | Kind::Stored { .. }) {
+        if !matches!(typed.kind, Kind::Memory { .. } | Kind::Stored(_)) {
             return Ok(false);
         }
         let target = self.referent(&typed.ty, &typed.span)?;
@@ -52,7 +52,9 @@ impl Checker<'_> {
         if self.is_extended(typed)? {
             match self.through_references(typed.clone())?.kind {
                 Kind::Memory { address, .. } => return Ok(Extended::Memory(address)),
-                Kind::Stored { place, offset } => return Ok(Extended::Stored { place, offset }),
+                Kind::Stored(Stored { place, offset, given: None }) => {
+                    return Ok(Extended::Stored { place, offset });
+                }
                 _ => {}
             }
         }

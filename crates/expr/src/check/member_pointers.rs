@@ -8,11 +8,11 @@ use trapline_core::location::Place;
 use trapline_core::types::{Record, Type, TypeKind, TypeLink};
 
 use super::members::Hit;
-use super::{Checker, Kind, Typed};
+use super::{Checker, Kind, Stored, Typed};
 use crate::ast::{BinaryOp, Expr, Path};
 use crate::builtin;
 use crate::error::Error;
-use crate::ir::{Arithmetic, Comparison, IntKind, NodeId, Op, Sort};
+use crate::ir::{Arithmetic, Comparison, IntKind, Missing, NodeId, Op, Sort};
 use crate::layout::{NO_MEMBER, WORD};
 use crate::limits;
 use crate::scope::Binding;
@@ -48,7 +48,7 @@ impl Checker<'_> {
             None => address.get(),
         };
         let words = [pointer.to_le_bytes(), [0; WORD]].concat();
-        let kind = Kind::Stored { place: Arc::new(Place::Bytes(words)), offset: 0 };
+        let kind = Stored::whole(Place::Bytes(words));
         Ok(Some(Typed { kind, ty: member_pointer(class, ty, 2 * WORD), span: span.clone() }))
     }
 
@@ -130,7 +130,8 @@ impl Checker<'_> {
         let distance = self.at_sort(distance, Sort::ADDRESS, span)?;
         let address = self.sum(start, distance, span)?;
         let kind = Kind::Memory { address, bits: None };
-        self.only_if(leads, Typed { kind, ty: target, span: span.clone() }, span)
+        let missing = Missing::Part("the pointer is to no member".into());
+        self.only_if(leads, Typed { kind, ty: target, span: span.clone() }, missing, span)
     }
 
     /// The function that is called: the one pointed to, or the one in the slot

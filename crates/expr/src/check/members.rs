@@ -111,9 +111,8 @@ impl Checker<'_> {
                 let address = self.displaced(*address, found.offset, span)?;
                 Kind::Memory { address, bits: found.bits }
             }
-            Kind::Stored { place, offset } => {
-                let offset = offset.saturating_add(found.offset);
-                let kind = Kind::Stored { place: place.clone(), offset };
+            Kind::Stored(stored) => {
+                let kind = stored.part(found.offset);
                 match found.bits {
                     None => kind,
                     Some(field) => return self.stored_bits(kind, found.ty, field, span).map(Some),
@@ -121,7 +120,8 @@ impl Checker<'_> {
             }
             _ => return Ok(None),
         };
-        Ok(Some(Typed { kind, ty: found.ty, span: span.clone() }))
+        let member = Typed { kind, ty: found.ty, span: span.clone() };
+        self.if_live(object, record, name, member, span).map(Some)
     }
 
     pub(super) fn displaced(
@@ -241,7 +241,7 @@ fn too_many_records(span: &Range<usize>) -> Error {
 }
 
 /// Whether a member answers to a name; `0` is a tuple's `__0`.
-fn names(member: &Member, name: &str) -> bool {
+pub(super) fn names(member: &Member, name: &str) -> bool {
     let is_field = name.starts_with(|c: char| c.is_ascii_digit());
     member.name == name || (is_field && member.name.strip_prefix("__") == Some(name))
 }

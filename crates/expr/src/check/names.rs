@@ -8,7 +8,7 @@ use trapline_core::types::{BaseKind, Type, TypeKind, TypeLink};
 use trapline_core::x64::{Reg, RegClass, RegView};
 
 use super::members::Hit;
-use super::{Checker, Kind, Typed};
+use super::{Checker, Kind, Stored, Typed};
 use crate::ast::{Expr, ExprKind, Path};
 use crate::builtin;
 use crate::error::Error;
@@ -154,7 +154,7 @@ impl Checker<'_> {
         span: &Range<usize>,
     ) -> Result<Typed, Error> {
         let bytes = value.to_le_bytes().to_vec();
-        let kind = Kind::Stored { place: Arc::new(Place::Bytes(bytes)), offset: 0 };
+        let kind = Stored::whole(Place::Bytes(bytes));
         let stored = Typed { kind, ty: ty.clone(), span: span.clone() };
         let loaded = self.rvalue(stored)?;
         let word = match self.sort(loaded.node) {
@@ -179,7 +179,7 @@ impl Checker<'_> {
                 let address = self.address(program, span)?;
                 Kind::Memory { address, bits: None }
             }
-            place => Kind::Stored { place: Arc::new(place), offset: 0 },
+            place => Stored::whole(place),
         };
         Ok(Typed { kind, ty, span: span.clone() })
     }
@@ -210,7 +210,7 @@ impl Checker<'_> {
             return Ok(register(view, span));
         }
         if let Some(value) = self.scope.convenience(name) {
-            let kind = Kind::Stored { place: Arc::new(value.kept()), offset: 0 };
+            let kind = Stored::whole(value.kept());
             return Ok(Typed { kind, ty: value.ty, span: span.clone() });
         }
         let error = Error::new(span.clone(), format!("`${name}` has no value"));
@@ -299,8 +299,8 @@ fn part_type(part: BaseKind, size: u64) -> Arc<Type> {
 
 /// A register with the type gdb gives it.
 fn register(view: RegView, span: &Range<usize>) -> Typed {
-    let kind =
-        Kind::Stored { place: Arc::new(Place::Register(view.reg)), offset: u64::from(view.offset) };
+    let (place, offset) = (Arc::new(Place::Register(view.reg)), u64::from(view.offset));
+    let kind = Kind::Stored(Stored { place, offset, given: None });
     Typed { kind, ty: register_type(view), span: span.clone() }
 }
 

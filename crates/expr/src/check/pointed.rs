@@ -8,7 +8,7 @@ use trapline_core::location::{BinaryOp, Op as Step, Place, Pointed};
 use trapline_core::types::{Type, TypeKind};
 
 use super::scalar::Rvalue;
-use super::{Checker, Kind, Typed};
+use super::{Checker, Kind, Stored, Typed};
 use crate::error::Error;
 
 impl Checker<'_> {
@@ -19,7 +19,7 @@ impl Checker<'_> {
         further: u64,
         span: &Range<usize>,
     ) -> Result<Option<Typed>, Error> {
-        let Kind::Stored { place, offset } = &pointer.kind else { return Ok(None) };
+        let Kind::Stored(Stored { place, offset, .. }) = &pointer.kind else { return Ok(None) };
         let Some(pointed) = pointer_at(place, *offset) else { return Ok(None) };
         let TypeKind::Pointer { target: Some(target), .. } = &self.strip(&pointer.ty, span)?.kind
         else {
@@ -37,7 +37,7 @@ impl Checker<'_> {
             place => {
                 let before = || Error::new(span.clone(), "it points before what is known there");
                 let offset = u64::try_from(offset).map_err(|_| before())?;
-                Kind::Stored { place: Arc::new(place.clone()), offset }
+                Kind::Stored(Stored { place: Arc::new(place.clone()), offset, given: None })
             }
         };
         Ok(Some(Typed { kind, ty, span: span.clone() }))
@@ -63,7 +63,7 @@ impl Checker<'_> {
         kind: &Kind,
         span: &Range<usize>,
     ) -> Result<bool, Error> {
-        let Kind::Stored { place, offset } = kind else { return Ok(false) };
+        let Kind::Stored(Stored { place, offset, .. }) = kind else { return Ok(false) };
         let is_known = pointer_at(place, *offset).is_some();
         Ok(is_known && !Arc::ptr_eq(&self.referent(ty, span)?, ty))
     }

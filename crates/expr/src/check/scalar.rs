@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use trapline_core::types::{BaseKind, PointerFlavour, Type, TypeKind, TypeLink};
 
-use super::{Checker, Kind, Typed};
+use super::{Checker, Kind, Stored, Typed};
 use crate::builtin;
 use crate::error::Error;
 use crate::ir::{FloatKind, IntKind, Load, NodeId, Op, Sort};
@@ -185,9 +185,10 @@ impl Checker<'_> {
                     None => Ok(whole),
                 }
             }
-            Kind::Stored { place, offset } => {
+            Kind::Stored(Stored { place, offset, given }) => {
                 let op = Op::Stored { place: place.clone(), offset: *offset, load };
-                self.push(op, load.sort(), span)
+                let word = self.push(op, load.sort(), span)?;
+                self.if_given(*given, word, span)
             }
             Kind::Text(_) | Kind::Function(_) | Kind::Repeated { .. } => {
                 Err(Error::new(span.clone(), "this is no object of the program"))

@@ -11,7 +11,7 @@ use super::{Checker, Kind, Purpose, Typed};
 use crate::ast::{Ast, Expr, ExprKind, Path, UnaryOp};
 use crate::builtin;
 use crate::error::Error;
-use crate::ir::{Comparison, IntKind, Load, NodeId, Op, Program, Sort, Text};
+use crate::ir::{Comparison, IntKind, Missing, NodeId, Op, Program, Sort, Text};
 use crate::layout;
 use crate::limits;
 use crate::scope::Scope;
@@ -203,7 +203,8 @@ impl Checker<'_> {
         let Some(when) = &found.when else { return Ok(value) };
         let there = self.in_frame(frame.clone(), when)?;
         let there = self.truth(there)?;
-        self.only_if(there, value, &frame.span)
+        let missing = Missing::Part(format!("it has no `{}`", found.name).into());
+        self.only_if(there, value, missing, &frame.span)
     }
 
     /// `$n` and `$i` in an expression of a view.
@@ -323,10 +324,7 @@ impl Checker<'_> {
                 let address = self.displaced(*address, offset, &object.span)?;
                 Kind::Memory { address, bits: None }
             }
-            Kind::Stored { place, offset: start } => {
-                let offset = start.saturating_add(offset);
-                Kind::Stored { place: place.clone(), offset }
-            }
+            Kind::Stored(stored) => stored.part(offset),
             _ => return Ok(None),
         };
         Ok(Some(Typed { kind, ty, span: object.span.clone() }))
@@ -398,6 +396,9 @@ impl Checker<'_> {
             let ty = builtin::integer(IntKind::U64);
             return Ok(Typed { kind: Kind::Word(node), ty, span: span.clone() });
         }
+        if let Some(answer) = self.variant_asked_for(&object, name, span)? {
+            return Ok(answer);
+        }
         Err(self.no_call(&object, name, name_span, &known))
     }
 
@@ -434,7 +435,7 @@ impl Checker<'_> {
         span: &Range<usize>,
     ) -> Result<Option<Typed>, Error> {
         let Some((target, when)) = &fitted.view.target else { return Ok(None) };
-        if let (Kind::Stored { .. }, ExprKind::Unary(UnaryOp::AddressOf, inside)) =
+        if let (Kind::Stored(_), ExprKind::Unary(UnaryOp::AddressOf, inside)) =
             (&object.kind, &target.root.kind)
         {
             // What is inside an object in registers has no address.
@@ -446,7 +447,8 @@ impl Checker<'_> {
         let Some(when) = when else { return Ok(Some(found)) };
         let leads = self.in_view(object, fitted, when)?;
         let leads = self.truth(leads)?;
-        self.only_if(leads, found, span).map(Some)
+        let missing = Missing::Part("it leads nowhere".into());
+        self.only_if(leads, found, missing, span).map(Some)
     }
 
     /// What a smart pointer points to; `None` for other objects.
@@ -563,8 +565,8 @@ impl Checker<'_> {
         self.within_bounds(found, index, &count, span).map(Some)
     }
 
-    /// An element, read from null where the index is not one of the elements':
-    /// what lies behind them may look like one.
+    /// An element, if the index is one of the elements': what lies behind them
+    /// may look like one.
     fn within_bounds(
         &mut self,
         found: Typed,
@@ -582,34 +584,7 @@ impl Checker<'_> {
             return Err(Error::new(span.clone(), message));
         }
         let inside = self.push(Op::Compare(Comparison::Lt, index, count), Sort::BOOL, span)?;
-        self.only_if(inside, found, span)
-    }
-
-    /// What was found, read from null where a condition does not hold.
-    pub(super) fn only_if(
-        &mut self,
-        inside: NodeId,
-        found: Typed,
-        span: &Range<usize>,
-    ) -> Result<Typed, Error> {
-        let nowhere = self.constant(0, IntKind::U64, span)?;
-        let kind = match found.kind {
-            Kind::Memory { address, bits } => {
-                let op = Op::Select(inside, address, nowhere);
-                Kind::Memory { address: self.push(op, Sort::ADDRESS, span)?, bits }
-            }
-            Kind::Word(word) => {
-                let sort = self.sort(word);
-                let load = match sort {
-                    Sort::Int(kind) => Load::Int(kind),
-                    Sort::Float(kind) => Load::Float(kind),
-                };
-                let nothing = self.push(Op::Load { address: nowhere, load }, sort, span)?;
-                Kind::Word(self.push(Op::Select(inside, word, nothing), sort, span)?)
-            }
-            other => other,
-        };
-        Ok(Typed { kind, ..found })
+        self.only_if(inside, found, Missing::Element { index, count }, span)
     }
 
     /// Whether both are records that are texts.

@@ -5,7 +5,9 @@ use std::fmt;
 
 use trapline_core::types::BitField;
 
-use super::{Arithmetic, Extended, IntKind, Load, NodeId, Object, Op, Program, Sort, Target, Text};
+use super::{
+    Arithmetic, Extended, IntKind, Load, Missing, NodeId, Object, Op, Program, Sort, Target, Text,
+};
 use crate::limits;
 
 /// A program that breaks a rule.
@@ -118,6 +120,11 @@ impl Verifier<'_> {
                 self.has(*a, sort)?;
                 self.has(*b, sort)
             }
+            Op::Missing(Missing::Element { index, count }) => {
+                self.has(*index, Sort::ADDRESS)?;
+                self.has(*count, Sort::ADDRESS)
+            }
+            Op::Missing(Missing::Part(_)) => Ok(()),
             Op::TextEqual(texts) => {
                 texts.iter().try_for_each(|text| self.text(text))?;
                 same(sort, Sort::BOOL)
@@ -184,7 +191,10 @@ impl Verifier<'_> {
                 require(matches!(bytes, 1 | 2 | 4 | 8), "a bit-field lives in an integer")?;
                 fits(*field, IntKind { bytes, signed: *signed })
             }
-            Object::Stored { size, .. } => short(*size),
+            Object::Stored { size, given, .. } => {
+                given.map_or(Ok(()), |given| self.sort(given).map(drop))?;
+                short(*size)
+            }
             Object::Text(text) => self.text(text),
             Object::Repeated { address, count, .. } => {
                 require(self.below == self.program.nodes.len(), "only a whole program repeats")?;

@@ -148,6 +148,11 @@ impl<'a> Lower<'a> {
                 let (a, b) = (self.word(*a)?, self.word(*b)?);
                 self.tree.select(condition, a, b)
             }
+            // Reading from null fails as it does.
+            Op::Missing(_) => {
+                let null = self.tree.constant(0, Sort::ADDRESS)?;
+                self.tree.load(null, sort)
+            }
             Op::And(a, b) => {
                 let (condition, b) = (self.test(*a)?, self.word(*b)?);
                 let no = self.tree.constant(0, sort)?;

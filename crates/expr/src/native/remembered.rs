@@ -38,7 +38,12 @@ impl Remembered<'_, '_> {
                 let value = self.lower.bits(whole, *field, kind)?;
                 self.same_word(value, kind)
             }
-            Object::Stored { place, offset, size } => self.stored(place, *offset, *size),
+            Object::Stored { place, offset, size, given: None } => {
+                self.stored(place, *offset, *size)
+            }
+            Object::Stored { given: Some(_), .. } => {
+                Err("whether it is there is found out outside".into())
+            }
             Object::Text(text) => self.text(text),
             Object::Repeated { .. } => Err("its size is not known before".into()),
         }

@@ -130,6 +130,7 @@ impl<'a> Seen<'a> {
             // The view's own expression would tell the user nothing.
             match error.fault {
                 Fault::Unreadable(error) => self.unreadable(error),
+                Fault::Missing(why) => Unseen::Fault(why),
                 _ => Unseen::Fault(error.to_string()),
             }
         })
