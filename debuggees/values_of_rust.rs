@@ -24,6 +24,8 @@ fn follow(point: &&Point, text: &&str, number: &&i32, deep: &&&i32, pair: &&[i32
     let raw: *const i32 = &raw const ***deep;
     let to_raw = &raw;
     black_box(to_raw);
+    // What operators come to is asked beside these.
+    black_box((**number & 4 == 4, **number ^ 2 < 3, !**number & 1 == 1, 250_u8 << 4));
     point.x + point.y + text.len() as i32 + **number + ***deep + pair[1] // @mark follow
 }
 

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
+use trapline_core::types::Language;
+
 /// A parsed expression with its text.
 #[derive(Clone, Debug)]
 pub struct Ast {
@@ -14,6 +16,10 @@ pub struct Ast {
     /// Names in `(name) - x` and its like, read as variables here. The checker
     /// reads the text again when one turns out to be a type.
     pub(crate) doubtful: Vec<Doubtful>,
+    /// Whether it has `&`, `^` or `|` beside comparisons, which bind tighter in
+    /// C and looser in Rust. It was read as C; the checker reads the text again
+    /// where the program is Rust's.
+    pub(crate) mixes_bits_and_comparisons: bool,
 }
 
 impl PartialEq for Ast {
@@ -64,6 +70,8 @@ pub enum ExprKind {
     Float(FloatLiteral),
     /// A character.
     Char(char),
+    /// `'\xff'`: a byte above ASCII as a `char`.
+    Byte(u8),
     /// `L'x'`.
     WideChar(Wide, char),
     /// A string's bytes.
@@ -148,6 +156,7 @@ impl ExprKind {
             Self::Int(_)
             | Self::Float(_)
             | Self::Char(_)
+            | Self::Byte(_)
             | Self::WideChar(..)
             | Self::Str(_)
             | Self::Bool(_)
@@ -337,6 +346,17 @@ impl BinaryOp {
 
     pub(crate) fn power(self) -> u8 {
         Self::TABLE.iter().find(|row| row.0 == self).map_or(0, |row| row.2)
+    }
+
+    /// The same where the program is written in a language.
+    pub(crate) fn power_in(self, language: Language) -> u8 {
+        match (language, self) {
+            (Language::Rust, op) if op.is_comparison() => 5,
+            (Language::Rust, Self::BitOr) => 6,
+            (Language::Rust, Self::BitXor) => 7,
+            (Language::Rust, Self::BitAnd) => 8,
+            _ => self.power(),
+        }
     }
 
     /// Whether it compares.

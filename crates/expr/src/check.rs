@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use trapline_core::VirtAddr;
 use trapline_core::location::Place;
-use trapline_core::types::{BitField, Type, TypeKind};
+use trapline_core::types::{BitField, Language, Type, TypeKind};
 
 use crate::ast::{Ast, Expr, ExprKind, Path};
 use crate::builtin;
@@ -68,7 +68,8 @@ pub fn check(ast: &Ast, scope: &dyn Scope, purpose: Purpose) -> Result<Program, 
     Checker::new(scope, purpose == Purpose::Assignment).finish(ast, purpose)
 }
 
-/// The tree read again, when a name that was taken for a variable is a type.
+/// The tree read again, when a name that was taken for a variable is a type or
+/// the program's language binds operators otherwise.
 fn reread(ast: &Ast, scope: &dyn Scope) -> Result<Option<Ast>, Error> {
     let mut types = Vec::new();
     for doubt in &ast.doubtful {
@@ -80,10 +81,14 @@ fn reread(ast: &Ast, scope: &dyn Scope) -> Result<Option<Ast>, Error> {
             types.push(doubt.name.as_str());
         }
     }
-    if types.is_empty() {
+    let language = match ast.mixes_bits_and_comparisons {
+        true => scope.language(),
+        false => Language::C,
+    };
+    if types.is_empty() && language != Language::Rust {
         return Ok(None);
     }
-    parse_with(&ast.source, &|name| types.contains(&name)).map(Some)
+    parse_with(&ast.source, language, &|name| types.contains(&name)).map(Some)
 }
 
 /// A program in the making.
@@ -223,6 +228,7 @@ impl Checker<'_> {
             ExprKind::Int(literal) => self.int_literal(literal, span),
             ExprKind::Float(literal) => self.float_literal(*literal, span),
             ExprKind::Char(c) => self.char_literal(*c, span),
+            ExprKind::Byte(byte) => self.byte_literal(*byte, span),
             ExprKind::WideChar(wide, c) => self.wide_literal(*wide, *c, span),
             ExprKind::Str(bytes) => Ok(literal::string(bytes, span)),
             ExprKind::Bool(value) => self.bool_literal(*value, span),
@@ -241,7 +247,7 @@ impl Checker<'_> {
             ExprKind::MemberCall { object, name, name_span } => {
                 self.member_call(object, name, &name_span.0, span)
             }
-            ExprKind::Cast { ty, value, .. } => self.cast(ty, value, span),
+            ExprKind::Cast { ty, value, rust } => self.cast(ty, value, *rust, span),
             ExprKind::At(ty, address) => self.at_address(ty, address, span),
             ExprKind::SizeOfType(ty) => {
                 let ty = self.type_named(ty, span)?;

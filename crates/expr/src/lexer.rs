@@ -17,6 +17,8 @@ pub(crate) enum Token<'a> {
     Field(&'a str),
     Float(FloatLiteral),
     Char(char),
+    /// A character of C's that is written as a number above ASCII.
+    Byte(u8),
     WideChar(Wide, char),
     Str(Vec<u8>),
     Dollar(&'a str),
@@ -106,6 +108,7 @@ impl<'a> Lexer<'a> {
                 Ok(Token::Dollar(self.take_while(is_ident)))
             }
             [b'\'', ..] => self.single_quote(),
+            [b'b', b'\'', ..] => self.rust_byte(),
             [b'"', ..] => self.string(),
             [b'L' | b'u' | b'U', b'\'', ..] => self.wide_character(),
             _ if self.rest().starts_with(is_ident_start) => {
@@ -262,8 +265,11 @@ impl<'a> Lexer<'a> {
     fn single_quote(&mut self) -> Result<Token<'a>, Error> {
         let start = self.at;
         self.at += 1;
-        if let Some(c) = self.character_and_quote()? {
-            return Ok(Token::Char(c));
+        match self.character_and_quote()? {
+            Some(Escape::Unicode(c)) => return Ok(Token::Char(c)),
+            Some(Escape::Byte(byte)) if byte.is_ascii() => return Ok(Token::Char(byte.into())),
+            Some(Escape::Byte(byte)) => return Ok(Token::Byte(byte)),
+            None => {}
         }
         self.at = start + 1;
         let name = self.take_while(|c| c != '\'');
@@ -277,6 +283,19 @@ impl<'a> Lexer<'a> {
         Ok(Token::Quoted(name))
     }
 
+    /// Rust's `b'x'`: a `u8`.
+    fn rust_byte(&mut self) -> Result<Token<'a>, Error> {
+        let start = self.at;
+        self.at += 2;
+        let byte = match self.character_and_quote()? {
+            Some(Escape::Byte(byte)) => byte,
+            Some(Escape::Unicode(c)) if c.is_ascii() => c as u8,
+            _ => return self.error(start, "a byte is one ASCII character or escape in quotes"),
+        };
+        let suffix = IntSuffix::Rust(RustInt { bytes: 1, signed: false, pointer_sized: false });
+        Ok(Token::Int(IntLiteral { value: byte.into(), decimal: true, suffix }))
+    }
+
     /// `L'x'`, `u'x'` or `U'x'`.
     fn wide_character(&mut self) -> Result<Token<'a>, Error> {
         let start = self.at;
@@ -287,23 +306,21 @@ impl<'a> Lexer<'a> {
         };
         self.at += 1;
         match self.character_and_quote()? {
-            Some(c) => Ok(Token::WideChar(wide, c)),
+            Some(Escape::Unicode(c)) => Ok(Token::WideChar(wide, c)),
+            Some(Escape::Byte(byte)) => Ok(Token::WideChar(wide, byte.into())),
             None => self.error(start, "a wide character is one character in quotes"),
         }
     }
 
     /// One character and the closing quote, or nothing when more stands there.
-    fn character_and_quote(&mut self) -> Result<Option<char>, Error> {
+    fn character_and_quote(&mut self) -> Result<Option<Escape>, Error> {
         let start = self.at;
         let c = match self.peek() {
             None | Some('\'') => return Ok(None),
-            Some('\\') => match self.escape()? {
-                Escape::Byte(byte) => char::from(byte),
-                Escape::Unicode(c) => c,
-            },
+            Some('\\') => self.escape()?,
             Some(c) => {
                 self.at += c.len_utf8();
-                c
+                Escape::Unicode(c)
             }
         };
         if self.peek() == Some('\'') {

@@ -7,6 +7,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use trapline_core::types::Language;
+
 use crate::ast::{Ast, BinaryOp, Doubtful, Expr, ExprKind, Path, SpanOfName, TypeName, UnaryOp};
 use crate::error::Error;
 use crate::lexer::{Spanned, Token, tokenize};
@@ -31,20 +33,30 @@ const EXTENSIONS: [&str; 16] = [
 /// # Errors
 /// Where the text stops being one, or which limit it breaks.
 pub fn parse(text: &str) -> Result<Ast, Error> {
-    parse_with(text, &|_| false)
+    parse_with(text, Language::C, &|_| false)
 }
 
-/// Parses with names in doubt decided by `is_type`.
-pub(crate) fn parse_with(text: &str, is_type: &dyn Fn(&str) -> bool) -> Result<Ast, Error> {
-    let tokens = tokenize(text)?;
-    let mut parser =
-        Parser { text, tokens, at: 0, depth: 0, is_type, doubtful: Vec::new(), half_angle: false };
+/// Parses as a language binds operators, with names in doubt decided by
+/// `is_type`.
+pub(crate) fn parse_with(
+    text: &str,
+    language: Language,
+    is_type: &dyn Fn(&str) -> bool,
+) -> Result<Ast, Error> {
+    let mut parser = Parser::new(text, language, is_type)?;
     let root = parser.expression(0)?;
     if *parser.token() != Token::End {
         let message = format!("unexpected {} after the expression", parser.describe());
         return Err(Error::new(parser.span(), message));
     }
-    Ok(Ast { root, source: Arc::from(text), doubtful: parser.doubtful })
+    let any = |wanted: &[&str]| {
+        let is_one = |it: &Spanned<'_>| matches!(it.token, Token::Punct(p) if wanted.contains(&p));
+        parser.tokens.iter().any(is_one)
+    };
+    let mixes_bits_and_comparisons =
+        any(&["&", "^", "|"]) && any(&["==", "!=", "<", "<=", ">", ">="]);
+    let source = Arc::from(text);
+    Ok(Ast { root, source, doubtful: parser.doubtful, mixes_bits_and_comparisons })
 }
 
 /// Parses a type as C or Rust write it.
@@ -52,9 +64,7 @@ pub(crate) fn parse_with(text: &str, is_type: &dyn Fn(&str) -> bool) -> Result<A
 /// # Errors
 /// Where the text stops being one.
 pub(crate) fn parse_type(text: &str) -> Result<TypeName, Error> {
-    let tokens = tokenize(text)?;
-    let (doubtful, is_type) = (Vec::new(), &|_: &str| true);
-    let mut parser = Parser { text, tokens, at: 0, depth: 0, is_type, doubtful, half_angle: false };
+    let mut parser = Parser::new(text, Language::C, &|_: &str| true)?;
     let in_rust = matches!(parser.token(), Token::Punct("*" | "&" | "["));
     let ty = if in_rust { parser.rust_type()? } else { parser.c_type()? };
     match parser.token() {
@@ -90,6 +100,7 @@ struct Parser<'a> {
     tokens: Vec<Spanned<'a>>,
     at: usize,
     depth: usize,
+    language: Language,
     is_type: &'a dyn Fn(&str) -> bool,
     doubtful: Vec<Doubtful>,
     /// Whether the first half of a `>>` was taken to close a list.
@@ -97,6 +108,15 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
+    fn new(
+        text: &'a str,
+        language: Language,
+        is_type: &'a dyn Fn(&str) -> bool,
+    ) -> Result<Self, Error> {
+        let (tokens, doubtful) = (tokenize(text)?, Vec::new());
+        Ok(Self { text, tokens, at: 0, depth: 0, language, is_type, doubtful, half_angle: false })
+    }
+
     fn current(&self) -> &Spanned<'a> {
         self.ahead(0)
     }
@@ -194,8 +214,9 @@ impl<'a> Parser<'a> {
         if let Some(op) = assignment(punct) {
             return (ASSIGN > power).then_some(Infix::Assign(op));
         }
-        let row = BinaryOp::TABLE.iter().find(|row| row.1 == punct && row.2 > power)?;
-        Some(Infix::Binary(row.0))
+        let mut rows = BinaryOp::TABLE.iter();
+        let (op, ..) = rows.find(|row| row.1 == punct && row.0.power_in(self.language) > power)?;
+        Some(Infix::Binary(*op))
     }
 
     /// Extends `left` by the infix operator that stands here.
@@ -212,7 +233,7 @@ impl<'a> Parser<'a> {
                 ExprKind::Assign(op, Box::new([left, value]))
             }
             Infix::Binary(op) => {
-                let right = self.expression(op.power())?;
+                let right = self.expression(op.power_in(self.language))?;
                 ExprKind::Binary(op, Box::new([left, right]))
             }
         };
@@ -315,6 +336,7 @@ impl<'a> Parser<'a> {
             Token::Int(_)
             | Token::Float(_)
             | Token::Char(_)
+            | Token::Byte(_)
             | Token::WideChar(..)
             | Token::Str(_)
             | Token::Dollar(_)
@@ -402,6 +424,7 @@ impl<'a> Parser<'a> {
             Token::Float(literal) => ExprKind::Float(literal),
             Token::Str(bytes) => ExprKind::Str(bytes),
             Token::WideChar(wide, c) => ExprKind::WideChar(wide, c),
+            Token::Byte(byte) => ExprKind::Byte(byte),
             Token::Char(c) if self.ahead(1).token != Token::Punct("::") => ExprKind::Char(c),
             Token::Dollar(name) => return self.dollar(name),
             Token::Ident(_) | Token::Quoted(_) | Token::Char(_) | Token::Punct("::") => {

@@ -50,6 +50,7 @@ impl fmt::Display for Expr {
             ExprKind::Int(literal) => literal.fmt(f),
             ExprKind::Float(literal) => literal.fmt(f),
             ExprKind::Char(c) => write_char(f, *c),
+            ExprKind::Byte(byte) => write!(f, "'\\x{byte:02x}'"),
             ExprKind::WideChar(wide, c) => {
                 f.write_str(match wide {
                     Wide::Native => "L",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use trapline_core::VirtAddr;
 use trapline_core::location::{self, Place};
-use trapline_core::types::{ResolveType, Type, TypeRef};
+use trapline_core::types::{Language, ResolveType, Type, TypeRef};
 
 use crate::ast::Path;
 use crate::value::{OPTIMIZED_OUT, Value};
@@ -16,6 +16,11 @@ use crate::views::Views;
 /// Every error is a sentence for the user. `Ok(None)` means that there is no
 /// such name, which the checker words itself.
 pub trait Scope: ResolveType {
+    /// What the program is written in here, which decides what operators mean.
+    fn language(&self) -> Language {
+        Language::C
+    }
+
     /// The variable, constant or function a path means.
     ///
     /// # Errors

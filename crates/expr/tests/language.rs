@@ -3,7 +3,7 @@
 mod support;
 
 use support::{World, int, member, pointer, record};
-use trapline_core::types::RecordFlavour;
+use trapline_core::types::{Language, RecordFlavour};
 use trapline_expr::{Purpose, compile};
 
 fn check(table: &[(&str, &str)]) {
@@ -30,6 +30,12 @@ fn literals() {
         ("'a'", "97 'a'"),
         ("'\\n'", "10 '\\n'"),
         ("'é' == 'é'", "true"),
+        ("'\\xff'", "-1 '\\377'"),
+        ("'\\200' + 0", "-128"),
+        ("L'\\xff' + 0", "255"),
+        ("b'\\xff'", "255"),
+        ("b'a' + 0", "97"),
+        ("b'é'", "error: a byte is one ASCII character or escape in quotes"),
         ("\"a\\x41\\n\"", "\"aA\\n\""),
         ("1.5", "1.5"),
         ("1.5f + 1", "2.5"),
@@ -289,6 +295,49 @@ fn a_base_without_one_place_is_refused() {
 }
 
 #[test]
+fn operators_mean_what_they_do_in_the_language_of_the_place() {
+    let check = |text: &str, in_c: &str, in_rust: &str| {
+        for (language, expected) in [(Language::C, in_c), (Language::Rust, in_rust)] {
+            let mut world = World { language, ..World::new() };
+            assert_eq!(world.show(text), expected, "{text} in {language:?}");
+        }
+    };
+    check("6 & 4 == 4", "0", "true");
+    check("4 == 6 & 4", "0", "true");
+    check("1 | 2 == 3", "1", "true");
+    check("3 ^ 2 < 3", "2", "true");
+    check("1 | 6 ^ 2 & 3 == 5", "7", "true");
+    check("1 < 2 && 6 & 4 != 0 || false", "false", "true");
+    check("!6", "false", "-7");
+    check("!b", "false", "55 '7'");
+    check("!true", "false", "false");
+    check("!p", "false", "false");
+    check("b << 4", "3200", "128 '\\200'");
+    check("b >> 4 << 4", "192", "192 '\\300'");
+    check("b + b", "400", "400");
+}
+
+#[test]
+fn rusts_casts_stay_within_the_type() {
+    check(&[
+        ("300.7 as u8", "255"),
+        ("-1.5 as u8", "0"),
+        ("-0.5 as u8", "0"),
+        ("255.9 as u8", "255"),
+        ("1e10 as i32", "2147483647"),
+        ("-1e10 as i32", "-2147483648"),
+        ("1e19 as i64", "9223372036854775807"),
+        ("1e20 as u64", "18446744073709551615"),
+        ("1.8e19 as u64", "18000000000000000000"),
+        ("-128.9 as i8", "-128"),
+        ("(0.0 / 0.0) as i32", "0"),
+        ("3e10f as u32", "4294967295"),
+        ("300 as u8", "44"),
+        ("(unsigned char)44.7", "44 ','"),
+    ]);
+}
+
+#[test]
 fn members() {
     check(&[
         ("node.value", "11"),
@@ -301,6 +350,11 @@ fn members() {
             "error: cannot read p->next->next->value: Cannot access memory at address 0x0",
         ),
         ("p->tag", "77"),
+        ("p->low", "5"),
+        // What has all its values in an `int` computes as one.
+        ("p->low - 6", "-1"),
+        ("p->low > -1", "true"),
+        ("-p->low", "-5"),
         ("p->low", "5"),
         ("p->delta", "-3"),
         ("p->delta + 1", "-2"),

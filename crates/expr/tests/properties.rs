@@ -136,6 +136,7 @@ fn leaf() -> impl Strategy<Value = Expr> {
                 && !value.is_sign_negative())
             .prop_map(|value| parse(&format!("{value:?}")).expect("a literal parses").root),
         any::<char>().prop_map(|c| expr(ExprKind::Char(c))),
+        (128..=u8::MAX).prop_map(|byte| expr(ExprKind::Byte(byte))),
         prop::collection::vec(any::<u8>(), 0..6).prop_map(|bytes| expr(ExprKind::Str(bytes))),
         prop::sample::select(vec![
             "0x10u",

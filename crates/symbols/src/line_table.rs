@@ -175,8 +175,9 @@ fn path(unit: UnitRef<'_>, header: &LineProgramHeader<Slice>, index: u64) -> Opt
     let text = |value| unit.attr_string(value).ok().map(|text| text.to_string_lossy());
     let name = text(file.path_name())?;
     let mut path = unit.comp_dir.map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
-    // Before DWARF 5, directory 0 is the one the compiler ran in.
-    let stated = file.directory_index() != 0 || header.version() >= 5;
+    // Directory 0 is the one the compiler ran in, which may be relative to what
+    // nobody knows: it is not joined to itself. DWARF 5 states it.
+    let stated = file.directory_index() != 0 || (header.version() >= 5 && path.is_empty());
     if let Some(directory) = file.directory(header).filter(|_| stated).and_then(text) {
         join_path(&mut path, &directory);
     }

@@ -33,6 +33,10 @@ fn each_star_follows_one_reference() {
             ("whatis *to_raw", "type = *const i32"),
             ("print **pair", "$1 = [1, 2]"),
             ("print (**pair)[1]", "$1 = 2"),
+            ("print !***deep", "$1 = -8"),
+            ("print ***deep & 4 == 4", "$1 = true"),
+            ("print 250u8 << 4", "$1 = 160"),
+            ("print !250u8", "$1 = 5"),
         ],
     );
 }
@@ -49,6 +53,10 @@ fn the_program_itself_follows_as_many() {
             ("follow", "***deep == 7", 10),
             ("follow", "*text == \"text\"", 10),
             ("follow", "**pair == 1", 0),
+            ("follow", "**number & 4 == 4", 4),
+            ("follow", "**number ^ 2 < 3", 3),
+            ("follow", "!**number & 1 == 1", 5),
+            ("follow", "(**number as f64 * -1e10) as i32 == -2147483648", 9),
         ],
     );
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use trapline_core::VirtAddr;
 use trapline_core::location::{self, Place};
-use trapline_core::types::{Count, ResolveType, Type, TypeKind, TypeLink, TypeRef};
+use trapline_core::types::{Count, Language, ResolveType, Type, TypeKind, TypeLink, TypeRef};
 use trapline_core::x64::Reg;
 use trapline_expr::{Binding, OPTIMIZED_OUT, Path, Scope, Value, Views};
 use trapline_symbols::{Function, Near, PcKind, StaticMemberPlace, Variable};
@@ -416,6 +416,13 @@ fn resolve(modules: &Modules, reference: TypeRef) -> Result<Arc<Type>, String> {
 }
 
 impl Scope for CodeScope<'_> {
+    fn language(&self) -> Language {
+        let found = self
+            .here()
+            .and_then(|(module, place)| module.image.language_at(module.to_image(place.lookup())));
+        found.unwrap_or(Language::C)
+    }
+
     fn variable(&self, path: &Path) -> Result<Option<Binding>, String> {
         if let Some(binding) = self.local(path)? {
             return Ok(Some(binding));

@@ -10,7 +10,7 @@ use super::{Checker, Kind, Typed};
 use crate::ast::{Expr, TypeName};
 use crate::builtin;
 use crate::error::Error;
-use crate::ir::{FloatKind, IntKind, NodeId, Op, Sort};
+use crate::ir::{Comparison, FloatKind, IntKind, NodeId, Op, Sort};
 
 /// C11 6.3.1.1: small integers compute as `int`.
 pub(super) fn promote(kind: IntKind) -> IntKind {
@@ -102,6 +102,7 @@ impl Checker<'_> {
         &mut self,
         name: &TypeName,
         value: &Expr,
+        in_rust: bool,
         span: &Range<usize>,
     ) -> Result<Typed, Error> {
         let ty = self.type_named(name, span)?;
@@ -115,8 +116,52 @@ impl Checker<'_> {
             return self.same_object(typed, ty, span);
         }
         let value = self.rvalue(typed)?;
-        let node = self.converted_to(&value, &ty, span)?;
+        let node = match (&value.scalar, self.scalar(&ty, span)?.0) {
+            (Scalar::Float(from), Scalar::Int(to)) if in_rust => {
+                self.saturated(value.node, *from, to, span)?
+            }
+            _ => self.converted_to(&value, &ty, span)?,
+        };
         Ok(Typed { kind: Kind::Word(node), ty, span: span.clone() })
+    }
+
+    /// A float as the nearest integer that there is toward zero, and no number
+    /// as zero. The Rust Reference, numeric casts.
+    fn saturated(
+        &mut self,
+        value: NodeId,
+        from: FloatKind,
+        to: IntKind,
+        span: &Range<usize>,
+    ) -> Result<NodeId, Error> {
+        let sort = Sort::Int(to);
+        let bits = to.bits() - u32::from(to.signed);
+        let beyond = 2_f64.powi(bits.cast_signed());
+        let (least, most) = match to.signed {
+            true => (1 << bits, (1 << bits) - 1),
+            false => (0, u64::MAX >> (64 - bits)),
+        };
+        let lowest = if to.signed { -beyond } else { 0.0 };
+        let (lowest, beyond) = (self.float(lowest, from, span)?, self.float(beyond, from, span)?);
+        let mut compare = |op, bound| self.push(Op::Compare(op, value, bound), Sort::BOOL, span);
+        let not_beyond = compare(Comparison::Lt, beyond)?;
+        let not_below = compare(Comparison::Ge, lowest)?;
+        let is_beyond = compare(Comparison::Ge, beyond)?;
+        let (least, most) = (self.constant(least, to, span)?, self.constant(most, to, span)?);
+        let zero = self.constant(0, to, span)?;
+        let inside = self.push(Op::Convert(value), sort, span)?;
+        let inside = self.push(Op::Select(not_below, inside, least), sort, span)?;
+        let outside = self.push(Op::Select(is_beyond, most, zero), sort, span)?;
+        self.push(Op::Select(not_beyond, inside, outside), sort, span)
+    }
+
+    /// A known float; these are the same in all formats.
+    fn float(&mut self, value: f64, kind: FloatKind, span: &Range<usize>) -> Result<NodeId, Error> {
+        let word = match kind {
+            FloatKind::F32 => u64::from((value as f32).to_bits()),
+            FloatKind::F64 => value.to_bits(),
+        };
+        self.push(Op::Const(word), Sort::Float(kind), span)
     }
 
     /// `(T &)x`: the base of `x`, what `x` is a base of, or else the bytes of

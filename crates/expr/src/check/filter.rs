@@ -11,6 +11,7 @@ pub(super) fn names_only_threads(expr: &Expr) -> Result<(), Error> {
         ExprKind::Int(_)
         | ExprKind::Float(_)
         | ExprKind::Char(_)
+        | ExprKind::Byte(_)
         | ExprKind::Str(_)
         | ExprKind::Bool(_)
         | ExprKind::Unary(..)

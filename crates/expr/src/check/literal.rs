@@ -53,6 +53,12 @@ impl Checker<'_> {
         Ok(Typed { kind: Kind::Word(node), ty, span: span.clone() })
     }
 
+    /// C11 6.4.4.4: what the byte is as a `char`, which has a sign here.
+    pub(super) fn byte_literal(&mut self, byte: u8, span: &Range<usize>) -> Result<Typed, Error> {
+        let node = self.constant(byte.into(), IntKind { bytes: 1, signed: true }, span)?;
+        Ok(Typed { kind: Kind::Word(node), ty: builtin::character(), span: span.clone() })
+    }
+
     pub(super) fn wide_literal(
         &mut self,
         wide: Wide,

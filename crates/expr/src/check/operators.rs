@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use trapline_core::types::{Type, TypeKind};
+use trapline_core::types::{Language, Type, TypeKind};
 
 use super::convert::{as_int, computed, promote, usual};
 use super::scalar::{Rvalue, Scalar};
@@ -32,6 +32,9 @@ impl Checker<'_> {
         let operand = self.expr(only)?;
         match op {
             UnaryOp::Dereference => return self.dereference(operand, span),
+            UnaryOp::Not if self.in_rust() && self.is_int(&operand)? => {
+                return self.complement(operand, span);
+            }
             UnaryOp::Not => {
                 let truth = self.truth(operand)?;
                 let node = self.push(Op::IsZero(truth), Sort::BOOL, span)?;
@@ -54,6 +57,24 @@ impl Checker<'_> {
             _ => operand,
         };
         Ok(Typed { kind: Kind::Word(node), ty: computed(sort), span: span.clone() })
+    }
+
+    /// Whether operators mean what they do in Rust. Views are written like C.
+    fn in_rust(&self) -> bool {
+        self.frames.is_empty() && self.scope.language() == Language::Rust
+    }
+
+    fn is_int(&self, operand: &Typed) -> Result<bool, Error> {
+        let ty = self.referent(&operand.ty, &operand.span)?;
+        Ok(matches!(self.scalar(&ty, &operand.span), Ok((Scalar::Int(_), _))))
+    }
+
+    /// Rust's `!` of an integer, which stays one of its type.
+    fn complement(&mut self, operand: Typed, span: &Range<usize>) -> Result<Typed, Error> {
+        let value = self.rvalue(operand)?;
+        let sort = value.scalar.sort();
+        let node = self.push(Op::BitNot(value.node), sort, span)?;
+        Ok(Typed { kind: Kind::Word(node), ty: value.ty, span: span.clone() })
     }
 
     fn no_operator(&self, spelling: &str, value: &Rvalue, span: &Range<usize>) -> Error {
@@ -145,11 +166,15 @@ impl Checker<'_> {
             let float = if kinds.0.is_none() { a } else { b };
             return Err(self.no_operator(op.spelling(), float, span));
         };
-        let sort = Sort::Int(promote(kind));
+        // Rust's stay what they are.
+        let (sort, ty) = match self.in_rust() {
+            true => (a.scalar.sort(), a.ty.clone()),
+            false => (Sort::Int(promote(kind)), computed(Sort::Int(promote(kind)))),
+        };
         let value = self.at_sort(a.node, sort, &a.span)?;
         let left = op == BinaryOp::ShiftLeft;
         let node = self.push(Op::Shift { left, value, count: b.node }, sort, span)?;
-        Ok(Typed { kind: Kind::Word(node), ty: computed(sort), span: span.clone() })
+        Ok(Typed { kind: Kind::Word(node), ty, span: span.clone() })
     }
 
     /// What a pointer's arithmetic scales by; 1 for `void` and functions, as

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use trapline_core::types::{BaseKind, PointerFlavour, Type, TypeKind, TypeLink};
+use trapline_core::types::{BaseKind, BitField, PointerFlavour, Type, TypeKind, TypeLink};
 
 use super::{Checker, Kind, Stored, Typed};
 use crate::builtin;
@@ -162,11 +162,29 @@ impl Checker<'_> {
                 }
                 let (scalar, load) = self.stripped_scalar(ty, &stripped, span)?;
                 let node = self.load(&typed, load)?;
-                let Typed { ty, span, .. } = typed;
+                let (ty, span) = (ty.clone(), span.clone());
                 let ty = if load == Load::X87 { builtin::float(FloatKind::F64) } else { ty };
-                Ok(Rvalue { node, scalar, ty, span })
+                let value = Rvalue { node, scalar, ty, span };
+                match (&typed.kind, &stripped.kind) {
+                    (Kind::Memory { bits: Some(field), .. }, TypeKind::Base(_)) => {
+                        self.promoted(value, *field)
+                    }
+                    _ => Ok(value),
+                }
             }
         }
+    }
+
+    /// A bit-field computes as `int` where that has all its values. C11
+    /// 6.3.1.1, C++17 7.6.
+    fn promoted(&mut self, value: Rvalue, field: BitField) -> Result<Rvalue, Error> {
+        let Scalar::Int(kind) = value.scalar else { return Ok(value) };
+        if u32::from(field.width) + u32::from(!kind.signed) > IntKind::I32.bits() {
+            return Ok(value);
+        }
+        let (sort, ty) = (Sort::Int(IntKind::I32), builtin::integer(IntKind::I32));
+        let node = self.at_sort(value.node, sort, &value.span)?;
+        Ok(Rvalue { node, scalar: Scalar::Int(IntKind::I32), ty, span: value.span })
     }
 
     /// The word of an object of a scalar type.

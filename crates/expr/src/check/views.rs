@@ -11,7 +11,7 @@ use super::{Checker, Kind, Purpose, Typed};
 use crate::ast::{Ast, Expr, ExprKind, Path, UnaryOp};
 use crate::builtin;
 use crate::error::Error;
-use crate::ir::{Comparison, IntKind, Missing, NodeId, Op, Program, Sort, Text};
+use crate::ir::{Comparison, IntKind, Missing, Op, Program, Sort, Text};
 use crate::layout;
 use crate::limits;
 use crate::scope::Scope;

@@ -278,7 +278,9 @@ impl Tree {
         let from = self.kind(inner);
         let ordered = kind.signed || !from.signed;
         let equality = matches!(op, Comparison::Eq | Comparison::Ne);
-        if from.bytes >= kind.bytes || !(ordered || equality) {
+        // At one width only the sign differs, which decides order and no more.
+        let narrower = from.bytes < kind.bytes && (ordered || equality);
+        if !narrower && !(from.bytes == kind.bytes && equality) {
             return Ok(None);
         }
         if let Some(known) = self.known(b) {

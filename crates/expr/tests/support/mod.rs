@@ -26,6 +26,7 @@ pub struct World {
     pub remembered: HashMap<usize, Vec<u8>>,
     pub written: Vec<(String, Vec<u8>)>,
     pub hits: u64,
+    pub language: Language,
 }
 
 pub fn base(name: &str, kind: BaseKind, size: u64) -> Arc<Type> {
@@ -101,6 +102,7 @@ impl World {
             remembered: HashMap::new(),
             written: Vec::new(),
             hits: 7,
+            language: Language::C,
         };
         world.scalars();
         world.strings();
@@ -401,6 +403,10 @@ impl ResolveType for World {
 }
 
 impl Scope for World {
+    fn language(&self) -> Language {
+        self.language
+    }
+
     fn variable(&self, path: &Path) -> Result<Option<Binding>, String> {
         let prefix = path.file.as_ref().map_or(String::new(), |file| format!("{file}::"));
         Ok(self.symbols.get(&format!("{prefix}{}", path.joined())).cloned())

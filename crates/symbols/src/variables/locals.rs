@@ -6,7 +6,7 @@ use gimli::DwTag;
 use gimli::constants as dw;
 use trapline_core::ImageAddr;
 use trapline_core::location::Program;
-use trapline_core::types::{Type, TypeLink};
+use trapline_core::types::{Language, Type, TypeLink};
 
 use super::{Variable, VariableKind, decl_line, place_of};
 use crate::code::is_gcc;
@@ -108,6 +108,12 @@ impl Image {
     /// `None` where nothing says how.
     pub fn cfa_rule_at(&self, pc: ImageAddr) -> Option<Program> {
         crate::unwind::cfa_program(self.cfi(), pc)
+    }
+
+    /// The language that the function at a place is written in; `None` where no
+    /// function is described.
+    pub fn language_at(&self, pc: ImageAddr) -> Option<Language> {
+        self.function_entry_at(pc).map(|function| dies::style(function.unit))
     }
 
     pub(super) fn function_entry_at(&self, pc: ImageAddr) -> Option<Die<'_>> {
