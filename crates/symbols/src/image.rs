@@ -241,7 +241,7 @@ impl Image {
                 DebugInfo::Separate(path) => Some(path.as_path()),
                 _ => (!self.in_memory).then_some(self.path.as_path()),
             };
-            Units::load(self.debug_elf(), path, self.source().shared())
+            Units::load(self.debug_elf(), path, self.source().shared(), self.tls())
         })
     }
 

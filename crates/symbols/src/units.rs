@@ -15,7 +15,7 @@ use gimli::{
 use rayon::prelude::*;
 
 use crate::bytes::Bytes;
-use crate::elf::{Elf, Section};
+use crate::elf::{Elf, Section, Tls};
 use crate::offsets::Numbers;
 use crate::ranges::RangeMap;
 use crate::split::{Skeleton, Split, SplitUnit};
@@ -81,12 +81,20 @@ pub(crate) struct Units {
     coverage: OnceLock<RangeMap<UnitId>>,
     problems: Vec<String>,
     keep: Vec<Bytes>,
+    /// The thread-local storage of the image that they describe.
+    tls: Option<Tls>,
 }
 
 impl Units {
     /// Finds the units of `file`, which lies at `path` (none for an image read
-    /// from memory), with shared parts (`dwz`) in `supplementary`.
-    pub(crate) fn load(file: &Elf, path: Option<&Path>, supplementary: Option<&Elf>) -> Self {
+    /// from memory), with shared parts (`dwz`) in `supplementary`. Its
+    /// thread-local storage is `tls`.
+    pub(crate) fn load(
+        file: &Elf,
+        path: Option<&Path>,
+        supplementary: Option<&Elf>,
+        tls: Option<Tls>,
+    ) -> Self {
         let mut loader = Loader { keep: vec![file.bytes.clone()], problems: Vec::new() };
         let mut dwarf = loader.dwarf(file);
         if let Some(other) = supplementary {
@@ -111,7 +119,13 @@ impl Units {
             coverage: OnceLock::new(),
             problems: loader.problems,
             keep: loader.keep,
+            tls,
         }
+    }
+
+    /// The thread-local storage of the image.
+    pub(crate) fn tls(&self) -> Option<Tls> {
+        self.tls
     }
 
     /// Lets go of the memory that a walk over all of it took, while the caller

@@ -322,6 +322,25 @@ fn a_separate_debug_file_is_found_by_its_link() {
 }
 
 #[test]
+fn a_relative_folder_of_compilation_is_named_once() {
+    let name = "many_threads_one_function";
+    let source = Debuggee::build(name).source;
+    for version in ["-gdwarf-4", "-gdwarf-5"] {
+        let folder = scratch("relative-folder");
+        std::fs::copy(&source, folder.join("copy.c")).unwrap();
+        let here = format!("-fdebug-prefix-map={}=built", folder.display());
+        tool("gcc", &["-g", version, &here, "copy.c", "-o", name, "-pthread"], &folder);
+        let path = folder.join(name);
+        let program = Debuggee { image: path.clone(), path, source: source.clone() };
+        let driver = Driver::launching(&program, &[]);
+        let info = driver.breakpoint(driver.break_at("visit"));
+        assert_eq!(info.locations[0].file.as_deref(), Some("built/copy.c"), "{version}");
+        driver.quit();
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}
+
+#[test]
 fn a_functions_arguments_are_its_own_whatever_hides_their_names() {
     for flag in ["-O0", "-O2"] {
         let debuggee = Build::new("hidden_arguments").flag(flag).build();

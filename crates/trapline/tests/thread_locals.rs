@@ -34,9 +34,12 @@ fn said(driver: &Driver, name: &str) -> String {
 #[test]
 fn those_of_the_program_and_of_its_libraries_are_found() {
     for linkage in Linkage::RUNNABLE {
-        let debuggee = Build::new("thread_locals").linkage(linkage).build();
-        let expected = [["45", "46", "119 'w'"], ["145", "46", "119 'w'"]];
-        check(&debuggee, &[], "touched", &expected);
+        for flags in [&[][..], &["-gsplit-dwarf"], &["-gsplit-dwarf", "-gdwarf-4"]] {
+            let build = Build::new("thread_locals").linkage(linkage);
+            let debuggee = flags.iter().fold(build, |build, flag| build.flag(flag)).build();
+            let expected = [["45", "46", "119 'w'"], ["145", "46", "119 'w'"]];
+            check(&debuggee, &[], "touched", &expected);
+        }
     }
 }
 

@@ -323,6 +323,17 @@ impl Lowerer<'_> {
             Some(Op::Address(offset)) => offset.get(),
             _ => return Err("its thread-local offset is computed".to_owned()),
         };
+        let tls = self.scene.unit.and_then(|(units, _)| units.tls());
+        let offset = match tls.filter(|tls| offset >= tls.memory_size) {
+            None => offset,
+            // gcc 12 keeps the addresses of initial values instead where it
+            // splits its DWARF (`-gsplit-dwarf`).
+            Some(tls) => {
+                let offset = offset.checked_sub(tls.image.get());
+                let inside = offset.filter(|offset| *offset < tls.memory_size);
+                inside.ok_or("it would be outside of the thread-local storage")?
+            }
+        };
         self.push(Op::Tls { module: self.scene.module, offset });
         Ok(())
     }
