@@ -51,6 +51,7 @@ char text[16] = "trapline";
 int grid[2][3] = {{1, 2, 3}, {4, 5, 6}};
 static const int constants[4] = {10, 20, 30, 40};
 __thread int per_thread = 77;
+struct point unset[2];
 
 static int show(struct shape *shape, int depth) {
     int local = depth * 3;

@@ -204,6 +204,20 @@ impl Image {
         count
     }
 
+    /// Copies bytes as a process has them before anything is relocated, and
+    /// returns how many: zeroes follow what a segment has in the file.
+    pub fn read_initial(&self, address: ImageAddr, buffer: &mut [u8]) -> usize {
+        let count = self.read_static(address, buffer);
+        let rest = address.wrapping_add(count as u64);
+        let Some(segment) = self.segment_at(rest).filter(|_| count < buffer.len()) else {
+            return count;
+        };
+        let left = segment.memory_size.saturating_sub(rest.get() - segment.image.get());
+        let left = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len() - count);
+        buffer[count..count + left].fill(0);
+        count + left
+    }
+
     /// The segment around an address.
     pub fn segment_at(&self, address: ImageAddr) -> Option<&Segment> {
         self.segments.iter().find(|segment| {

@@ -6,15 +6,24 @@ use std::process::Command;
 
 use trapline_testkit::Debuggee;
 
-/// What a debugger prints of each expression in `main`, or why it does not.
-fn printed(debugger: &mut Command, flag: &str, prints: &[&str]) -> Vec<String> {
-    for line in ["break look", "run", "up"] {
+/// Where the classes are used.
+const IN_MAIN: (&str, &[&str]) = ("cpp_classes", &["break look", "run", "up"]);
+
+/// What a debugger prints of each expression after some commands, or why it
+/// does not.
+fn printed(
+    debugger: &mut Command,
+    flag: &str,
+    (program, before): (&str, &[&str]),
+    prints: &[&str],
+) -> Vec<String> {
+    for line in before {
         debugger.args([flag, line]);
     }
     for print in prints {
         debugger.args([flag, "echo ==", flag, &format!("print{print}")]);
     }
-    let program = &Debuggee::build("cpp_classes").path;
+    let program = &Debuggee::build(program).path;
     let ran = debugger.arg(program).output().expect("the debugger is installed");
     let said =
         format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
@@ -34,12 +43,18 @@ fn without_stack_addresses(line: &str) -> String {
     text
 }
 
+/// Checks what is printed where the classes are used.
 #[track_caller]
 fn check(prints: &[&str]) {
+    check_at(IN_MAIN, prints);
+}
+
+#[track_caller]
+fn check_at(place: (&str, &[&str]), prints: &[&str]) {
     let ours = &mut Command::new(env!("CARGO_BIN_EXE_trapline"));
-    let ours = printed(ours.args(["run", "--batch"]), "-e", prints);
+    let ours = printed(ours.args(["run", "--batch"]), "-e", place, prints);
     let gdb = &mut Command::new("gdb");
-    let theirs = printed(gdb.args(["-nx", "-q", "-batch"]), "-ex", prints);
+    let theirs = printed(gdb.args(["-nx", "-q", "-batch"]), "-ex", place, prints);
     assert_eq!((ours.len(), theirs.len()), (prints.len(), prints.len()), "{ours:?} {theirs:?}");
     for ((print, ours), theirs) in prints.iter().zip(&ours).zip(&theirs) {
         assert!(theirs.starts_with('$'), "print{print}: {theirs}");
@@ -82,7 +97,7 @@ fn casts_go_to_base_classes_and_back() {
 fn what_has_no_one_place_is_refused_with_the_reason() {
     let check = |print: &str, expected: &str| {
         let ours = &mut Command::new(env!("CARGO_BIN_EXE_trapline"));
-        let ours = printed(ours.args(["run", "--batch"]), "-e", &[print]);
+        let ours = printed(ours.args(["run", "--batch"]), "-e", IN_MAIN, &[print]);
         assert_eq!(ours, [expected], "print{print}");
     };
     check(
@@ -113,4 +128,23 @@ fn formats_apply_to_what_a_reference_refers_to() {
         )
         .collect();
     check(&prints.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn static_data_is_there_before_the_program_runs() {
+    let prints = [
+        " text",
+        " grid",
+        " grid[1]",
+        " ratio",
+        " constants",
+        "/x dword",
+        " unset",
+        " unset[1].y",
+        " &grid",
+        " letter",
+        "/c text[0]",
+        " main",
+    ];
+    check_at(("structs_and_arrays", &[]), &prints);
 }

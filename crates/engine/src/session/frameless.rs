@@ -41,9 +41,17 @@ impl ReadMemory for FramelessMachine<'_> {
         if let Some(memory) = self.memory {
             return memory.read_some(addr, buf);
         }
-        self.modules
-            .at(addr)
-            .map_or(0, |module| module.image.read_static(module.to_image(addr), buf))
+        StaticMemory(self.modules).read_some(addr, buf)
+    }
+}
+
+/// The memory that images of which none runs would begin with.
+pub(super) struct StaticMemory<'a>(pub(super) &'a Modules);
+
+impl ReadMemory for StaticMemory<'_> {
+    fn read_some(&self, addr: VirtAddr, buf: &mut [u8]) -> usize {
+        let module = self.0.at(addr);
+        module.map_or(0, |module| module.image.read_initial(module.to_image(addr), buf))
     }
 }
 

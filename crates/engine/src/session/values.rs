@@ -12,6 +12,7 @@ use trapline_expr::{EvalError, Program, Purpose, Scope, Value, ValuePlace, Views
 
 use super::activations::{Activation, function_start, symbol_and_offset};
 use super::dynamic::Real;
+use super::frameless::StaticMemory;
 use super::frames::Frame;
 use super::machine::ThreadMachine;
 use super::scope::{CodePlace, CodeScope};
@@ -311,17 +312,14 @@ impl Session {
         value: &Value,
         options: FormatOptions<'_>,
     ) -> String {
-        let empty = Modules::default();
-        let modules = pid.and_then(|pid| self.space_of(pid)).map_or(&empty, |s| &s.modules);
+        let alone = self.program_alone();
+        let modules = pid.and_then(|pid| self.space_of(pid)).map_or(&alone, |s| &s.modules);
         let symbolize = |addr: VirtAddr| symbolic(modules, addr);
         let options = FormatOptions { symbolize: Some(&symbolize), ..options };
         let scope = CodeScope::at_place_of(modules, None, &self.known);
         match pid.and_then(|pid| self.memory(pid)) {
             Some(memory) => format_value(value, &scope, &memory, &options),
-            None => {
-                let nothing = trapline_core::memory::Bytes::default();
-                format_value(value, &scope, &nothing, &options)
-            }
+            None => format_value(value, &scope, &StaticMemory(&alone), &options),
         }
     }
 
