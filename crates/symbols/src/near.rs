@@ -41,6 +41,13 @@ enum Step {
 /// Classes that are looked at for base classes.
 const MAX_BASES: usize = 64;
 
+impl Distance {
+    /// Whether it is what another file has.
+    pub fn is_elsewhere(self) -> bool {
+        self.elsewhere
+    }
+}
+
 impl Near {
     /// How far something is whose name was found by a pattern; `None` when it
     /// cannot be meant here by so much of its name. `full` is its name with all

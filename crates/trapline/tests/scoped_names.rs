@@ -4,7 +4,7 @@
 mod support;
 
 use support::said::{check, check_hits, check_ours};
-use trapline_testkit::{Build, Debuggee};
+use trapline_testkit::{Build, Compiler, Debuggee};
 
 const VARIABLES: [&str; 4] = ["print depth", "print count", "print ::depth", "print outer::depth"];
 const TYPES: [&str; 4] = [
@@ -81,4 +81,53 @@ fn names_of_rust_mean_what_their_module_has() {
         );
     }
     check_hits(&debuggee, &[("first", "COUNT == 1", 1), ("second", "COUNT == 2", 1)]);
+}
+
+/// Two files, of which the first's statics are optimised away.
+fn namesakes(compiler: Compiler, others: &str) -> Debuggee {
+    let build = Build::new("namesakes").compiler(compiler).flag("-O2");
+    let object = build.clone().flag("-DOTHER").flag(others).flag("-c").build().path;
+    build.flag(object.to_str().expect("a path of ours")).build()
+}
+
+#[test]
+fn what_is_optimised_away_is_not_what_another_file_has() {
+    const GONE: &str = "is not available: optimized out";
+    for (compiler, limit) in [(Compiler::Gcc, None), (Compiler::Clang, Some("$1 = 10"))] {
+        let debuggee = namesakes(compiler, "-g");
+        let gone = |name: &str| format!("{name} {GONE}\n  {name}\n  {}", "^".repeat(name.len()));
+        let limit = limit.map_or_else(|| gone("limit"), str::to_owned);
+        check_ours(
+            &debuggee,
+            "hot",
+            &[("print limit", &limit), ("print mode", &gone("mode")), ("print shared", "$1 = 7")],
+        );
+        check_ours(&debuggee, "other", &[("print limit", "$1 = 99"), ("print shared", "$1 = 7")]);
+    }
+}
+
+#[test]
+fn what_is_declared_here_is_found_where_only_its_symbol_is() {
+    // clang does not describe what is only declared.
+    let debuggee = namesakes(Compiler::Gcc, "-g0");
+    check_ours(&debuggee, "hot", &[("print shared", "$1 = 7"), ("whatis shared", "type = int")]);
+}
+
+#[test]
+fn a_text_that_is_known_has_its_end() {
+    let debuggee = Build::new("namesakes").flag("-O2").flag("-xc++").build();
+    check_ours(
+        &debuggee,
+        "hot",
+        &[("print kept", "$1 = \"kept\""), ("print kept[4]", "$1 = 0 '\\000'")],
+    );
+}
+
+#[test]
+fn what_the_linker_left_out_has_no_place() {
+    let build = Build::new("namesakes").flag("-DALONE");
+    let flags = ["-fdata-sections", "-ffunction-sections", "-Wl,--gc-sections"];
+    let debuggee = flags.iter().fold(build, |build, flag| build.flag(flag)).build();
+    let why = "shared is not available: the linker left it out of the program";
+    check_ours(&debuggee, "main", &[("print shared", &format!("{why}\n  shared\n  ^^^^^^"))]);
 }

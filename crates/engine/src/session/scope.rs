@@ -234,10 +234,8 @@ impl<'a> CodeScope<'a> {
         };
         let name = path.joined();
         let image = &module.image;
-        let global = image.globals_near(&name, &near).into_iter();
-        let mut global =
-            global.filter(|(_, global)| !matches!(global.place, Place::Unavailable(_)));
-        let (global, constant) = (global.next(), image.enumerator_near(&name, &near));
+        let global = image.globals_near(&name, &near).into_iter().next();
+        let constant = image.enumerator_near(&name, &near);
         let is_meant = |it: &Function| !it.inlined && !is_constructor(path, it);
         let function = image
             .functions_near(&name, &near)
@@ -272,7 +270,7 @@ impl<'a> CodeScope<'a> {
             }
             let global = globals
                 .iter()
-                .position(|global| !matches!(global.place, Place::Unavailable(_)))
+                .position(|global| !global.is_nowhere())
                 .map(|index| globals.swap_remove(index))
                 .or_else(|| globals.into_iter().next());
             if let Some(global) = global {
@@ -337,6 +335,22 @@ impl<'a> CodeScope<'a> {
             Some(Err(why)) => Err(why),
             _ => Ok(Place::Unavailable("thread-local storage".to_owned())),
         }
+    }
+
+    /// What is declared here and defined where no debug information is: the type
+    /// of the one, at the address of the other.
+    fn declared(&self, path: &Path, symbol: Option<&Binding>) -> Result<Option<Binding>, String> {
+        let name = path.joined();
+        let place = match symbol {
+            Some(Binding::Untyped { address, .. }) => {
+                Place::Memory(vec![location::Op::Const(address.get())])
+            }
+            Some(_) => return Ok(None),
+            None => Place::Unavailable("nothing that is loaded defines it".to_owned()),
+        };
+        let declared = |module: &'a Module| Some((module, module.image.declared_global(&name)?));
+        let Some((module, ty)) = self.nearest_first().find_map(declared) else { return Ok(None) };
+        self.bound(module, &ty, place).map(Some)
     }
 
     /// What is there by symbol table alone has no type.
@@ -438,7 +452,11 @@ impl Scope for CodeScope<'_> {
             return Ok(Some(binding));
         }
         // A symbol table does not say which file a symbol is from.
-        Ok(if path.file.is_some() { None } else { self.untyped(path) })
+        if path.file.is_some() {
+            return Ok(None);
+        }
+        let untyped = self.untyped(path);
+        Ok(self.declared(path, untyped.as_ref())?.or(untyped))
     }
 
     fn is_local(&self, name: &str) -> bool {

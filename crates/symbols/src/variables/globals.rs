@@ -33,6 +33,13 @@ pub struct Global {
     pub external: bool,
 }
 
+impl Global {
+    /// Whether it has neither a place nor a value.
+    pub fn is_nowhere(&self) -> bool {
+        matches!(self.place, Place::Unavailable(_))
+    }
+}
+
 impl Image {
     /// The global variables that a name or a path means: globals, statics of
     /// any file, of namespaces and of classes, Rust statics, thread-local
@@ -46,7 +53,9 @@ impl Image {
         found
     }
 
-    /// Those of them that the name can mean at a place, the nearest first.
+    /// Those of them that the name can mean at a place, the nearest first. Of
+    /// those that are nowhere only those of its own file are among them, which
+    /// hide what other files have.
     pub fn globals_near(&self, name: &str, near: &Near) -> Vec<(Distance, Global)> {
         let Some(pattern) = Pattern::new(name, false) else { return Vec::new() };
         let mut meant: Vec<_> = self
@@ -61,7 +70,24 @@ impl Image {
         let of = |(distance, entry)| {
             self.globals_among(std::iter::once(entry)).into_iter().map(move |it| (distance, it))
         };
-        meant.into_iter().flat_map(of).collect()
+        let mut found: Vec<(Distance, Global)> = meant
+            .into_iter()
+            .flat_map(of)
+            .filter(|(distance, global)| !(global.is_nowhere() && distance.is_elsewhere()))
+            .collect();
+        found.sort_by_key(|(distance, global)| (*distance, global.is_nowhere()));
+        found
+    }
+
+    /// The type that a variable is declared with which nothing here defines.
+    pub fn declared_global(&self, name: &str) -> Option<TypeLink> {
+        let pattern = Pattern::new(name, false)?;
+        let mut named = self.named(pattern.key(), NameKind::Global);
+        named.find_map(|entry| {
+            let die = Die::open(self.units(), entry.die())?;
+            let is_meant = pattern.matches(entry.outward()) && is_external(&die);
+            die.type_reference().filter(|_| is_meant).map(|ty| type_link(self.module(), ty))
+        })
     }
 
     fn globals_among<'a>(&self, meant: impl Iterator<Item = Named<'a>>) -> Vec<Global> {
@@ -157,7 +183,9 @@ impl Image {
             .filter(|definition| definition.has(dw::DW_AT_location))
             .filter_map(|definition| self.global(&definition, &name))
             .collect();
-        if found.is_empty() && die.has(dw::DW_AT_const_value) {
+        // What other files cannot define is here or nowhere.
+        let is_all = die.has(dw::DW_AT_const_value) || !is_external(&die);
+        if found.is_empty() && is_all {
             found.extend(self.global(&die, &name));
         }
         found
@@ -184,9 +212,14 @@ impl Image {
             ty: type_link(self.module(), die.inherited(Die::type_reference)?),
             place: self.place_outside(die),
             file: die.unit.name.map(|file| file.to_string_lossy().into_owned()),
-            external: die.inherited(|die| die.flag(dw::DW_AT_external).then_some(())).is_some(),
+            external: is_external(die),
         })
     }
+}
+
+/// Whether other files can refer to what an entry describes.
+fn is_external(die: &Die<'_>) -> bool {
+    die.inherited(|die| die.flag(dw::DW_AT_external).then_some(())).is_some()
 }
 
 /// Whether the names of an enumeration are in a scope of their own.

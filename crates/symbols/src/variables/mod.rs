@@ -62,13 +62,20 @@ pub struct Variable {
 /// Where a variable is: its location, else its constant value.
 pub(crate) fn place_of(die: &Die<'_>, pc: Option<u64>, scene: Scene<'_>) -> Place {
     if let Some(value) = die.value(dw::DW_AT_location) {
-        return location::lower_attribute(value, pc, scene);
+        return match location::lower_attribute(value, pc, scene) {
+            // Linkers leave a zero for what they left out (`--gc-sections`).
+            Place::Memory(program) if program[..] == [Op::Address(ImageAddr::new(0))] => {
+                location::unavailable("the linker left it out of the program")
+            }
+            place => place,
+        };
     }
     match die.inherited(|die| die.value(dw::DW_AT_const_value)) {
         Some(AttributeValue::Block(bytes)) => Place::Bytes(bytes.slice().to_vec()),
         Some(text @ (AttributeValue::String(_) | AttributeValue::DebugStrRef(_))) => {
             match die.unit.attr_string(text) {
-                Ok(bytes) => Place::Bytes(bytes.slice().to_vec()),
+                // The zero at its end belongs to the value, and not to the form.
+                Ok(bytes) => Place::Bytes([bytes.slice(), b"\0"].concat()),
                 Err(_) => location::unavailable("its value is outside of debug information"),
             }
         }

@@ -1,0 +1,59 @@
+// Static variables of two files that share their names, of which the first
+// file's are optimised away. Compiled by itself it is the first file, and with
+// OTHER defined the second, which is linked to it. With ALONE defined it is a
+// file whose variable nothing uses.
+// Usage: namesakes
+// Prints: total=N
+
+#include <stdio.h>
+
+#ifdef ALONE
+
+int shared = 7;
+
+int main(void) {
+    printf("total=0\n"); // @mark main
+    return 0;
+}
+
+#elif defined(OTHER)
+
+static int limit = 99;
+static const char *mode = "slow";
+int shared = 7;
+
+__attribute__((noinline)) int other(int more) {
+    limit += more; // @mark other
+    mode += more > 50;
+    return limit + mode[0];
+}
+
+#else
+
+static int limit = 10;
+static const char *mode = "fast";
+static const char kept[] = "kept";
+extern __attribute__((weak)) int shared;
+
+__attribute__((weak)) int other(int more);
+
+__attribute__((noinline)) int hot(int number) {
+    return number * limit + mode[0] + kept[1]; // @mark hot
+}
+
+int main(void) {
+    int total = 0;
+    for (int number = 0; number < 100; number++) {
+        total += hot(number);
+        if (other) {
+            total += other(number);
+        }
+        if (&shared) {
+            total += shared;
+        }
+    }
+    printf("total=%d\n", total);
+    return 0;
+}
+
+#endif
