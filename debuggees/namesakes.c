@@ -1,7 +1,8 @@
 // Static variables of two files that share their names, of which the first
 // file's are optimised away. Compiled by itself it is the first file, and with
-// OTHER defined the second, which is linked to it. With ALONE defined it is a
-// file whose variable nothing uses.
+// OTHER defined the second, which is linked to it; with THIRD defined one that
+// keeps a name to itself that the others share; with ALONE defined a file whose
+// variable nothing uses.
 // Usage: namesakes
 // Prints: total=N
 
@@ -26,6 +27,14 @@ __attribute__((noinline)) int other(int more) {
     limit += more; // @mark other
     mode += more > 50;
     return limit + mode[0];
+}
+
+#elif defined(THIRD)
+
+static int shared = 99;
+
+int third(void) {
+    return shared++;
 }
 
 #else

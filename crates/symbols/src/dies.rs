@@ -132,6 +132,10 @@ pub(crate) fn linkage_name(units: &Units, chain: &[(DieRef, Entry)]) -> Option<S
 }
 
 /// An unsigned attribute, such as a line.
+pub(crate) fn flag(entry: &Entry, attribute: gimli::DwAt) -> bool {
+    matches!(entry.attr_value(attribute), Some(AttributeValue::Flag(true)))
+}
+
 pub(crate) fn number(entry: &Entry, attribute: gimli::DwAt) -> Option<u64> {
     match entry.attr_value(attribute)? {
         AttributeValue::FileIndex(index) => Some(index),

@@ -41,6 +41,8 @@ pub struct Function {
     pub has_debug: bool,
     /// Whether calling it only chooses the function to use (`STT_GNU_IFUNC`).
     pub indirect: bool,
+    /// Whether other files can refer to it.
+    pub external: bool,
     pub(crate) die: Option<DieRef>,
 }
 
@@ -106,7 +108,7 @@ impl Image {
     }
 
     /// Those of them that the name means at a place: of the innermost scope that has
-    /// any. What only a symbol names is in no scope.
+    /// any, and no statics of other files. What only a symbol names is in no scope.
     pub fn functions_near(&self, name: &str, near: &Near) -> Option<(Distance, Vec<Function>)> {
         let pattern = Pattern::new(name, false)?;
         let named = self.named_near(pattern.key(), NameKind::Function, Some(near));
@@ -115,6 +117,7 @@ impl Image {
             .filter_map(|it| {
                 Some((near.distance(&pattern, it.outward(), it.die().unit)?, it.die()))
             })
+            .filter(|(distance, die)| !distance.is_elsewhere() || self.is_seen_outside(*die))
             .collect();
         let mut distances: Vec<Distance> = meant.iter().map(|(distance, _)| *distance).collect();
         distances.sort_unstable();
@@ -325,6 +328,7 @@ impl Image {
             prologue_end: ImageAddr::new(prologue_end),
             has_debug: true,
             indirect: false,
+            external: chain.iter().any(|(_, entry)| dies::flag(entry, dw::DW_AT_external)),
             die: Some(die),
         })
     }
@@ -408,6 +412,7 @@ fn symbol_function(hit: SymbolHit) -> Function {
         prologue_end: hit.start,
         has_debug: false,
         indirect: hit.kind == SymbolKind::IndirectFunction,
+        external: hit.external,
         die: None,
     }
 }

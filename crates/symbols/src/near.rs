@@ -4,11 +4,12 @@
 //! Rust's modules alike.
 
 use trapline_core::ImageAddr;
+use trapline_core::types::Language;
 
-use crate::Image;
 use crate::names::{self, ANONYMOUS, Pattern};
 use crate::types::die::Die;
 use crate::units::{DieRef, UnitId};
+use crate::{Image, dies};
 
 /// A place in the program, as far as names are concerned.
 #[derive(Clone, Debug)]
@@ -36,6 +37,11 @@ enum Step {
     Base,
     /// One further out.
     Far(usize),
+}
+
+/// Whether other files can refer to what an entry describes.
+pub(crate) fn is_external(die: &Die<'_>) -> bool {
+    die.inherited(|die| die.flag(gimli::DW_AT_external).then_some(())).is_some()
 }
 
 /// Classes that are looked at for base classes.
@@ -86,6 +92,13 @@ impl Image {
         let declared = die.declared_at();
         let scopes = self.scopes_within(&die)?;
         Some(Near { unit: declared.unit, scopes, bases: self.bases_around(declared) })
+    }
+
+    /// Whether other files see what an entry describes: what is external, and in
+    /// Rust all of a crate, of which compilers make several units.
+    pub(crate) fn is_seen_outside(&self, at: DieRef) -> bool {
+        let Some(die) = Die::open(self.units(), at) else { return false };
+        is_external(&die) || dies::style(die.unit) == Language::Rust
     }
 
     /// The name of an entry and of all that is around it, outermost first. What is

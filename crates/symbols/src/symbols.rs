@@ -46,6 +46,8 @@ pub struct SymbolHit {
     pub size: u64,
     /// What it stands for.
     pub kind: SymbolKind,
+    /// Whether other files can refer to it.
+    pub external: bool,
 }
 
 /// Which table a symbol is in: later ones add to the earlier.
@@ -163,6 +165,7 @@ impl Image {
             start: entry.address(),
             size: symbol.st_size(LittleEndian),
             kind: kind(symbol)?,
+            external: symbol.st_bind() != elf::STB_LOCAL,
         })
     }
 
@@ -335,6 +338,7 @@ impl Image {
             size: STUB_SIZE,
             linkage_name,
             kind: SymbolKind::Stub,
+            external: false,
         })
     }
 

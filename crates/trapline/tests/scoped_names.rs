@@ -83,18 +83,25 @@ fn names_of_rust_mean_what_their_module_has() {
     check_hits(&debuggee, &[("first", "COUNT == 1", 1), ("second", "COUNT == 2", 1)]);
 }
 
-/// Two files, of which the first's statics are optimised away.
-fn namesakes(compiler: Compiler, others: &str) -> Debuggee {
-    let build = Build::new("namesakes").compiler(compiler).flag("-O2");
-    let object = build.clone().flag("-DOTHER").flag(others).flag("-c").build().path;
-    build.flag(object.to_str().expect("a path of ours")).build()
+/// A program of several files, of which the first's statics are optimised away.
+fn namesakes(build: &Build, others: &[&[&str]]) -> Debuggee {
+    let mut whole = build.clone();
+    for flags in others {
+        let object = flags.iter().fold(build.clone().flag("-c"), |build, flag| build.flag(flag));
+        whole = whole.flag(object.build().path.to_str().expect("a path of ours"));
+    }
+    whole.build()
+}
+
+fn optimised(compiler: Compiler) -> Build {
+    Build::new("namesakes").compiler(compiler).flag("-O2")
 }
 
 #[test]
 fn what_is_optimised_away_is_not_what_another_file_has() {
     const GONE: &str = "is not available: optimized out";
     for (compiler, limit) in [(Compiler::Gcc, None), (Compiler::Clang, Some("$1 = 10"))] {
-        let debuggee = namesakes(compiler, "-g");
+        let debuggee = namesakes(&optimised(compiler), &[&["-DOTHER"]]);
         let gone = |name: &str| format!("{name} {GONE}\n  {name}\n  {}", "^".repeat(name.len()));
         let limit = limit.map_or_else(|| gone("limit"), str::to_owned);
         check_ours(
@@ -109,8 +116,24 @@ fn what_is_optimised_away_is_not_what_another_file_has() {
 #[test]
 fn what_is_declared_here_is_found_where_only_its_symbol_is() {
     // clang does not describe what is only declared.
-    let debuggee = namesakes(Compiler::Gcc, "-g0");
+    let debuggee = namesakes(&optimised(Compiler::Gcc), &[&["-DOTHER", "-g0"]]);
     check_ours(&debuggee, "hot", &[("print shared", "$1 = 7"), ("whatis shared", "type = int")]);
+}
+
+#[test]
+fn what_files_share_comes_before_what_one_keeps_to_itself() {
+    let (other, third) = (&["-DOTHER"][..], &["-DTHIRD"][..]);
+    for others in [[other, third], [third, other]] {
+        for build in Build::new("namesakes").by_each(&["-O0"]) {
+            let debuggee = namesakes(&build, &others);
+            check_ours(
+                &debuggee,
+                "hot",
+                &[("print shared", "$1 = 7"), ("print &shared == &::shared", "$1 = true")],
+            );
+            check_hits(&debuggee, &[("hot", "shared == 7", 100), ("hot", "limit == 10", 100)]);
+        }
+    }
 }
 
 #[test]

@@ -9,7 +9,9 @@ use trapline_core::location::{self, Place};
 use trapline_core::types::{Count, Language, ResolveType, Type, TypeKind, TypeLink, TypeRef};
 use trapline_core::x64::Reg;
 use trapline_expr::{Binding, OPTIMIZED_OUT, Path, Scope, Value, Views};
-use trapline_symbols::{Function, Near, PcKind, StaticMemberPlace, Variable};
+use trapline_symbols::{
+    Function, Global, Near, PcKind, StaticMemberPlace, SymbolHit, SymbolKind, Variable,
+};
 
 use super::activations::Fate;
 use super::lengths::Lengths;
@@ -228,11 +230,13 @@ impl<'a> CodeScope<'a> {
     /// What is visible at the place: a variable, an enumerator or a function of
     /// its own image.
     fn visible(&self, path: &Path) -> Result<Option<Binding>, String> {
-        let Some((module, near)) = self.near().filter(|_| path.file.is_none() && !path.global)
-        else {
+        let Some((module, near)) = self.near().filter(|_| path.file.is_none()) else {
             return Ok(None);
         };
-        let name = path.joined();
+        let name = match path.global {
+            true => format!("::{}", path.joined()).into(),
+            false => path.joined(),
+        };
         let image = &module.image;
         let global = image.globals_near(&name, &near).into_iter().next();
         let constant = image.enumerator_near(&name, &near);
@@ -256,28 +260,78 @@ impl<'a> CodeScope<'a> {
         Ok(function.map(|(_, function)| self.bound_function(module, function)))
     }
 
+    /// What a name means that is nothing of the file at hand: what all files can
+    /// see comes before what one keeps to itself.
     fn global(&self, path: &Path) -> Result<Option<Binding>, String> {
         let name = path.joined();
+        if let Some(file) = &path.file {
+            return self.global_of_file(&name, file);
+        }
+        let mut kept = Vec::new();
         for (distance, module) in self.nearest_first().enumerate() {
-            let mut globals = module.image.globals_named(&name);
-            if distance > 0 {
-                globals.retain(|global| global.external || !self.is_nearest_type(&name));
+            for global in module.image.globals_named(&name) {
+                if global.external && !global.is_nowhere() {
+                    return self.bound(module, &global.ty, global.place).map(Some);
+                }
+                if distance == 0 || global.external || !self.is_nearest_type(&name) {
+                    kept.push((module, global));
+                }
             }
-            if let Some(file) = &path.file {
-                globals.retain(|global| {
-                    global.file.as_ref().is_some_and(|known| Self::is_file(known, file))
-                });
-            }
-            let global = globals
-                .iter()
-                .position(|global| !global.is_nowhere())
-                .map(|index| globals.swap_remove(index))
-                .or_else(|| globals.into_iter().next());
-            if let Some(global) = global {
-                return self.bound(module, &global.ty, global.place).map(Some);
+        }
+        if let Some(binding) = self.defined_by_symbol(&name)? {
+            return Ok(Some(binding));
+        }
+        let Some((module, ty)) = self.declared_at_hand(&name) else {
+            return self.best_of(kept);
+        };
+        let nowhere = Place::Unavailable("nothing that is loaded defines it".to_owned());
+        self.bound(module, &ty, nowhere).map(Some)
+    }
+
+    fn global_of_file(&self, name: &str, file: &str) -> Result<Option<Binding>, String> {
+        for module in self.nearest_first() {
+            let mut globals = module.image.globals_named(name);
+            globals.retain(|global| {
+                global.file.as_ref().is_some_and(|known| Self::is_file(known, file))
+            });
+            let found = self.best_of(globals.into_iter().map(|it| (module, it)).collect())?;
+            if found.is_some() {
+                return Ok(found);
             }
         }
         Ok(None)
+    }
+
+    /// The first that is somewhere, or else the first.
+    fn best_of(&self, globals: Vec<(&Module, Global)>) -> Result<Option<Binding>, String> {
+        let somewhere = globals.iter().position(|(_, global)| !global.is_nowhere());
+        let best = globals.into_iter().nth(somewhere.unwrap_or(0));
+        best.map(|(module, global)| self.bound(module, &global.ty, global.place)).transpose()
+    }
+
+    /// What is declared somewhere and defined where no debug information is: the
+    /// type of the one, at the address of the other.
+    fn defined_by_symbol(&self, name: &str) -> Result<Option<Binding>, String> {
+        let is_data = |hit: &SymbolHit| {
+            hit.external && matches!(hit.kind, SymbolKind::Data | SymbolKind::Label)
+        };
+        let defined = self.nearest_first().find_map(|module| {
+            let symbol = module.image.symbols_named(name).into_iter().find(is_data)?;
+            Some(module.bias.to_virt(symbol.start))
+        });
+        let Some(address) = defined else { return Ok(None) };
+        let declared =
+            |module: &'a Module| Some((module, module.image.declared_global(name, None)?));
+        let Some((module, ty)) = self.nearest_first().find_map(declared) else { return Ok(None) };
+        self.rooted.set(true);
+        let place = Place::Memory(vec![location::Op::Const(address.get())]);
+        self.bound(module, &ty, place).map(Some)
+    }
+
+    /// The type that the file at hand declares a variable with.
+    fn declared_at_hand(&self, name: &str) -> Option<(&'a Module, TypeLink)> {
+        let (module, near) = self.near()?;
+        Some((module, module.image.declared_global(name, Some(&near))?))
     }
 
     /// Whether the nearest image has a type of a name. What others keep to
@@ -296,9 +350,10 @@ impl<'a> CodeScope<'a> {
                     declared.is_some_and(|(known, _)| Self::is_file(known, file))
                 })
             };
-            let function = functions.into_iter().find(|function| {
+            let meant = functions.into_iter().filter(|function| {
                 !function.inlined && in_file(function) && !is_constructor(path, function)
-            })?;
+            });
+            let function = meant.min_by_key(|function| !function.external)?;
             Some(self.bound_function(module, function))
         })
     }
@@ -335,22 +390,6 @@ impl<'a> CodeScope<'a> {
             Some(Err(why)) => Err(why),
             _ => Ok(Place::Unavailable("thread-local storage".to_owned())),
         }
-    }
-
-    /// What is declared here and defined where no debug information is: the type
-    /// of the one, at the address of the other.
-    fn declared(&self, path: &Path, symbol: Option<&Binding>) -> Result<Option<Binding>, String> {
-        let name = path.joined();
-        let place = match symbol {
-            Some(Binding::Untyped { address, .. }) => {
-                Place::Memory(vec![location::Op::Const(address.get())])
-            }
-            Some(_) => return Ok(None),
-            None => Place::Unavailable("nothing that is loaded defines it".to_owned()),
-        };
-        let declared = |module: &'a Module| Some((module, module.image.declared_global(&name)?));
-        let Some((module, ty)) = self.nearest_first().find_map(declared) else { return Ok(None) };
-        self.bound(module, &ty, place).map(Some)
     }
 
     /// What is there by symbol table alone has no type.
@@ -452,11 +491,7 @@ impl Scope for CodeScope<'_> {
             return Ok(Some(binding));
         }
         // A symbol table does not say which file a symbol is from.
-        if path.file.is_some() {
-            return Ok(None);
-        }
-        let untyped = self.untyped(path);
-        Ok(self.declared(path, untyped.as_ref())?.or(untyped))
+        Ok(if path.file.is_some() { None } else { self.untyped(path) })
     }
 
     fn is_local(&self, name: &str) -> bool {

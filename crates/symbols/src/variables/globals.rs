@@ -12,7 +12,7 @@ use crate::Image;
 use crate::index::{NameKind, Named};
 use crate::location::{Doing, Scene};
 use crate::names::{self, Pattern};
-use crate::near::{Distance, Near};
+use crate::near::{Distance, Near, is_external};
 use crate::types::die::Die;
 use crate::types::{type_at_entry, type_link};
 
@@ -53,9 +53,9 @@ impl Image {
         found
     }
 
-    /// Those of them that the name can mean at a place, the nearest first. Of
-    /// those that are nowhere only those of its own file are among them, which
-    /// hide what other files have.
+    /// Those of them that the name can mean at a place, the nearest first: no
+    /// statics of other files. What is nowhere in its own file is among them,
+    /// and hides what others have.
     pub fn globals_near(&self, name: &str, near: &Near) -> Vec<(Distance, Global)> {
         let Some(pattern) = Pattern::new(name, false) else { return Vec::new() };
         let mut meant: Vec<_> = self
@@ -64,6 +64,9 @@ impl Image {
             .filter_map(|entry| {
                 let unit = entry.die().unit;
                 Some((near.distance(&pattern, entry.outward(), unit)?, entry))
+            })
+            .filter(|(distance, entry)| {
+                !distance.is_elsewhere() || self.is_seen_outside(entry.die())
             })
             .collect();
         meant.sort_by_key(|(distance, _)| *distance);
@@ -79,15 +82,20 @@ impl Image {
         found
     }
 
-    /// The type that a variable is declared with which nothing here defines.
-    pub fn declared_global(&self, name: &str) -> Option<TypeLink> {
+    /// The type that a variable is declared with which another file defines, or
+    /// nobody; in one unit, or in any.
+    pub fn declared_global(&self, name: &str, within: Option<&Near>) -> Option<TypeLink> {
         let pattern = Pattern::new(name, false)?;
-        let mut named = self.named(pattern.key(), NameKind::Global);
-        named.find_map(|entry| {
+        let declared = |entry: Named<'_>| {
             let die = Die::open(self.units(), entry.die())?;
             let is_meant = pattern.matches(entry.outward()) && is_external(&die);
             die.type_reference().filter(|_| is_meant).map(|ty| type_link(self.module(), ty))
-        })
+        };
+        let (key, kind) = (pattern.key(), NameKind::Global);
+        match within {
+            Some(near) => self.names_of(near.unit)?.named(key, kind).find_map(declared),
+            None => self.named(key, kind).find_map(declared),
+        }
     }
 
     fn globals_among<'a>(&self, meant: impl Iterator<Item = Named<'a>>) -> Vec<Global> {
@@ -215,11 +223,6 @@ impl Image {
             external: is_external(die),
         })
     }
-}
-
-/// Whether other files can refer to what an entry describes.
-fn is_external(die: &Die<'_>) -> bool {
-    die.inherited(|die| die.flag(dw::DW_AT_external).then_some(())).is_some()
 }
 
 /// Whether the names of an enumeration are in a scope of their own.
