@@ -207,7 +207,11 @@ impl<'a> Parser<'a> {
         if self.at_word("as") {
             return (AS > power).then_some(Infix::As);
         }
-        let Token::Punct(punct) = *self.token() else { return None };
+        let punct = match *self.token() {
+            Token::Punct(punct) => punct,
+            Token::Ident(word) => alternative(word)?,
+            _ => return None,
+        };
         if punct == "?" {
             return (CONDITIONAL > power).then_some(Infix::Conditional);
         }
@@ -259,6 +263,8 @@ impl<'a> Parser<'a> {
             Token::Punct("(") => return self.parenthesis(),
             Token::Punct("{") => return self.at_address(),
             Token::Ident("sizeof") => return self.size_of(),
+            Token::Ident("not") if self.is_operand(1) => UnaryOp::Not,
+            Token::Ident("compl") if self.is_operand(1) => UnaryOp::BitNot,
             Token::Ident("__real__" | "__real") => return self.part_of_complex("_creal"),
             Token::Ident("__imag__" | "__imag") => return self.part_of_complex("_cimag"),
             _ => return self.postfix_of_primary(),
@@ -266,6 +272,15 @@ impl<'a> Parser<'a> {
         self.advance();
         let operand = self.nested(Self::unary)?;
         self.node(ExprKind::Unary(op, Box::new(operand)), start)
+    }
+
+    /// Whether an operand begins at a token that is no sign two readings have.
+    fn is_operand(&self, ahead: usize) -> bool {
+        match &self.ahead(ahead).token {
+            Token::Ident(word) => alternative(word).is_none() && *word != "as",
+            Token::Punct(punct) => matches!(*punct, "(" | "!" | "~"),
+            token => *token != Token::End,
+        }
     }
 
     /// gdb's `{type} address`.
@@ -427,6 +442,15 @@ impl<'a> Parser<'a> {
             Token::Byte(byte) => ExprKind::Byte(byte),
             Token::Char(c) if self.ahead(1).token != Token::Punct("::") => ExprKind::Char(c),
             Token::Dollar(name) => return self.dollar(name),
+            Token::Ident(word @ ("static_cast" | "const_cast" | "reinterpret_cast"))
+                if self.ahead(1).token == Token::Punct("<") =>
+            {
+                return self.cpp_cast(word == "reinterpret_cast");
+            }
+            Token::Ident("dynamic_cast") if self.ahead(1).token == Token::Punct("<") => {
+                let error = Error::new(self.span(), "`dynamic_cast` is not supported");
+                return Err(error.with_help("`static_cast` goes to a derived class unasked"));
+            }
             Token::Ident(_) | Token::Quoted(_) | Token::Char(_) | Token::Punct("::") => {
                 return self.name();
             }
@@ -434,6 +458,31 @@ impl<'a> Parser<'a> {
         };
         self.advance();
         self.node(kind, start)
+    }
+
+    /// `static_cast<type>(value)` and its like.
+    fn cpp_cast(&mut self, keeps_bits: bool) -> Result<Expr, Error> {
+        let start = self.span().start;
+        self.advance();
+        self.expect("<")?;
+        let ty = self.c_type()?;
+        self.expect(">")?;
+        if !self.at_punct("(") {
+            return self.unexpected("`(`");
+        }
+        self.advance();
+        let mut value = self.expression(0)?;
+        self.expect(")")?;
+        if keeps_bits && matches!(ty, TypeName::Pointer(_)) {
+            // A cast between classes would go to the part of the object.
+            let untyped =
+                TypeName::Pointer(Box::new(TypeName::Named { tag: None, name: "void".to_owned() }));
+            let kind = ExprKind::Cast { ty: untyped, value: Box::new(value), rust: false };
+            value = self.node(kind, start)?;
+        }
+        let cast = ExprKind::Cast { ty, value: Box::new(value), rust: false };
+        let cast = self.node(cast, start)?;
+        self.postfix(cast)
     }
 
     /// `$name` or `$name(arguments)`.
@@ -513,6 +562,20 @@ impl<'a> Parser<'a> {
 fn too_deep(span: Range<usize>) -> Error {
     let message = format!("an expression may nest at most {} deep", limits::MAX_DEPTH);
     Error::new(span, message)
+}
+
+/// C++'s other spellings of operators between operands ([lex.digraph]). There no
+/// name can stand, so they take none away.
+fn alternative(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "and" => "&&",
+        "or" => "||",
+        "bitand" => "&",
+        "bitor" => "|",
+        "xor" => "^",
+        "not_eq" => "!=",
+        _ => return None,
+    })
 }
 
 /// The operator of `=` or `OP=`; `None` for anything else.

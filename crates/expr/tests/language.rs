@@ -315,6 +315,30 @@ fn operators_mean_what_they_do_in_the_language_of_the_place() {
     check("b << 4", "3200", "128 '\\200'");
     check("b >> 4 << 4", "192", "192 '\\300'");
     check("b + b", "400", "400");
+    check("0.1f == 0.1", "false", "true");
+    check("-0.1 == -0.1f", "false", "true");
+    check("0.1f + 0.2 == 0.3", "false", "true");
+    check("0.1f < 0.1f + 0.0", "false", "false");
+}
+
+#[test]
+fn cpp_has_other_spellings() {
+    check(&[
+        ("i == 3 or not (u < 8)", "true"),
+        ("not i and true", "false"),
+        ("6 bitand 3 xor 1 bitor 8", "11"),
+        ("1 not_eq 2", "true"),
+        ("compl 5", "-6"),
+        ("static_cast<char>(97)", "97 'a'"),
+        ("static_cast<unsigned int>(-1) + 0", "4294967295"),
+        ("reinterpret_cast<int *>(4096) + 1", "(int *) 0x1004"),
+        ("const_cast<struct node *>(p)->value", "11"),
+        (
+            "dynamic_cast<int>(1)",
+            "error: `dynamic_cast` is not supported (`static_cast` goes to a derived class unasked)",
+        ),
+        ("static_cast<int> 1", "error: expected `(`, found `1`"),
+    ]);
 }
 
 #[test]

@@ -41,6 +41,16 @@ impl Checker<'_> {
             return Ok(object);
         }
         let pointer = self.rvalue(operand)?;
+        if let Scalar::Pointer(Some(target)) = &pointer.scalar
+            && matches!(self.strip(target, span)?.kind, TypeKind::Function { .. })
+        {
+            // C11 6.3.2.1: a function is its address again.
+            return Ok(Typed {
+                kind: Kind::Word(pointer.node),
+                ty: pointer.ty,
+                span: span.clone(),
+            });
+        }
         let (address, ty) = match &pointer.scalar {
             Scalar::Pointer(Some(target)) => (pointer.node, target.clone()),
             Scalar::Pointer(None) => return Err(self.nothing_there(&pointer, span)),

@@ -99,7 +99,8 @@ impl Checker<'_> {
 /// A string literal.
 pub(super) fn string(bytes: &[u8], span: &Range<usize>) -> Typed {
     let kind = Kind::Text(Text::Literal(Arc::from(bytes)));
-    Typed { kind, ty: builtin::text(bytes.len()), span: span.clone() }
+    // C11 6.4.5: with a null at its end.
+    Typed { kind, ty: builtin::text(bytes.len() + 1), span: span.clone() }
 }
 
 fn int_type(literal: &IntLiteral) -> (IntKind, Arc<Type>) {

@@ -11,7 +11,7 @@ use super::{Checker, Kind, Typed};
 use crate::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
 use crate::builtin;
 use crate::error::Error;
-use crate::ir::{Arithmetic, Comparison, IntKind, NodeId, Op, Sort};
+use crate::ir::{Arithmetic, Comparison, FloatKind, IntKind, NodeId, Op, Sort};
 
 impl Checker<'_> {
     pub(super) fn unary(
@@ -109,6 +109,8 @@ impl Checker<'_> {
             _ => {
                 let a = self.expr(a).and_then(|a| self.rvalue(a))?;
                 let b = self.expr(b).and_then(|b| self.rvalue(b))?;
+                let (a, b) =
+                    self.literals_adapted(operands.each_ref().map(is_float_literal), a, b)?;
                 self.arithmetic(op, a, b, span)
             }
         }
@@ -263,6 +265,7 @@ impl Checker<'_> {
         b: &Expr,
         span: &Range<usize>,
     ) -> Result<Typed, Error> {
+        let literals = [is_float_literal(a), is_float_literal(b)];
         let (a, b) = self.compared(a, b)?;
         let is_text = |typed: &Typed| matches!(typed.kind, Kind::Text(_));
         if is_text(&a) || is_text(&b) || self.are_texts(&a, &b)? {
@@ -272,6 +275,7 @@ impl Checker<'_> {
             return Ok(exact);
         }
         let (a, b) = (self.rvalue(a)?, self.rvalue(b)?);
+        let (a, b) = self.literals_adapted(literals, a, b)?;
         let (a, b) = self.composite(a, b, span)?;
         let pointer = |value: &Rvalue| matches!(value.scalar, Scalar::Pointer(_));
         let sort = match usual(&a.scalar, &b.scalar) {
@@ -285,6 +289,29 @@ impl Checker<'_> {
         let b = self.at_sort(b.node, sort, &b.span)?;
         let node = self.push(Op::Compare(comparison_of(op), a, b), Sort::BOOL, span)?;
         Ok(self.boolean(node, span))
+    }
+
+    /// Both sides of an operator: in Rust a literal takes the type of the other.
+    fn literals_adapted(
+        &mut self,
+        literals: [bool; 2],
+        mut a: Rvalue,
+        mut b: Rvalue,
+    ) -> Result<(Rvalue, Rvalue), Error> {
+        if literals != [false, false] && self.in_rust() {
+            match (&a.scalar, &b.scalar, literals) {
+                (_, Scalar::Float(FloatKind::F32), [true, false]) => a = self.single(a)?,
+                (Scalar::Float(FloatKind::F32), _, [false, true]) => b = self.single(b)?,
+                _ => {}
+            }
+        }
+        Ok((a, b))
+    }
+
+    fn single(&mut self, value: Rvalue) -> Result<Rvalue, Error> {
+        let scalar = Scalar::Float(FloatKind::F32);
+        let node = self.at_sort(value.node, scalar.sort(), &value.span)?;
+        Ok(Rvalue { node, scalar, ty: builtin::float(FloatKind::F32), span: value.span })
     }
 
     /// Both sides of a comparison. A name that means nothing by itself may be
@@ -365,6 +392,15 @@ fn arithmetic_of(op: BinaryOp, sort: Sort) -> Option<Arithmetic> {
         BinaryOp::BitOr if integer => Some(Arithmetic::Or),
         BinaryOp::BitXor if integer => Some(Arithmetic::Xor),
         _ => None,
+    }
+}
+
+/// Whether it is one without a type of its own.
+fn is_float_literal(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Float(literal) => !literal.single,
+        ExprKind::Unary(UnaryOp::Negate | UnaryOp::Plus, only) => is_float_literal(only),
+        _ => false,
     }
 }
 
