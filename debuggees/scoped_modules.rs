@@ -12,7 +12,19 @@ mod first {
     }
 }
 
+pub static COUNT: i32 = 3;
+
 mod second {
+    pub mod inner {
+        pub static COUNT: i32 = 4;
+        pub struct Held(pub i32);
+        impl Held {
+            pub fn sum(&self) -> i32 {
+                self.0 + COUNT + super::COUNT // @mark inner
+            }
+        }
+    }
+
     pub static COUNT: i32 = 2;
     pub struct Part {
         pub a: u8,
@@ -25,5 +37,5 @@ mod second {
 }
 
 fn main() {
-    println!("{}", first::sum(1) + second::sum(2));
+    println!("{}", first::sum(1) + second::sum(2) + second::inner::Held(COUNT).sum());
 }

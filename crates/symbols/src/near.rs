@@ -94,6 +94,40 @@ impl Image {
         Some(Near { unit: declared.unit, scopes, bases: self.bases_around(declared) })
     }
 
+    /// A path of Rust's that begins with `crate`, `self` or `super`, with the
+    /// names of the modules that these are at a place; `None` for any other.
+    pub fn in_full(&self, path: &str, near: &Near) -> Option<String> {
+        let (first, mut rest) = path.split_once("::")?;
+        let mut modules = match first {
+            "crate" => 1,
+            "self" => self.modules_around(near),
+            "super" => self.modules_around(near).checked_sub(1)?,
+            _ => return None,
+        };
+        while let Some(further) = rest.strip_prefix("super::") {
+            (rest, modules) = (further, modules.checked_sub(1)?);
+        }
+        let around = near.scopes.get(..modules.max(1))?.join("::");
+        Some(format!("::{around}::{rest}"))
+    }
+
+    /// How many of the scopes around a place are modules: those outside of
+    /// functions, types and their `impl`s.
+    fn modules_around(&self, near: &Near) -> usize {
+        let mut modules = near.scopes.len().saturating_sub(1);
+        while modules > 1 {
+            let path = near.scopes[..modules].join("::");
+            let is_module = !near.scopes[modules - 1].starts_with(['{', '<'])
+                && self.types_named(&path).is_empty()
+                && self.functions_named(&path, true).is_empty();
+            if is_module {
+                break;
+            }
+            modules -= 1;
+        }
+        modules
+    }
+
     /// Whether other files see what an entry describes: what is external, and in
     /// Rust all of a crate, of which compilers make several units.
     pub(crate) fn is_seen_outside(&self, at: DieRef) -> bool {

@@ -81,6 +81,21 @@ fn names_of_rust_mean_what_their_module_has() {
         );
     }
     check_hits(&debuggee, &[("first", "COUNT == 1", 1), ("second", "COUNT == 2", 1)]);
+    check_ours(
+        &debuggee,
+        "inner",
+        &[
+            ("print COUNT", "$1 = 4"),
+            ("print self::COUNT", "$1 = 4"),
+            ("print super::COUNT", "$1 = 2"),
+            ("print super::super::COUNT", "$1 = 3"),
+            ("print crate::COUNT", "$1 = 3"),
+            ("print crate::first::COUNT", "$1 = 1"),
+            ("print sizeof(super::Part)", "$1 = 40"),
+            ("print sizeof(crate::first::Part)", "$1 = 1"),
+            ("print self.0", "$1 = 3"),
+        ],
+    );
 }
 
 /// A program of several files, of which the first's statics are optimised away.

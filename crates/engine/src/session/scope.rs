@@ -1,6 +1,7 @@
 //! What the names of an expression mean at a place in code: the function's
 //! variables, those of the images, types. Evaluating is left to `values`.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -233,11 +234,12 @@ impl<'a> CodeScope<'a> {
         let Some((module, near)) = self.near().filter(|_| path.file.is_none()) else {
             return Ok(None);
         };
+        let image = &module.image;
         let name = match path.global {
             true => format!("::{}", path.joined()).into(),
             false => path.joined(),
         };
-        let image = &module.image;
+        let name = image.in_full(&name, &near).map_or(name, Into::into);
         let global = image.globals_near(&name, &near).into_iter().next();
         let constant = image.enumerator_near(&name, &near);
         let is_meant = |it: &Function| !it.inlined && !is_constructor(path, it);
@@ -507,9 +509,11 @@ impl Scope for CodeScope<'_> {
     }
 
     fn type_named(&self, name: &str) -> Result<Option<Arc<Type>>, String> {
-        let visible = self
-            .near()
-            .and_then(|(module, near)| module.image.types_near(name, &near).into_iter().next());
+        let visible = self.near().and_then(|(module, near)| {
+            let image = &module.image;
+            let name = image.in_full(name, &near).map_or(name.into(), Cow::Owned);
+            image.types_near(&name, &near).into_iter().next()
+        });
         let anywhere = || {
             self.nearest_first()
                 .find_map(|module| module.image.types_named(name).into_iter().next())
