@@ -32,12 +32,19 @@ __attribute__((noinline)) int other(int more) {
 #elif defined(THIRD)
 
 static int shared = 99;
+enum words { tick = 77 };
+long item[4];
 
-int third(void) {
-    return shared++;
+int third(enum words word) {
+    return shared++ + word + tick;
 }
 
 #else
+
+typedef char tick;
+typedef struct {
+    int words[10];
+} item;
 
 static int limit = 10;
 static const char *mode = "fast";
@@ -47,7 +54,9 @@ extern __attribute__((weak)) int shared;
 __attribute__((weak)) int other(int more);
 
 __attribute__((noinline)) int hot(int number) {
-    return number * limit + mode[0] + kept[1]; // @mark hot
+    tick small = (tick)number;
+    item all = {{0}};
+    return number * limit + mode[0] + kept[1] + all.words[small % 10]; // @mark hot
 }
 
 int main(void) {

@@ -88,6 +88,19 @@ static int local(int by) {
     return depth + count + part.a + kind + by; // @mark local
 }
 
+// Its parameters hide what is outside.
+struct Wide {
+    long a, b;
+} T;
+
+template <class T, int N> struct Holder {
+    T held[N];
+    template <class U> int sum(U by) {
+        T first = held[0];
+        return int(first) + int(by) + N; // @mark template
+    }
+};
+
 static int twice(int by) { return 2 * by; }
 static int made() { return twice(1); }
 
@@ -95,6 +108,7 @@ int main() {
     outer::inner::Class object;
     int sum = object.method(1) + outer::inner::Class::still(2);
     sum += outer::inner::Class::Nested().method(3) + outer::inner::free_inside(4);
+    sum += Holder<char, 3>{{1, 2, 3}}.sum(2.5) + int(T.a);
     sum += outer::free_between(5) + Derived().method(6) + local(7);
     printf("%d %d\n", sum, made() + depth + Part{1}.a); // @mark main
     return 0;

@@ -37,6 +37,7 @@ mod suggest;
 mod symbol_names;
 mod symbols;
 mod sys;
+mod template_parameters;
 mod types;
 mod units;
 mod unread;
@@ -55,6 +56,7 @@ pub use near::{Distance, Near};
 pub use separate::DebugInfo;
 pub use symbols::{SymbolHit, SymbolKind};
 pub use sys::{GiveBack, give_back_with};
+pub use template_parameters::TemplateParameter;
 pub use unwind::{FrameRegisters, PcKind, UnwindError, Unwound, unwind_without_cfi};
 pub use variables::{
     CallSite, Callee, FunctionResult, Global, Passing, StaticMemberName, StaticMemberPlace,

@@ -15,6 +15,8 @@ use crate::{Image, dies};
 #[derive(Clone, Debug)]
 pub struct Near {
     pub(crate) unit: UnitId,
+    /// The function, or its copy.
+    function: DieRef,
     /// The scopes around it, outermost first; the last is its function.
     scopes: Vec<String>,
     /// The base classes of the class that its function is of.
@@ -55,6 +57,11 @@ impl Distance {
 }
 
 impl Near {
+    /// The entry of the function, or of its copy.
+    pub(crate) fn function(&self) -> DieRef {
+        self.function
+    }
+
     /// How far something is whose name was found by a pattern; `None` when it
     /// cannot be meant here by so much of its name. `full` is its name with all
     /// scopes, innermost first.
@@ -91,7 +98,8 @@ impl Image {
         let die = Die::open(self.units(), call.map_or(function, |call| call.die))?;
         let declared = die.declared_at();
         let scopes = self.scopes_within(&die)?;
-        Some(Near { unit: declared.unit, scopes, bases: self.bases_around(declared) })
+        let bases = self.bases_around(declared);
+        Some(Near { unit: declared.unit, function: die.at, scopes, bases })
     }
 
     /// A path of Rust's that begins with `crate`, `self` or `super`, with the

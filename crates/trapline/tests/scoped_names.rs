@@ -46,6 +46,29 @@ fn what_is_nested_sees_what_is_around_it() {
 }
 
 #[test]
+fn a_templates_parameters_are_names_in_it() {
+    for build in Build::new("scoped_names").by_each(&["-O0"]) {
+        let lines = ["print sizeof (T)", "print (T) 300", "print sizeof (U)", "print N + 1"];
+        check(&build.build(), "template", &lines);
+        check_ours(&build.build(), "template", &[("ptype T", "type = char")]);
+    }
+}
+
+#[test]
+fn what_is_asked_for_outside_of_all_scopes_is_there_or_nowhere() {
+    check_ours(
+        &Debuggee::build("scoped_names"),
+        "inside",
+        &[
+            ("print ::depth", "$1 = 1"),
+            ("print ::Red", "$1 = Red"),
+            ("print ::method", "no symbol `::method` in this context\n  ::method\n  ^^^^^^^^"),
+            ("print ::made == &outer::made", "$1 = false"),
+        ],
+    );
+}
+
+#[test]
 fn functions_are_those_of_the_scope() {
     for (mark, function) in [("between", "outer::made"), ("main", "made")] {
         let debuggee = Debuggee::build("scoped_names");
@@ -144,7 +167,12 @@ fn what_files_share_comes_before_what_one_keeps_to_itself() {
             check_ours(
                 &debuggee,
                 "hot",
-                &[("print shared", "$1 = 7"), ("print &shared == &::shared", "$1 = true")],
+                &[
+                    ("print shared", "$1 = 7"),
+                    ("print &shared == &::shared", "$1 = true"),
+                    ("print sizeof(tick)", "$1 = 1"),
+                    ("print sizeof(item)", "$1 = 40"),
+                ],
             );
             check_hits(&debuggee, &[("hot", "shared == 7", 100), ("hot", "limit == 10", 100)]);
         }

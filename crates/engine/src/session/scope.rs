@@ -2,7 +2,7 @@
 //! variables, those of the images, types. Evaluating is left to `values`.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 use trapline_core::VirtAddr;
@@ -11,7 +11,8 @@ use trapline_core::types::{Count, Language, ResolveType, Type, TypeKind, TypeLin
 use trapline_core::x64::Reg;
 use trapline_expr::{Binding, OPTIMIZED_OUT, Path, Scope, Value, Views};
 use trapline_symbols::{
-    Function, Global, Near, PcKind, StaticMemberPlace, SymbolHit, SymbolKind, Variable,
+    Function, Global, Near, PcKind, StaticMemberPlace, SymbolHit, SymbolKind, TemplateParameter,
+    Variable,
 };
 
 use super::activations::Fate;
@@ -55,6 +56,14 @@ impl CodePlace {
     }
 }
 
+/// What a name means among those of the place's own image.
+enum Visible {
+    Value(Binding),
+    /// A type, which hides what is further away.
+    Type,
+    Nothing,
+}
+
 /// The names visible at one place in code.
 pub(crate) struct CodeScope<'a> {
     modules: &'a Modules,
@@ -71,6 +80,8 @@ pub(crate) struct CodeScope<'a> {
     rooted: Cell<bool>,
     /// How many types in one another are being measured.
     depth: Cell<usize>,
+    /// What surrounds the place, once it was asked for.
+    near: OnceCell<Option<Near>>,
 }
 
 impl<'a> CodeScope<'a> {
@@ -91,8 +102,8 @@ impl<'a> CodeScope<'a> {
         known: &'a Known,
     ) -> Self {
         let (used_frame, rooted) = (Cell::new(false), Cell::new(false));
-        let depth = Cell::new(0);
-        Self { modules, place, known, lengths: None, only: None, used_frame, rooted, depth }
+        let (depth, near) = (Cell::new(0), OnceCell::new());
+        Self { modules, place, known, lengths: None, only: None, used_frame, rooted, depth, near }
     }
 
     /// The same, with the lengths of arrays in a frame.
@@ -222,29 +233,43 @@ impl<'a> CodeScope<'a> {
     }
 
     /// What surrounds the place, for names that stand alone there.
-    fn near(&self) -> Option<(&'a Module, Near)> {
+    fn near(&self) -> Option<(&'a Module, &Near)> {
         let (module, place) = self.here()?;
         let address = module.to_image(place.lookup());
-        Some((module, module.image.near(address, place.depth)?))
+        let found = self.near.get_or_init(|| module.image.near(address, place.depth));
+        Some((module, found.as_ref()?))
+    }
+
+    /// What a parameter of the template around stands for.
+    fn template_parameter(&self, path: &Path) -> Result<Visible, String> {
+        let found = path.as_simple().and_then(|name| {
+            let (module, near) = self.near()?;
+            module.image.template_parameter(name, near)
+        });
+        Ok(match found {
+            Some(TemplateParameter::Number { ty, value }) => {
+                Visible::Value(Binding::Constant { ty: self.follow(&ty)?, value })
+            }
+            // Rust's types share their names with nothing else.
+            Some(TemplateParameter::Type(_)) if self.language() != Language::Rust => Visible::Type,
+            _ => Visible::Nothing,
+        })
     }
 
     /// What is visible at the place: a variable, an enumerator or a function of
     /// its own image.
-    fn visible(&self, path: &Path) -> Result<Option<Binding>, String> {
+    fn visible(&self, path: &Path) -> Result<Visible, String> {
         let Some((module, near)) = self.near().filter(|_| path.file.is_none()) else {
-            return Ok(None);
+            return Ok(Visible::Nothing);
         };
         let image = &module.image;
-        let name = match path.global {
-            true => format!("::{}", path.joined()).into(),
-            false => path.joined(),
-        };
-        let name = image.in_full(&name, &near).map_or(name, Into::into);
-        let global = image.globals_near(&name, &near).into_iter().next();
-        let constant = image.enumerator_near(&name, &near);
+        let name = written(path);
+        let name = image.in_full(&name, near).map_or(name, Into::into);
+        let global = image.globals_near(&name, near).into_iter().next();
+        let constant = image.enumerator_near(&name, near);
         let is_meant = |it: &Function| !it.inlined && !is_constructor(path, it);
         let function = image
-            .functions_near(&name, &near)
+            .functions_near(&name, near)
             .and_then(|(distance, all)| Some((distance, all.into_iter().find(is_meant)?)));
         // The innermost scope hides what is in others, of whatever kind it is.
         let distances = [
@@ -253,19 +278,24 @@ impl<'a> CodeScope<'a> {
             function.as_ref().map(|(distance, _)| *distance),
         ];
         let nearest = distances.into_iter().flatten().min();
+        let ty = image.type_distance(&name, near);
+        if ty.is_some_and(|ty| nearest.is_none_or(|nearest| ty < nearest)) {
+            return Ok(Visible::Type);
+        }
         if let Some((_, global)) = global.filter(|(distance, _)| Some(*distance) == nearest) {
-            return self.bound(module, &global.ty, global.place).map(Some);
+            return self.bound(module, &global.ty, global.place).map(Visible::Value);
         }
         if let Some((_, (ty, value))) = constant.filter(|(at, _)| Some(*at) == nearest) {
-            return Ok(Some(Binding::Constant { ty, value }));
+            return Ok(Visible::Value(Binding::Constant { ty, value }));
         }
-        Ok(function.map(|(_, function)| self.bound_function(module, function)))
+        let function = function.map(|(_, function)| self.bound_function(module, function));
+        Ok(function.map_or(Visible::Nothing, Visible::Value))
     }
 
     /// What a name means that is nothing of the file at hand: what all files can
     /// see comes before what one keeps to itself.
     fn global(&self, path: &Path) -> Result<Option<Binding>, String> {
-        let name = path.joined();
+        let name = written(path);
         if let Some(file) = &path.file {
             return self.global_of_file(&name, file);
         }
@@ -333,7 +363,7 @@ impl<'a> CodeScope<'a> {
     /// The type that the file at hand declares a variable with.
     fn declared_at_hand(&self, name: &str) -> Option<(&'a Module, TypeLink)> {
         let (module, near) = self.near()?;
-        Some((module, module.image.declared_global(name, Some(&near))?))
+        Some((module, module.image.declared_global(name, Some(near))?))
     }
 
     /// Whether the nearest image has a type of a name. What others keep to
@@ -377,7 +407,7 @@ impl<'a> CodeScope<'a> {
     }
 
     fn enumerator(&self, path: &Path) -> Option<Binding> {
-        let name = path.joined();
+        let name = written(path);
         self.nearest_first().find_map(|module| {
             let (ty, value) = module.image.enumerator_named(&name)?;
             Some(Binding::Constant { ty, value })
@@ -396,7 +426,7 @@ impl<'a> CodeScope<'a> {
 
     /// What is there by symbol table alone has no type.
     fn untyped(&self, path: &Path) -> Option<Binding> {
-        let name = path.joined();
+        let name = written(path);
         let address = self.nearest_first().find_map(|module| {
             let symbol = module.image.symbols_named(&name).into_iter().next()?;
             Some(module.bias.to_virt(symbol.start))
@@ -406,6 +436,14 @@ impl<'a> CodeScope<'a> {
         }
         self.rooted.set(true);
         Some(Binding::Untyped { address, name: name.into_owned() })
+    }
+}
+
+/// A path as it was written: `::` in front of it means the outermost scope.
+fn written(path: &Path) -> Cow<'_, str> {
+    match path.global {
+        true => format!("::{}", path.joined()).into(),
+        false => path.joined(),
     }
 }
 
@@ -482,8 +520,14 @@ impl Scope for CodeScope<'_> {
         if let Some(binding) = self.local(path)? {
             return Ok(Some(binding));
         }
-        if let Some(binding) = self.visible(path)? {
-            return Ok(Some(binding));
+        let visible = match self.template_parameter(path)? {
+            Visible::Nothing => self.visible(path)?,
+            found => found,
+        };
+        match visible {
+            Visible::Value(binding) => return Ok(Some(binding)),
+            Visible::Type => return Ok(None),
+            Visible::Nothing => {}
         }
         if let Some(binding) = self.global(path)? {
             return Ok(Some(binding));
@@ -511,8 +555,11 @@ impl Scope for CodeScope<'_> {
     fn type_named(&self, name: &str) -> Result<Option<Arc<Type>>, String> {
         let visible = self.near().and_then(|(module, near)| {
             let image = &module.image;
-            let name = image.in_full(name, &near).map_or(name.into(), Cow::Owned);
-            image.types_near(&name, &near).into_iter().next()
+            if let Some(TemplateParameter::Type(ty)) = image.template_parameter(name, near) {
+                return self.follow(&ty).ok();
+            }
+            let name = image.in_full(name, near).map_or(name.into(), Cow::Owned);
+            image.types_near(&name, near).into_iter().next()
         });
         let anywhere = || {
             self.nearest_first()

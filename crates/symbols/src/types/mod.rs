@@ -26,7 +26,7 @@ use crate::Image;
 use crate::dies;
 use crate::index::{NameKind, Named};
 use crate::names::{self, Pattern};
-use crate::near::Near;
+use crate::near::{Distance, Near};
 use crate::units::{DieRef, UnitId};
 use die::Die;
 use size::{Dimension, dimensions, full_size};
@@ -106,21 +106,40 @@ impl Image {
     /// nearest first: a unit describes what its code names.
     pub fn types_near(&self, name: &str, near: &Near) -> Vec<Arc<Type>> {
         let wanted = spelling::Wanted::parse(name);
-        let patterns = wanted.patterns();
-        let Some(unit) = self.names_of(near.unit) else { return Vec::new() };
-        let mut meant: Vec<_> = patterns
-            .iter()
-            .flat_map(|pattern| {
-                let named = unit.named(pattern.key(), NameKind::Type);
-                let named = named.filter(|name| self.is_type_meant(pattern, *name));
-                named.filter_map(|name| {
-                    let distance = near.distance(pattern, name.outward(), name.die().unit)?;
-                    Some((distance, name.die()))
-                })
-            })
-            .collect();
+        let mut meant = self.types_meant(&wanted, near);
         meant.sort_by_key(|(distance, _)| *distance);
         self.types_among(&wanted, meant.into_iter().map(|(_, at)| at))
+    }
+
+    /// How far the nearest type is that a name means at a place where variables
+    /// share their names with types: not in Rust, and not C's tags.
+    pub fn type_distance(&self, name: &str, near: &Near) -> Option<Distance> {
+        let meant = self.types_meant(&spelling::Wanted::parse(name), near).into_iter();
+        let shares = |at: DieRef| {
+            let die = Die::open(self.units(), at)?;
+            let is_tag = !matches!(die.tag(), dw::DW_TAG_typedef | dw::DW_TAG_base_type);
+            Some(match dies::style(die.unit) {
+                Language::C => !is_tag,
+                Language::Cpp => true,
+                Language::Rust => false,
+            })
+        };
+        meant.filter(|(_, at)| shares(*at) == Some(true)).map(|(distance, _)| distance).min()
+    }
+
+    fn types_meant(&self, wanted: &spelling::Wanted, near: &Near) -> Vec<(Distance, DieRef)> {
+        let Some(unit) = self.names_of(near.unit) else { return Vec::new() };
+        let patterns = wanted.patterns();
+        let of = |pattern: &Pattern| -> Vec<(Distance, DieRef)> {
+            let named = unit.named(pattern.key(), NameKind::Type);
+            let named = named.filter(|name| self.is_type_meant(pattern, *name));
+            let meant = named.filter_map(|name| {
+                let distance = near.distance(pattern, name.outward(), name.die().unit)?;
+                Some((distance, name.die()))
+            });
+            meant.collect()
+        };
+        patterns.iter().flat_map(of).collect()
     }
 
     fn types_among(
