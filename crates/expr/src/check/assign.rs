@@ -74,6 +74,10 @@ impl Checker<'_> {
     ) -> Result<NodeId, Error> {
         let span = &target.span;
         let sort = self.sort(value);
+        if self.known(value).is_some_and(|word| !fits(word, field)) {
+            let message = format!("the value does not fit in {} bits", field.width);
+            return Err(Error::new(span.clone(), message));
+        }
         let kind = Kind::Memory { address, bits: None };
         let whole = self.rvalue(Typed { kind, ..target.clone() })?.node;
         let changed = self.push(Op::WithBits { whole, value, field }, sort, span)?;
@@ -81,6 +85,12 @@ impl Checker<'_> {
         let stored = self.push(op, sort, span)?;
         self.push(Op::Bits { value: stored, field }, sort, span)
     }
+}
+
+/// Whether a bit-field can hold a number, taken as signed or as unsigned.
+fn fits(word: u64, field: BitField) -> bool {
+    let (word, width) = (i128::from(word.cast_signed()), u32::from(field.width));
+    (-(1_i128 << width.saturating_sub(1))..1 << width).contains(&word)
 }
 
 fn not_a_place(target: &Typed) -> Error {

@@ -51,7 +51,7 @@ impl Checker<'_> {
     }
 
     /// An object as the base class of a name, or as its own.
-    fn as_class(
+    pub(super) fn as_class(
         &mut self,
         object: Typed,
         class: &str,

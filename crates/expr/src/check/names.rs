@@ -61,7 +61,8 @@ impl Checker<'_> {
         }
     }
 
-    /// `Class::member` of a static member that a base class declares.
+    /// `Class::member` of a static member that a base class declares, or of the
+    /// part of the method's object that is the class.
     fn member_of_class(
         &mut self,
         path: &Path,
@@ -72,8 +73,23 @@ impl Checker<'_> {
         let mut budget = crate::limits::MAX_RECORDS_SEARCHED;
         match self.search(record, &path.name, span, &mut budget)? {
             Some(Hit::Static(member)) => self.static_member(&member, span).map(Some),
-            _ => Ok(None),
+            Some(Hit::Data(_)) => {
+                let Some(object) = self.this_object(span)? else { return Ok(None) };
+                let part = self.as_class(object, &path.scopes.join("::"), span)?;
+                self.find_member(&part, &path.name, span)
+            }
+            None => Ok(None),
         }
+    }
+
+    /// The object of the method at hand.
+    fn this_object(&mut self, span: &Range<usize>) -> Result<Option<Typed>, Error> {
+        let Some(Binding::Variable { ty, place }) = self.binding(&Path::simple("this"), span)?
+        else {
+            return Ok(None);
+        };
+        let this = self.variable(ty, place, span)?;
+        self.through_pointers(this).map(Some)
     }
 
     /// Whether a member of the method's object hides everything else of a name.
@@ -103,12 +119,7 @@ impl Checker<'_> {
     /// A plain name inside a C++ method may be a member of its object.
     fn member_of_this(&mut self, path: &Path, span: &Range<usize>) -> Result<Option<Typed>, Error> {
         let Some(name) = path.as_simple() else { return Ok(None) };
-        let Some(Binding::Variable { ty, place }) = self.binding(&Path::simple("this"), span)?
-        else {
-            return Ok(None);
-        };
-        let this = self.variable(ty, place, span)?;
-        let object = self.through_pointers(this)?;
+        let Some(object) = self.this_object(span)? else { return Ok(None) };
         self.find_member(&object, name, span)
     }
 
