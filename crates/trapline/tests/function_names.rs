@@ -15,7 +15,8 @@ fn lines(info: &BreakpointInfo) -> Vec<u32> {
 
 #[test]
 fn operators_tags_and_qualifiers_are_read_as_cpp_reads_them() {
-    for build in Build::new("cpp_names").by_each(&["-O0"]) {
+    // With types in units of their own the classes' names are there.
+    for build in Build::new("cpp_names").by_each(&["-O0", "-fdebug-types-section"]) {
         let debuggee = build.build();
         let driver = Driver::launching(&debuggee, &[]);
         let check = |place: &str, marks: &[&str]| {

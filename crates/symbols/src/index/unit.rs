@@ -218,6 +218,8 @@ struct Walk<'a> {
 struct Facts {
     name: Option<&'static [u8]>,
     origin: Option<DieRef>,
+    /// The type in a unit of its own that this stands for.
+    described: Option<DieRef>,
     declaration: bool,
     external: bool,
 }
@@ -291,6 +293,9 @@ impl Walk<'_> {
                 dw::DW_AT_specification | dw::DW_AT_abstract_origin => {
                     facts.origin = self.units.follow(self.id, attribute.value());
                 }
+                dw::DW_AT_signature => {
+                    facts.described = self.units.follow(self.id, attribute.value());
+                }
                 dw::DW_AT_declaration => facts.declaration = is_set(attribute.value()),
                 dw::DW_AT_external => facts.external = is_set(attribute.value()),
                 _ => {}
@@ -305,8 +310,16 @@ impl Walk<'_> {
             (Some(name), _) => name,
             (None, Some(origin)) => self.origin_name(origin).unwrap_or(b""),
             (None, None) if tag == dw::DW_TAG_namespace => ANONYMOUS.as_bytes(),
-            (None, None) => b"",
+            (None, None) => facts.described.and_then(|at| self.type_name(at)).unwrap_or(b""),
         }
+    }
+
+    /// The name of a type that has a unit of its own: clang leaves it away where
+    /// the type is declared.
+    fn type_name(&self, at: DieRef) -> Option<&'static [u8]> {
+        let unit = self.units.unit(at.unit)?;
+        let name = unit.entry(at.offset).ok()?.attr_value(dw::DW_AT_name)?;
+        unit.attr_string(name).ok().map(|name| name.slice())
     }
 
     /// The name a definition takes from its declaration, when that is in the

@@ -109,7 +109,8 @@ impl Scopes {
 
 /// The name of a scope; an anonymous enumeration or record adds nothing.
 fn scope_name(die: &Die<'_>) -> Option<String> {
-    match die.inherited(Die::name) {
+    let described = || die.follow(dw::DW_AT_signature)?.name();
+    match die.inherited(Die::name).or_else(described) {
         Some(name) => Some(name),
         None if die.tag() == dw::DW_TAG_namespace => Some(ANONYMOUS.to_owned()),
         None => None,
