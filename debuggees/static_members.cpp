@@ -52,7 +52,10 @@ struct Hidden {
     static int unseen;
     int seen;
 };
-int Hidden::unseen = 18;
+#ifndef UNSEEN
+#define UNSEEN 18
+#endif
+int Hidden::unseen = UNSEEN;
 } // namespace
 
 namespace first {

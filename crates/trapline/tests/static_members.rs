@@ -108,3 +108,17 @@ fn the_program_itself_decides_by_them() {
         ],
     );
 }
+
+#[test]
+fn each_file_has_its_own_of_what_is_in_no_named_namespace() {
+    for build in Build::new("static_members").by_each(&["-O0"]) {
+        let other = build.clone().flag("-Dmain=other_main").flag("-DUNSEEN=19").flag("-c").build();
+        let other = other.path.to_str().expect("a path of ours").to_owned();
+        let debuggee = build.flag("-Wl,-z,muldefs").flag(&other).build();
+        let rows = [
+            ("print hidden", "$1 = {static unseen = 18, seen = 4}"),
+            ("print hidden.unseen", "$1 = 18"),
+        ];
+        check_ours(&debuggee, "look", &rows);
+    }
+}

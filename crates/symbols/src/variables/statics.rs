@@ -46,8 +46,21 @@ impl Image {
             return Ok(StaticMemberPlace::Here(self.place_outside(&die)));
         }
         let full = self.values.scopes.qualified_name(&die).unwrap_or_default();
+        // Each file has its own of those, and their symbols do not say whose.
+        if names::components(&full).any(|component| component == ANONYMOUS)
+            && let Some(place) = self.place_of_definition(&die)
+        {
+            return Ok(StaticMemberPlace::Here(place));
+        }
         let linkage = die.text(dw::DW_AT_linkage_name);
         Ok(StaticMemberPlace::Symbol(StaticMemberName { linkage, full }))
+    }
+
+    fn place_of_definition(&self, declared: &Die<'_>) -> Option<Place> {
+        let definitions = self.instances(&[declared.at]).into_iter();
+        let mut definitions = definitions.filter_map(|at| Die::open(self.units(), at));
+        let definition = definitions.find(|it| it.has(dw::DW_AT_location))?;
+        Some(self.place_outside(&definition))
     }
 
     /// Where this image has a static member. The symbol table leads there, which
