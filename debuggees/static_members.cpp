@@ -58,6 +58,12 @@ struct Hidden {
 int Hidden::unseen = UNSEEN;
 } // namespace
 
+struct Listed {
+    static int numbers[];
+    int own;
+};
+int Listed::numbers[] = {5, 6, 7};
+
 namespace first {
 struct Same {
     static int value;
@@ -116,12 +122,13 @@ static int look(Plan plan, shop::Till till, shop::Kept<int> few, shop::Kept<long
     shop::Inline lines;
     Plan plans[2] = {plan, Plan::best};
     Hidden hidden{4};
+    Listed listed{Listed::numbers[1]};
     first::Same one{1};
     second::Same two{2};
     Same three{3};
     Above above;
     above.Below::value = 8;
-    above.own = hidden.seen + hidden.unseen + one.value + two.value + three.value + above.value;
+    above.own = listed.own + hidden.seen + hidden.unseen + one.value + two.value + three.value + above.value;
     Month month{7};
     Made made(one.own + two.own + three.own + month.number + Month::all[1].number);
     looked++; // @mark look

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use trapline_core::VirtAddr;
 use trapline_core::location::{self, Place};
-use trapline_core::types::{Language, ResolveType, Type, TypeRef};
+use trapline_core::types::{Language, ResolveType, StaticMember, Type, TypeRef};
 
 use crate::ast::Path;
 use crate::value::{OPTIMIZED_OUT, Value};
@@ -65,6 +65,15 @@ pub trait Scope: ResolveType {
     /// The debug information is corrupt.
     fn static_member(&self, _declared: TypeRef) -> Result<Place, String> {
         Ok(Place::Unavailable(OPTIMIZED_OUT.to_owned()))
+    }
+
+    /// The type of a static member: that of its definition, where the class does
+    /// not say the length of an array.
+    ///
+    /// # Errors
+    /// The debug information is corrupt.
+    fn static_member_type(&self, member: &StaticMember) -> Result<Arc<Type>, String> {
+        self.follow(&member.ty)
     }
 
     /// The value of the user's own `$name`.

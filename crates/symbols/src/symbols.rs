@@ -423,7 +423,10 @@ fn jump_slot(start: u64, code: &[u8]) -> Option<u64> {
 
 /// Whether a mangled name means the pattern.
 pub(crate) fn mangled_matches(pattern: &Pattern, linkage: &[u8]) -> bool {
-    if !is_mangled(linkage) {
+    // Itanium C++ ABI 5.1.4: names of tables, thunks, wrappers and guards have
+    // within them those of what they are for.
+    let is_special = linkage.starts_with(b"_ZT") || linkage.starts_with(b"_ZG");
+    if is_special || !is_mangled(linkage) {
         return false;
     }
     std::str::from_utf8(linkage).is_ok_and(|text| {

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use trapline_core::VirtAddr;
 use trapline_core::location::{self, Place};
-use trapline_core::types::{Count, Language, ResolveType, Type, TypeKind, TypeLink, TypeRef};
+use trapline_core::types::{
+    Count, Language, ResolveType, StaticMember, Type, TypeKind, TypeLink, TypeRef,
+};
 use trapline_core::x64::Reg;
 use trapline_expr::{Binding, OPTIMIZED_OUT, Path, Scope, Value, Views};
 use trapline_symbols::{
@@ -613,6 +615,22 @@ impl Scope for CodeScope<'_> {
             }
         }
         Ok(Place::Unavailable(OPTIMIZED_OUT.to_owned()))
+    }
+
+    fn static_member_type(&self, member: &StaticMember) -> Result<Arc<Type>, String> {
+        let declared = self.follow(&member.ty)?;
+        if self.strip(&declared)?.size.is_some() {
+            return Ok(declared);
+        }
+        let module = self.modules.by_id(member.declared.module);
+        let name = match module.map(|it| it.image.static_member_at(member.declared.offset)) {
+            Some(Ok(StaticMemberPlace::Symbol(name))) => name.full,
+            _ => return Ok(declared),
+        };
+        let mut defined = self.modules.in_load_order().flat_map(|module| {
+            module.image.globals_named(&name).into_iter().filter(|global| global.name == name)
+        });
+        defined.next().map_or(Ok(declared), |global| self.follow(&global.ty))
     }
 
     fn convenience(&self, name: &str) -> Option<Value> {

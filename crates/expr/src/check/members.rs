@@ -225,8 +225,8 @@ impl Checker<'_> {
     ) -> Result<Typed, Error> {
         let place = self.scope.static_member(member.declared);
         let place = place.map_err(|why| Error::new(span.clone(), why))?;
-        let ty = self.follow(&member.ty, span)?;
-        self.variable(ty, place, span)
+        let ty = self.scope.static_member_type(member);
+        self.variable(ty.map_err(|why| Error::new(span.clone(), why))?, place, span)
     }
 
     fn in_several_bases(&self, name: &str, one: &Type, span: &Range<usize>) -> Error {

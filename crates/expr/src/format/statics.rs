@@ -39,7 +39,8 @@ impl Formatter<'_> {
         if self.shown.statics.contains(&at) {
             return self.note("same as static member of an already seen type");
         }
-        let size = self.scope.follow(&member.ty).and_then(|ty| self.scope.strip(&ty));
+        let ty = self.scope.static_member_type(member);
+        let size = ty.and_then(|ty| self.scope.strip(&ty));
         let size = size.ok().and_then(|ty| ty.size).unwrap_or(0).min(limits::MAX_VALUE);
         let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
         match self.memory.read_exact(at, &mut bytes) {
@@ -56,7 +57,7 @@ impl Formatter<'_> {
         at: Option<VirtAddr>,
         context: Context,
     ) {
-        let resolved = self.scope.follow(&member.ty).and_then(|ty| {
+        let resolved = self.scope.static_member_type(member).and_then(|ty| {
             let stripped = self.scope.strip(&ty)?;
             Ok((ty, stripped))
         });
