@@ -6,6 +6,7 @@
 //   frames   ROUNDS calls of `leaf`, whose stack `reuse` then writes over
 //   jumps    the same, leaving `leaf` by longjmp
 //   recurse  a recursion with a local of each level
+//   fields   writes each of three neighbouring bit-fields in turn
 //   spin     writes `spun` for ever after printing ready
 // Prints: kind=K writes=W
 
@@ -20,6 +21,10 @@
 _Alignas(64) volatile uint8_t bytes[32];
 volatile uint32_t filled = 7;
 volatile uint64_t spun;
+volatile struct {
+    unsigned low : 3, high : 5;
+    int wide : 10;
+} fields;
 static volatile uint8_t sink;
 static jmp_buf back;
 static long writes;
@@ -40,6 +45,15 @@ static inline uint8_t read_byte(const volatile uint8_t *at) {
 __attribute__((noinline)) static void read_bytes(void) {
     for (int i = 0; i < 32; i++)
         sink = read_byte(&bytes[i]); // @mark read_byte
+}
+
+static void write_fields(void) {
+    for (int i = 1; i < 4; i++) {
+        fields.low = i; // @mark low
+        fields.high = 2 * i;
+        fields.wide = -i;
+        writes += 3;
+    }
 }
 
 __attribute__((noinline)) static void looked(void) { // @mark looked
@@ -98,6 +112,8 @@ int main(int argc, char **argv) { // @mark main
     int rounds = argc > 2 ? atoi(argv[2]) : 3;
     if (!strcmp(kind, "bytes"))
         write_bytes(), read_bytes();
+    else if (!strcmp(kind, "fields"))
+        write_fields();
     else if (!strcmp(kind, "kernel"))
         fill_by_kernel();
     else if (!strcmp(kind, "recurse"))

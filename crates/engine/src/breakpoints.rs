@@ -7,10 +7,11 @@ use std::sync::{Arc, LazyLock};
 
 use trapline_core::breakpoint::{BreakpointSpec, Mechanism, Subject, Tally};
 use trapline_core::plan::{InProcess, Owner, PairedWrite, Want, WantWhat};
-use trapline_core::types::Type;
+use trapline_core::types::{BitField, Type};
 use trapline_core::x64::debug::Access;
 use trapline_core::{AddrRange, BreakpointId, ImageAddr, LocationId, ModuleId, Tid, VirtAddr};
 use trapline_expr::Program;
+use trapline_expr::ir::Object;
 
 use crate::command::{BreakpointInfo, LocationInfo, Selection};
 use crate::event::StopReason;
@@ -111,7 +112,9 @@ pub(crate) struct Watch {
     pub(crate) access: Access,
     /// The value's type, when the subject is an expression.
     pub(crate) ty: Option<Arc<Type>>,
-    /// Bytes at the last look.
+    /// For a bit-field: which bits of the number there.
+    pub(crate) bits: Option<WatchedBits>,
+    /// Bytes at the last look, of a bit-field those of its value.
     pub(crate) last: Vec<u8>,
     /// The frame it belongs to; the watch ends with it.
     pub(crate) scope: Option<WatchScope>,
@@ -120,13 +123,45 @@ pub(crate) struct Watch {
     pub(crate) paired: Vec<PairedWrite>,
 }
 
+/// A bit-field that is watched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct WatchedBits {
+    pub(crate) field: BitField,
+    pub(crate) signed: bool,
+}
+
+impl WatchedBits {
+    /// The bit-field that an expression means.
+    pub(crate) fn of(program: &Program) -> Option<Self> {
+        match program.object {
+            Object::Memory { bits: Some((field, signed)), .. } => Some(Self { field, signed }),
+            _ => None,
+        }
+    }
+}
+
 impl Watch {
+    /// Makes of the bytes that are there those that are watched.
+    pub(crate) fn take(&self, bytes: &mut [u8]) {
+        if let Some(WatchedBits { field, signed }) = self.bits {
+            trapline_expr::take_bits_in_place(bytes, field, signed);
+        }
+    }
+
+    /// The same for the bytes that were just read as the last look.
+    pub(crate) fn take_last(&mut self) {
+        let mut last = std::mem::take(&mut self.last);
+        self.take(&mut last);
+        self.last = last;
+    }
+
     /// The same watch in another memory, with no slots there yet.
     fn copy(&self) -> Self {
         Self {
             range: self.range,
             access: self.access,
             ty: self.ty.clone(),
+            bits: self.bits,
             last: self.last.clone(),
             scope: self.scope,
             paired: Vec::new(),

@@ -20,6 +20,7 @@ use crate::value::{Bytes, Value, ValuePlace};
 mod extended;
 mod fetch;
 pub(crate) mod number;
+pub use number::take_bits_in_place;
 pub(crate) use number::x87;
 mod text;
 

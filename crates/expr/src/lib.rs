@@ -36,7 +36,7 @@ pub mod views;
 pub use ast::{Ast, Path};
 pub use check::{Purpose, check};
 pub use error::Error;
-pub use interp::{EvalError, InputValue, Machine, condition, evaluate};
+pub use interp::{EvalError, InputValue, Machine, condition, evaluate, take_bits_in_place};
 pub use ir::{Input, Program};
 pub use parse::{fuzz_parse, parse};
 pub use scope::{Binding, Scope};

@@ -79,6 +79,27 @@ fn every_size_and_kind_of_touch_is_told() {
 }
 
 #[test]
+fn a_bit_field_is_watched_without_its_neighbours() {
+    let debuggee = Debuggee::build("watched_shapes");
+    let check = |what: &str, expected: &[&str]| {
+        let mut driver = at_main(&debuggee, &["fields"]);
+        let id = driver.watch(what, WRITE);
+        let notes = driver.breakpoint(id).notes.join("; ");
+        assert!(!notes.contains("does not follow"), "{notes}");
+        // Where it is told again, it has its place by then.
+        for _ in 0..2 {
+            assert_eq!(told(&mut driver), expected, "{what}");
+            driver.run();
+        }
+        driver.quit();
+    };
+    check("fields.low", &["write 0>1", "write 1>2", "write 2>3"]);
+    check("fields.high", &["write 0>2", "write 2>4", "write 4>6"]);
+    check("fields.wide", &["write 0>-1", "write -1>-2", "write -2>-3"]);
+    check("fields.high if fields.high > 4", &["write 4>6"]);
+}
+
+#[test]
 fn odd_ranges_see_their_bytes_and_no_others() {
     let debuggee = Debuggee::build("watched_shapes");
     let check = |start: u64, len: u64, over_cover: bool| {

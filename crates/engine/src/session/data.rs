@@ -201,10 +201,14 @@ impl Session {
     fn watched_bytes(&self, pid: Pid, id: LocationId) -> Option<Vec<u8>> {
         let location =
             self.breakpoints.get(id.breakpoint)?.locations.iter().find(|l| l.id == id)?;
-        let range = location.watch.as_ref()?.range;
+        let watch = location.watch.as_ref()?;
+        let range = watch.range;
         let mut bytes = vec![0; usize::try_from(range.len()).ok()?];
         let read = self.memory(pid)?.read_some(range.start, &mut bytes);
         bytes.truncate(read);
+        if range.len() == read as u64 {
+            watch.take(&mut bytes);
+        }
         Some(bytes)
     }
 

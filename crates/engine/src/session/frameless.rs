@@ -1,18 +1,17 @@
 //! Values and places that need no thread: constants, static data of a program
 //! that does not run, global data of a process wherever its threads are.
 
-use std::sync::Arc;
-
 use trapline_core::location::Frame;
 use trapline_core::memory::ReadMemory;
-use trapline_core::types::Type;
 use trapline_core::x64::Reg;
 use trapline_core::{AddrRange, ModuleId, Pid, VirtAddr};
-use trapline_expr::{Input, InputValue, Machine, Program, Purpose, Value};
+use trapline_expr::ir::{IntKind, Object};
+use trapline_expr::{Input, InputValue, Machine, Program, Purpose, Value, builtin};
 
 use super::Session;
 use super::scope::CodeScope;
-use super::values::{address_in, evaluation_error, expression_error, raw_range};
+use super::values::{WatchSubject, address_in, evaluation_error, expression_error, raw_range};
+use crate::breakpoints::WatchedBits;
 use crate::command::CommandError;
 use crate::space::Modules;
 
@@ -151,7 +150,7 @@ impl Session {
         memory: &dyn ReadMemory,
         fs_base: u64,
         expression: &str,
-    ) -> Result<(AddrRange, Option<Arc<Type>>), CommandError> {
+    ) -> Result<WatchSubject, CommandError> {
         let value = |text: &str| {
             self.frameless_value(modules, Some(memory), fs_base, (text, Purpose::Value))
         };
@@ -159,12 +158,26 @@ impl Session {
             |text: &str| -> Result<u64, CommandError> { Ok(value(text)?.to_u64().unwrap_or(0)) };
         if let Some((address, len)) = raw_range(expression) {
             let start = address_in(address, &value(address)?)?;
-            return Ok((AddrRange::sized(start, number(len)?), None));
+            let range = AddrRange::sized(start, number(len)?);
+            return Ok(WatchSubject { range, ty: None, bits: None, scope: None });
         }
-        let ty = self.frameless_program(modules, expression, Purpose::Place)?.ty;
+        let program = self.frameless_program(modules, expression, Purpose::Place)?;
+        if let Object::Memory { address, size, bits: Some((field, signed)) } = program.object {
+            // A bit-field has no address; the number that it is in has.
+            let object = Object::Word(address);
+            let mut machine = FramelessMachine { modules, memory: Some(memory), fs_base };
+            let place = Program { object, ty: builtin::integer(IntKind::U64), ..program.clone() };
+            let start = trapline_expr::evaluate(&place, &mut machine)
+                .map_err(|error| evaluation_error(expression, &error))?;
+            let start = VirtAddr::new(start.to_u64().unwrap_or(0));
+            let (range, ty) = (AddrRange::sized(start, size), Some(program.ty));
+            let bits = Some(WatchedBits { field, signed });
+            return Ok(WatchSubject { range, ty, bits, scope: None });
+        }
         let start = VirtAddr::new(number(&format!("&({expression})"))?);
         let len = number(&format!("sizeof({expression})"))?;
-        Ok((AddrRange::sized(start, len), Some(ty)))
+        let (range, ty) = (AddrRange::sized(start, len), Some(program.ty));
+        Ok(WatchSubject { range, ty, bits: None, scope: None })
     }
 
     /// An address that an expression means in images of which none runs.

@@ -17,7 +17,7 @@ use super::frames::Frame;
 use super::machine::ThreadMachine;
 use super::scope::{CodePlace, CodeScope};
 use super::{Motion, Selected, Session};
-use crate::breakpoints::WatchScope;
+use crate::breakpoints::{WatchScope, WatchedBits};
 use crate::command::{CommandError, Reply, ValueFormat};
 use crate::space::Modules;
 
@@ -67,6 +67,7 @@ impl ValueHistory {
 pub(super) struct WatchSubject {
     pub(super) range: AddrRange,
     pub(super) ty: Option<Arc<Type>>,
+    pub(super) bits: Option<WatchedBits>,
     /// The frame it ends with, and where that frame returns to.
     pub(super) scope: Option<(WatchScope, Option<VirtAddr>)>,
 }
@@ -401,8 +402,8 @@ impl Session {
         if let Some((address, len)) = raw_range(expression) {
             let start = self.address_of(address)?;
             let len = self.value_of(len, Purpose::Value)?.to_u64().unwrap_or(0);
-            let scope = None;
-            return Ok(WatchSubject { range: AddrRange::sized(start, len), ty: None, scope });
+            let (range, ty, bits, scope) = (AddrRange::sized(start, len), None, None, None);
+            return Ok(WatchSubject { range, ty, bits, scope });
         }
         let (_, frame) =
             self.selected_frame().ok_or_else(|| CommandError::new("no frame is selected"))?;
@@ -412,7 +413,7 @@ impl Session {
             .map_err(|error| evaluation_error(expression, &error))?;
         let range = watched_range(expression, &value)?;
         let scope = if local { self.frame_scope(selected)? } else { None };
-        Ok(WatchSubject { range, ty: Some(value.ty), scope })
+        Ok(WatchSubject { range, ty: Some(value.ty), bits: WatchedBits::of(&program), scope })
     }
 
     /// How long the selected frame lives and where it returns to.

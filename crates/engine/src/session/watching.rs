@@ -12,6 +12,7 @@ use super::binding::compile_say;
 use super::scope::{CodePlace, CodeScope};
 use super::search::Among;
 use super::truth::SpaceMemory;
+use super::values::WatchSubject;
 use crate::breakpoints::{Anchor, Location, Watch};
 use crate::command::CommandError;
 use crate::event::Event;
@@ -43,14 +44,16 @@ impl Session {
             .ok_or_else(|| CommandError::new("no process"))?
             .read_exact(range.start, &mut last)
             .map_err(|error| CommandError::new(error.to_string()))?;
-        let watch = Watch {
+        let mut watch = Watch {
             range,
             access: *access,
             ty: subject.ty,
+            bits: subject.bits,
             last,
             scope: subject.scope.map(|(scope, _)| scope),
             paired: Vec::new(),
         };
+        watch.take_last();
         let here = self.selected_place();
         let moves = watch.scope.is_none() && !self.stays_put(selected.pid, expression);
         let location = self.add_watch(id, selected.pid, &spec, watch, here)?;
@@ -208,6 +211,7 @@ impl Session {
         location.addr = watch.range.start;
         let memory = SpaceMemory { target: &*self.target, pid, overlay: &space.overlay };
         if memory.read_exact(watch.range.start, &mut watch.last).is_ok() {
+            watch.take_last();
             breakpoint.put_location(location);
             space.stale = true;
         }
@@ -270,7 +274,8 @@ impl Session {
         let Subject::Data { expression, access, .. } = &spec.subject else { return Err(gone()) };
         let space = self.space_of(pid).ok_or_else(gone)?;
         let memory = self.memory(pid).ok_or_else(gone)?;
-        let (range, ty) = self.frameless_subject(&space.modules, &memory, fs_base, expression)?;
+        let WatchSubject { range, ty, bits, scope: _ } =
+            self.frameless_subject(&space.modules, &memory, fs_base, expression)?;
         check_length(expression, range)?;
         let mut last = vec![0; usize::try_from(range.len()).unwrap_or(0)];
         let read = memory.read_some(range.start, &mut last);
@@ -287,7 +292,10 @@ impl Session {
             }
             last.clear();
         }
-        Ok(Watch { range, access: *access, ty, last, scope: None, paired: Vec::new() })
+        let (access, scope, paired) = (*access, None, Vec::new());
+        let mut watch = Watch { range, access, ty, bits, last, scope, paired };
+        watch.take_last();
+        Ok(watch)
     }
 }
 

@@ -78,7 +78,7 @@ pub(crate) fn put_bits(whole: u64, value: u64, field: BitField, sort: Sort) -> u
 
 /// Replaces a little-endian integer of up to 8 bytes by the value of some of
 /// its bits.
-pub(crate) fn take_bits_in_place(bytes: &mut [u8], field: BitField, signed: bool) {
+pub fn take_bits_in_place(bytes: &mut [u8], field: BitField, signed: bool) {
     let mut word = [0; 8];
     let len = bytes.len().min(8);
     word[..len].copy_from_slice(&bytes[..len]);
