@@ -264,3 +264,24 @@ fn methods_and_closures_inlined_in_rust_are_frames() {
         check(&build, Compiler::Rustc, &marks, &["inlined_closures::total"]);
     }
 }
+
+#[test]
+fn a_call_through_a_wild_pointer_has_a_stack() {
+    for build in Build::new("wild_call").by_each(&["-O0", "-O2"]) {
+        let debuggee = build.build();
+        for address in ["0", "123456"] {
+            let mut driver = Driver::launching(&debuggee, &[address]);
+            driver.run();
+            let stop = driver.go_to_stop();
+            assert!(matches!(stop.reasons[..], [StopReason::Signal(_)]), "{stop:?}");
+            let command = Command::Backtrace { limit: 3, full: false };
+            let Reply::Backtrace { frames, .. } = driver.ask(command) else { panic!("no frames") };
+            let names: Vec<_> = frames.iter().map(|frame| frame.function.as_deref()).collect();
+            assert_eq!(names, [None, Some("call"), Some("main")], "{address}");
+            assert_eq!(frames[1].line, Some(debuggee.mark("call").line));
+            driver.ask(Command::SelectFrame(1));
+            driver.ask(Command::Kill);
+            driver.quit();
+        }
+    }
+}

@@ -112,8 +112,10 @@ pub(crate) fn walk(
     limit: usize,
 ) -> Walk {
     let mut walk = Walk { activations: Vec::new(), ended: None };
-    let innermost = Activation::innermost(registers);
-    let mut next = Some(innermost).filter(|innermost| innermost.pc.get() != 0);
+    // A call through a null pointer is a place, too; a thread of whose registers
+    // nothing is known has no stack.
+    let known = registers.rip != 0 || registers.rsp() != 0;
+    let mut next = known.then(|| Activation::innermost(registers));
     while let Some(mut activation) = next.take().filter(|_| walk.activations.len() < limit) {
         match caller(modules, memory, &activation) {
             Ok(Some(up)) => {
