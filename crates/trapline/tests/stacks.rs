@@ -274,10 +274,11 @@ fn a_call_through_a_wild_pointer_has_a_stack() {
             driver.run();
             let stop = driver.go_to_stop();
             assert!(matches!(stop.reasons[..], [StopReason::Signal(_)]), "{stop:?}");
-            let command = Command::Backtrace { limit: 3, full: false };
+            let command = Command::Backtrace { limit: 2, full: false };
             let Reply::Backtrace { frames, .. } = driver.ask(command) else { panic!("no frames") };
             let names: Vec<_> = frames.iter().map(|frame| frame.function.as_deref()).collect();
-            assert_eq!(names, [None, Some("call"), Some("main")], "{address}");
+            // Optimised, `main` ends in a jump.
+            assert_eq!(names[..2], [None, Some("call")], "{address}");
             assert_eq!(frames[1].line, Some(debuggee.mark("call").line));
             driver.ask(Command::SelectFrame(1));
             driver.ask(Command::Kill);
