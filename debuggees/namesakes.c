@@ -42,6 +42,7 @@ int third(enum words word) {
 #else
 
 typedef char tick;
+typedef char size;
 typedef struct {
     int words[10];
 } item;
@@ -54,7 +55,14 @@ extern __attribute__((weak)) int shared;
 __attribute__((weak)) int other(int more);
 
 __attribute__((noinline)) int hot(int number) {
-    tick small = (tick)number;
+    {
+        typedef long size;
+        enum inner { blue = 9 } shade = blue;
+        size wide = number;
+        number += wide == shade; // @mark block
+    }
+    size least = 1;
+    tick small = (tick)(number * least);
     item all = {{0}};
     return number * limit + mode[0] + kept[1] + all.words[small % 10]; // @mark hot
 }

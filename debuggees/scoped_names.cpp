@@ -34,6 +34,7 @@ struct Class {
         long a, b, c, d;
     };
     int method(int by);
+    int hides(int by);
     static int still(int by);
     struct Nested {
         int method(int by);
@@ -46,6 +47,21 @@ int Class::method(int by) {
     Part part{};
     Kind kind = Red;
     return depth + count + int(part.a) + kind + by; // @mark method
+}
+
+int Class::hides(int by) {
+    struct Part {
+        char a[7];
+    } part{};
+    enum Kind { Red = 99 } kind = Red;
+    auto add = [&](int more) {
+        struct Part {
+            char a[5];
+        } own{};
+        enum Kind { Red = 97 } tint = Red;
+        return more + own.a[0] + tint; // @mark closure
+    };
+    return part.a[0] + kind + add(by); // @mark hides
 }
 
 int Class::still(int by) {
@@ -101,15 +117,16 @@ template <class T, int N> struct Holder {
     }
 };
 
+static Part whole{1};
 static int twice(int by) { return 2 * by; }
 static int made() { return twice(1); }
 
 int main() {
     outer::inner::Class object;
-    int sum = object.method(1) + outer::inner::Class::still(2);
+    int sum = object.method(1) + object.hides(1) + outer::inner::Class::still(2);
     sum += outer::inner::Class::Nested().method(3) + outer::inner::free_inside(4);
     sum += Holder<char, 3>{{1, 2, 3}}.sum(2.5) + int(T.a);
     sum += outer::free_between(5) + Derived().method(6) + local(7);
-    printf("%d %d\n", sum, made() + depth + Part{1}.a); // @mark main
+    printf("%d %d\n", sum, made() + depth + whole.a); // @mark main
     return 0;
 }

@@ -269,6 +269,14 @@ impl Path {
             Cow::Owned(format!("{}::{}", self.scopes.join("::"), self.name))
         }
     }
+
+    /// The same with the `::` in front of it that means the outermost scope.
+    pub fn written(&self) -> Cow<'_, str> {
+        match self.global {
+            true => format!("::{}", self.joined()).into(),
+            false => self.joined(),
+        }
+    }
 }
 
 /// Prefix operators.

@@ -340,7 +340,7 @@ impl Checker<'_> {
     fn size_of(&mut self, only: &Expr, span: &Range<usize>) -> Result<Typed, Error> {
         if let ExprKind::Path(path) = &only.kind
             && (!self.frames.is_empty() || self.binding(path, &only.span)?.is_none())
-            && let Some(ty) = self.find_type(&path.joined(), &only.span)?
+            && let Some(ty) = self.find_type(&path.written(), &only.span)?
         {
             return self.size_constant(&ty, span);
         }

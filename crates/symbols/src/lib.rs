@@ -57,6 +57,7 @@ pub use separate::DebugInfo;
 pub use symbols::{SymbolHit, SymbolKind};
 pub use sys::{GiveBack, give_back_with};
 pub use template_parameters::TemplateParameter;
+pub use types::LocalName;
 pub use unwind::{FrameRegisters, PcKind, UnwindError, Unwound, unwind_without_cfi};
 pub use variables::{
     CallSite, Callee, FunctionResult, Global, Passing, StaticMemberName, StaticMemberPlace,

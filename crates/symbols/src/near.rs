@@ -17,6 +17,7 @@ pub struct Near {
     pub(crate) unit: UnitId,
     /// The function, or its copy.
     function: DieRef,
+    address: ImageAddr,
     /// The scopes around it, outermost first; the last is its function.
     scopes: Vec<String>,
     /// The base classes of the class that its function is of.
@@ -62,6 +63,10 @@ impl Near {
         self.function
     }
 
+    pub(crate) fn address(&self) -> ImageAddr {
+        self.address
+    }
+
     /// How far something is whose name was found by a pattern; `None` when it
     /// cannot be meant here by so much of its name. `full` is its name with all
     /// scopes, innermost first.
@@ -99,7 +104,7 @@ impl Image {
         let declared = die.declared_at();
         let scopes = self.scopes_within(&die)?;
         let bases = self.bases_around(declared);
-        Some(Near { unit: declared.unit, function: die.at, scopes, bases })
+        Some(Near { unit: declared.unit, function: die.at, address, scopes, bases })
     }
 
     /// A path of Rust's that begins with `crate`, `self` or `super`, with the

@@ -46,6 +46,30 @@ fn what_is_nested_sees_what_is_around_it() {
 }
 
 #[test]
+fn what_a_function_declares_hides_what_its_class_has() {
+    for build in Build::new("scoped_names").by_each(&["-O0"]) {
+        let debuggee = build.build();
+        for (mark, part, red) in [("hides", 7, 99), ("closure", 5, 97), ("method", 32, 1111)] {
+            let (part, red) = (format!("$1 = {part}"), format!("$1 = {red}"));
+            let rows = [("print sizeof(Part)", part.as_str()), ("print (int) Red", &red)];
+            check_ours(&debuggee, mark, &rows);
+        }
+        check_ours(&debuggee, "hides", &[("print sizeof(::Part)", "$1 = 4")]);
+    }
+}
+
+#[test]
+fn what_a_block_declares_means_nothing_behind_it() {
+    let debuggee = Debuggee::build("namesakes");
+    let nothing = "no symbol `blue` in this context\n  blue\n  ^^^^";
+    for (mark, size, blue) in [("block", 8, "$1 = blue"), ("hot", 1, nothing)] {
+        let size = format!("$1 = {size}");
+        check_ours(&debuggee, mark, &[("print sizeof(size)", &size), ("print blue", blue)]);
+    }
+    check_hits(&debuggee, &[("block", "blue == 9 && wide == blue", 1)]);
+}
+
+#[test]
 fn a_templates_parameters_are_names_in_it() {
     for build in Build::new("scoped_names").by_each(&["-O0"]) {
         let lines = ["print sizeof (T)", "print (T) 300", "print sizeof (U)", "print N + 1"];
@@ -61,7 +85,6 @@ fn what_is_asked_for_outside_of_all_scopes_is_there_or_nowhere() {
         "inside",
         &[
             ("print ::depth", "$1 = 1"),
-            ("print ::Red", "$1 = Red"),
             ("print ::method", "no symbol `::method` in this context\n  ::method\n  ^^^^^^^^"),
             ("print ::made == &outer::made", "$1 = false"),
         ],

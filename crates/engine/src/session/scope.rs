@@ -13,8 +13,8 @@ use trapline_core::types::{
 use trapline_core::x64::Reg;
 use trapline_expr::{Binding, OPTIMIZED_OUT, Path, Scope, Value, Views};
 use trapline_symbols::{
-    Function, Global, Near, PcKind, StaticMemberPlace, SymbolHit, SymbolKind, TemplateParameter,
-    Variable,
+    Function, Global, LocalName, Near, PcKind, StaticMemberPlace, SymbolHit, SymbolKind,
+    TemplateParameter, Variable,
 };
 
 use super::activations::Fate;
@@ -242,6 +242,21 @@ impl<'a> CodeScope<'a> {
         Some((module, found.as_ref()?))
     }
 
+    /// What a name means that the function has for itself, or its template.
+    fn own_of_function(&self, path: &Path) -> Result<Visible, String> {
+        let local = path.as_simple().and_then(|name| {
+            let (module, near) = self.near()?;
+            module.image.local_name(name, near)
+        });
+        match local {
+            Some(LocalName::Enumerator(ty, value)) => {
+                Ok(Visible::Value(Binding::Constant { ty, value }))
+            }
+            Some(LocalName::Type) => Ok(Visible::Type),
+            None => self.template_parameter(path),
+        }
+    }
+
     /// What a parameter of the template around stands for.
     fn template_parameter(&self, path: &Path) -> Result<Visible, String> {
         let found = path.as_simple().and_then(|name| {
@@ -265,7 +280,7 @@ impl<'a> CodeScope<'a> {
             return Ok(Visible::Nothing);
         };
         let image = &module.image;
-        let name = written(path);
+        let name = path.written();
         let name = image.in_full(&name, near).map_or(name, Into::into);
         let global = image.globals_near(&name, near).into_iter().next();
         let constant = image.enumerator_near(&name, near);
@@ -297,7 +312,7 @@ impl<'a> CodeScope<'a> {
     /// What a name means that is nothing of the file at hand: what all files can
     /// see comes before what one keeps to itself.
     fn global(&self, path: &Path) -> Result<Option<Binding>, String> {
-        let name = written(path);
+        let name = path.written();
         if let Some(file) = &path.file {
             return self.global_of_file(&name, file);
         }
@@ -409,7 +424,7 @@ impl<'a> CodeScope<'a> {
     }
 
     fn enumerator(&self, path: &Path) -> Option<Binding> {
-        let name = written(path);
+        let name = path.written();
         self.nearest_first().find_map(|module| {
             let (ty, value) = module.image.enumerator_named(&name)?;
             Some(Binding::Constant { ty, value })
@@ -428,7 +443,7 @@ impl<'a> CodeScope<'a> {
 
     /// What is there by symbol table alone has no type.
     fn untyped(&self, path: &Path) -> Option<Binding> {
-        let name = written(path);
+        let name = path.written();
         let address = self.nearest_first().find_map(|module| {
             let symbol = module.image.symbols_named(&name).into_iter().next()?;
             Some(module.bias.to_virt(symbol.start))
@@ -438,14 +453,6 @@ impl<'a> CodeScope<'a> {
         }
         self.rooted.set(true);
         Some(Binding::Untyped { address, name: name.into_owned() })
-    }
-}
-
-/// A path as it was written: `::` in front of it means the outermost scope.
-fn written(path: &Path) -> Cow<'_, str> {
-    match path.global {
-        true => format!("::{}", path.joined()).into(),
-        false => path.joined(),
     }
 }
 
@@ -522,7 +529,7 @@ impl Scope for CodeScope<'_> {
         if let Some(binding) = self.local(path)? {
             return Ok(Some(binding));
         }
-        let visible = match self.template_parameter(path)? {
+        let visible = match self.own_of_function(path)? {
             Visible::Nothing => self.visible(path)?,
             found => found,
         };
@@ -557,6 +564,9 @@ impl Scope for CodeScope<'_> {
     fn type_named(&self, name: &str) -> Result<Option<Arc<Type>>, String> {
         let visible = self.near().and_then(|(module, near)| {
             let image = &module.image;
+            if let Some(local) = image.local_type(name, near) {
+                return Some(local);
+            }
             if let Some(TemplateParameter::Type(ty)) = image.template_parameter(name, near) {
                 return self.follow(&ty).ok();
             }

@@ -105,7 +105,7 @@ impl Checker<'_> {
     }
 
     fn unknown(&self, path: &Path, span: &Range<usize>) -> Error {
-        if let Ok(Some(_)) = self.find_type(&path.joined(), span) {
+        if let Ok(Some(_)) = self.find_type(&path.written(), span) {
             return Error::new(span.clone(), format!("`{path}` is a type, not a value"))
                 .with_help("a cast is written `(type)value` or `value as type`");
         }

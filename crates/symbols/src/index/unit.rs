@@ -65,6 +65,7 @@ impl Name {
 struct Scope {
     parent: u32,
     text: &'static [u8],
+    is_function: bool,
 }
 
 /// An entry that is a copy or the definition of another.
@@ -159,7 +160,7 @@ pub(crate) struct Named<'a> {
     name: &'a Name,
 }
 
-impl Named<'_> {
+impl<'a> Named<'a> {
     /// The entry.
     pub(crate) fn die(self) -> DieRef {
         self.name.die()
@@ -170,12 +171,26 @@ impl Named<'_> {
         self.name.text()
     }
 
+    fn scopes(self) -> impl Iterator<Item = &'a Scope> {
+        let scope = move |number: u32| self.unit.scopes.get(number as usize);
+        std::iter::successors(scope(self.name.scope), move |it| scope(it.parent)).take(MAX_SCOPES)
+    }
+
+    /// Whether it, or the enumeration or class that it is of, is of a function's
+    /// own: then its name means it within its block alone.
+    pub(crate) fn is_in_function(self) -> bool {
+        self.scopes().any(|scope| scope.is_function)
+    }
+
+    /// Whether the innermost scope around it but so many is a function.
+    pub(crate) fn is_in_block(self, but: usize) -> bool {
+        self.scopes().take(but + 1).any(|scope| scope.is_function)
+    }
+
     /// The components of its name, its own first and the outermost scope last.
     pub(crate) fn outward(self) -> impl Iterator<Item = &'static str> {
-        let scope = move |number: u32| self.unit.scopes.get(number as usize);
-        let scopes = std::iter::successors(scope(self.name.scope), move |it| scope(it.parent));
-        let texts = scopes.map(|scope| std::str::from_utf8(scope.text).unwrap_or(""));
-        std::iter::once(self.text()).chain(texts.take(MAX_SCOPES))
+        let texts = self.scopes().map(|scope| std::str::from_utf8(scope.text).unwrap_or(""));
+        std::iter::once(self.text()).chain(texts)
     }
 
     /// The components of its name, outermost scope first.
@@ -381,7 +396,8 @@ impl Walk<'_> {
             }
             parent = *level.scope.get_or_insert_with(|| {
                 let number = u32::try_from(self.found.scopes.len()).unwrap_or(NO_SCOPE);
-                self.found.scopes.push(Scope { parent, text: level.text });
+                let is_function = level.tag == dw::DW_TAG_subprogram;
+                self.found.scopes.push(Scope { parent, text: level.text, is_function });
                 number
             });
         }

@@ -5,6 +5,7 @@
 
 pub(crate) mod copying;
 pub(crate) mod die;
+mod local;
 mod record;
 pub(crate) mod scalar;
 pub(crate) mod scopes;
@@ -29,6 +30,7 @@ use crate::names::{self, Pattern};
 use crate::near::{Distance, Near};
 use crate::units::{DieRef, UnitId};
 use die::Die;
+pub use local::LocalName;
 use size::{Dimension, dimensions, full_size};
 
 /// Types of one name that a lookup returns: every unit has its own `size_t`.
@@ -95,7 +97,9 @@ impl Image {
         let patterns = wanted.patterns();
         let named = patterns.iter().flat_map(|pattern| {
             let named = self.named(pattern.key(), NameKind::Type);
-            named.filter(|name| self.is_type_meant(pattern, *name))
+            // What functions have of their own is asked for by their names.
+            let whole = move |name: &Named<'_>| pattern.len() > 1 || !name.is_in_function();
+            named.filter(whole).filter(|name| self.is_type_meant(pattern, *name))
         });
         let mut found = self.types_among(&wanted, named.map(Named::die));
         found.sort_by_key(|ty| !wanted.spellings.contains(&ty.name));
@@ -115,16 +119,8 @@ impl Image {
     /// share their names with types: not in Rust, and not C's tags.
     pub fn type_distance(&self, name: &str, near: &Near) -> Option<Distance> {
         let meant = self.types_meant(&spelling::Wanted::parse(name), near).into_iter();
-        let shares = |at: DieRef| {
-            let die = Die::open(self.units(), at)?;
-            let is_tag = !matches!(die.tag(), dw::DW_TAG_typedef | dw::DW_TAG_base_type);
-            Some(match dies::style(die.unit) {
-                Language::C => !is_tag,
-                Language::Cpp => true,
-                Language::Rust => false,
-            })
-        };
-        meant.filter(|(_, at)| shares(*at) == Some(true)).map(|(distance, _)| distance).min()
+        let shares = |at: DieRef| Die::open(self.units(), at).is_some_and(|die| shares_names(&die));
+        meant.filter(|(_, at)| shares(*at)).map(|(distance, _)| distance).min()
     }
 
     fn types_meant(&self, wanted: &spelling::Wanted, near: &Near) -> Vec<(Distance, DieRef)> {
@@ -132,6 +128,7 @@ impl Image {
         let patterns = wanted.patterns();
         let of = |pattern: &Pattern| -> Vec<(Distance, DieRef)> {
             let named = unit.named(pattern.key(), NameKind::Type);
+            let named = named.filter(|name| !name.is_in_block(0));
             let named = named.filter(|name| self.is_type_meant(pattern, *name));
             let meant = named.filter_map(|name| {
                 let distance = near.distance(pattern, name.outward(), name.die().unit)?;
@@ -413,4 +410,14 @@ fn same_outside(one: &Type, other: &Type) -> bool {
         _ => (6, 0),
     };
     one.name == other.name && one.size == other.size && shape(one) == shape(other)
+}
+
+/// Whether variables share their names with a type: not in Rust, and not with
+/// C's tags.
+fn shares_names(die: &Die<'_>) -> bool {
+    match dies::style(die.unit) {
+        Language::C => matches!(die.tag(), dw::DW_TAG_typedef | dw::DW_TAG_base_type),
+        Language::Cpp => true,
+        Language::Rust => false,
+    }
 }

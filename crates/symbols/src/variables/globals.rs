@@ -129,7 +129,8 @@ impl Image {
     /// its enumeration.
     pub fn enumerator_named(&self, name: &str) -> Option<(Arc<Type>, i128)> {
         let pattern = Pattern::new(name, false)?;
-        let mut named = self.named(pattern.key(), NameKind::Enumerator);
+        let named = self.named(pattern.key(), NameKind::Enumerator);
+        let mut named = named.filter(|entry| pattern.len() > 1 || !entry.is_in_function());
         named.find_map(|entry| self.enumerator(&pattern, entry))
     }
 
@@ -141,6 +142,7 @@ impl Image {
     ) -> Option<(Distance, (Arc<Type>, i128))> {
         let pattern = Pattern::new(name, false)?;
         let meant = |entry: Named<'_>| {
+            let entry = Some(entry).filter(|entry| !entry.is_in_block(1))?;
             let (ty, value) = self.enumerator(&pattern, entry)?;
             // The names of an enumeration that is no class are those of the scope
             // around it.

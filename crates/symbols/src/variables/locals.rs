@@ -263,7 +263,7 @@ fn is_entered(die: &Die<'_>, pc: u64) -> bool {
 }
 
 /// Whether a block's code holds `pc`.
-fn is_inside(die: &Die<'_>, pc: u64) -> bool {
+pub(crate) fn is_inside(die: &Die<'_>, pc: u64) -> bool {
     if !is_block(die.tag()) {
         return false;
     }

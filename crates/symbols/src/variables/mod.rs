@@ -22,6 +22,7 @@ use crate::types::scalar::constant;
 
 pub use call_sites::{CallSite, Callee, TailCall};
 pub use globals::Global;
+pub(crate) use locals::is_inside;
 pub use locals::{FunctionResult, Passing};
 pub use statics::{StaticMemberName, StaticMemberPlace};
 
