@@ -89,7 +89,7 @@ impl Checker<'_> {
 
 /// Whether a bit-field can hold a number, taken as signed or as unsigned.
 fn fits(word: u64, field: BitField) -> bool {
-    let (word, width) = (i128::from(word.cast_signed()), u32::from(field.width));
+    let (word, width) = (i128::from(word.cast_signed()), field.width.min(64));
     (-(1_i128 << width.saturating_sub(1))..1 << width).contains(&word)
 }
 

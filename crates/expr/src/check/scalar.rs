@@ -179,7 +179,7 @@ impl Checker<'_> {
     /// 6.3.1.1, C++17 7.6.
     fn promoted(&mut self, value: Rvalue, field: BitField) -> Result<Rvalue, Error> {
         let Scalar::Int(kind) = value.scalar else { return Ok(value) };
-        if u32::from(field.width) + u32::from(!kind.signed) > IntKind::I32.bits() {
+        if field.width.saturating_add(u32::from(!kind.signed)) > IntKind::I32.bits() {
             return Ok(value);
         }
         let (sort, ty) = (Sort::Int(IntKind::I32), builtin::integer(IntKind::I32));

@@ -280,7 +280,8 @@ impl Tree {
         let equality = matches!(op, Comparison::Eq | Comparison::Ne);
         // At one width only the sign differs, which decides order and no more.
         let narrower = from.bytes < kind.bytes && (ordered || equality);
-        if !narrower && !(from.bytes == kind.bytes && equality) {
+        let as_wide = from.bytes == kind.bytes && equality;
+        if !(narrower || as_wide) {
             return Ok(None);
         }
         if let Some(known) = self.known(b) {
