@@ -2,10 +2,10 @@
 //! hang or read out of bounds whatever a file claims.
 
 use regex::Regex;
-use trapline_core::types::TypeLink;
+use trapline_core::types::{TypeKind, TypeLink};
 use trapline_core::{ImageAddr, ModuleId};
 
-use crate::{Image, PcKind};
+use crate::{Image, Near, PcKind, StaticMemberPlace};
 
 /// Addresses and names that are tried per image.
 const PROBES: usize = 32;
@@ -49,6 +49,7 @@ pub fn ask_everything(image: &Image) {
         image.globals_named(&global);
         image.types_named(&global);
         image.enumerator_named(&global);
+        image.declared_global(&global, None);
     }
     image.statement_addresses().take(PROBES).for_each(|address| at(image, address));
     image.problems();
@@ -72,6 +73,7 @@ fn facts(image: &Image) {
 fn at(image: &Image, address: ImageAddr) {
     let mut code = [0; 16];
     image.read_static(address, &mut code);
+    image.read_initial(address, &mut code);
     image.symbol_at(address);
     image.function_at(address);
     image.inline_chain_at(address);
@@ -79,10 +81,38 @@ fn at(image: &Image, address: ImageAddr) {
     image.plt_target(address);
     for variable in image.variables_at(address, PcKind::Exact).iter().take(PROBES) {
         if let TypeLink::Lazy(reference) = &variable.ty {
-            let _damaged = image.type_at(reference.offset);
+            let Ok(ty) = image.type_at(reference.offset) else { continue };
+            let TypeKind::Record(record) = &ty.kind else { continue };
+            for member in record.statics.iter().take(PROBES) {
+                let found = image.static_member_at(member.declared.offset);
+                if let Ok(StaticMemberPlace::Symbol(name)) = found {
+                    image.static_member_named(&name);
+                    image.is_thread_local(&name);
+                }
+            }
         }
     }
     image.function_result_at(address);
     image.cfa_rule_at(address);
     image.landing_pads(address);
+    image.language_at(address);
+    if let Some(near) = image.near(address, None) {
+        let names = ["T", "a", "main", "::a", "a::b", "crate::a", "super::super::a", "int"];
+        names.into_iter().for_each(|name| named_near(image, name, &near));
+        let names = image.global_names("", PROBES).into_iter().chain(image.function_names("", 1));
+        names.for_each(|name| named_near(image, &name, &near));
+    }
+}
+
+fn named_near(image: &Image, name: &str, near: &Near) {
+    image.in_full(name, near);
+    image.template_parameter(name, near);
+    image.local_name(name, near);
+    image.local_type(name, near);
+    image.type_distance(name, near);
+    image.types_near(name, near);
+    image.globals_near(name, near);
+    image.enumerator_near(name, near);
+    image.functions_near(name, near);
+    image.declared_global(name, Some(near));
 }
