@@ -34,6 +34,10 @@ pub fn ask_everything(image: &Image) {
         image.symbols_named(name);
         image.nearest_functions(name, 3);
     }
+    let first = names.iter().find_map(|name| image.functions_named(name, false).pop());
+    if let Some(first) = first {
+        names_at(image, first.prologue_end);
+    }
     if let Ok(any) = Regex::new("m.*n") {
         image.functions_matching(&any);
     }
@@ -96,11 +100,17 @@ fn at(image: &Image, address: ImageAddr) {
     image.cfa_rule_at(address);
     image.landing_pads(address);
     image.language_at(address);
-    if let Some(near) = image.near(address, None) {
-        let names = ["T", "a", "main", "::a", "a::b", "crate::a", "super::super::a", "int"];
-        names.into_iter().for_each(|name| named_near(image, name, &near));
-        let names = image.global_names("", PROBES).into_iter().chain(image.function_names("", 1));
-        names.for_each(|name| named_near(image, &name, &near));
+}
+
+/// What names mean at a place: asked at one, since each answer may read much.
+fn names_at(image: &Image, address: ImageAddr) {
+    let Some(near) = image.near(address, None) else { return };
+    let known = image.global_names("", 1).into_iter().chain(image.function_names("", 1));
+    for name in known {
+        named_near(image, &name, &near);
+    }
+    for name in ["T", "a", "::a", "a::b", "crate::a", "super::super::a"] {
+        named_near(image, name, &near);
     }
 }
 
