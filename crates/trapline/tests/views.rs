@@ -234,6 +234,8 @@ fn conditions_over_cpp_containers_run_in_the_program() {
                 "shared",
             ),
             ("count", "people.size() - 1 > 100", "empty"),
+            ("share", "person && person->id == 2 && view == \"bob\"", "shared"),
+            ("share", "person != nullptr and not (view != \"bob\") && (*person).id == 2", "shared"),
         ],
     );
 }
@@ -279,6 +281,11 @@ fn what_is_asked_of_special_objects_is_theirs() {
         check(&driver, "real * 2", "3");
         check(&driver, "no_bits", "std::bitset");
         check(&driver, "short_one[1]", "2");
+        check(&driver, "!emptied", "true");
+        check(&driver, "owner == nullptr", "false");
+        check(&driver, "NULL != owner", "true");
+        check(&driver, "emptied ? 1 : 2", "2");
+        check(&driver, "owner && *at == 6", "true");
         for (expression, why) in [
             ("short_one[2]", "short_one[2] is not there: there is no element 2: there are 2"),
             ("short_one[-1]", "there is no element -1: there are 2"),

@@ -266,7 +266,11 @@ impl Checker<'_> {
         span: &Range<usize>,
     ) -> Result<Typed, Error> {
         let literals = [is_float_literal(a), is_float_literal(b)];
+        let nulls = [a, b].map(|side| matches!(side.kind, ExprKind::Null));
         let (a, b) = self.compared(a, b)?;
+        if let Some(found) = self.compared_with_null(op, nulls, &a, &b)? {
+            return Ok(found);
+        }
         let is_text = |typed: &Typed| matches!(typed.kind, Kind::Text(_));
         if is_text(&a) || is_text(&b) || self.are_texts(&a, &b)? {
             return self.text_comparison(op, &a, &b, span);
@@ -289,6 +293,27 @@ impl Checker<'_> {
         let b = self.at_sort(b.node, sort, &b.span)?;
         let node = self.push(Op::Compare(comparison_of(op), a, b), Sort::BOOL, span)?;
         Ok(self.boolean(node, span))
+    }
+
+    /// `pointer == nullptr` of an object that is a pointer by its view.
+    fn compared_with_null(
+        &mut self,
+        op: BinaryOp,
+        nulls: [bool; 2],
+        a: &Typed,
+        b: &Typed,
+    ) -> Result<Option<Typed>, Error> {
+        let object = match (nulls, op) {
+            ([true, false], BinaryOp::Equal | BinaryOp::NotEqual) => b,
+            ([false, true], BinaryOp::Equal | BinaryOp::NotEqual) => a,
+            _ => return Ok(None),
+        };
+        let Some(mut truth) = self.viewed_truth(object)? else { return Ok(None) };
+        let span = &object.span;
+        if op == BinaryOp::Equal {
+            truth = self.push(Op::IsZero(truth), Sort::BOOL, span)?;
+        }
+        Ok(Some(self.boolean(truth, span)))
     }
 
     /// Both sides of an operator: in Rust a literal takes the type of the other.

@@ -224,6 +224,9 @@ impl Checker<'_> {
         if let Some(exact) = self.extended_truth(&typed)? {
             return Ok(exact);
         }
+        if let Some(truth) = self.viewed_truth(&typed)? {
+            return Ok(truth);
+        }
         let span = typed.span.clone();
         let value = self.rvalue(typed).map_err(|error| {
             let message = format!("this is neither true nor false: {}", error.message);

@@ -11,7 +11,7 @@ use super::{Checker, Kind, Purpose, Typed};
 use crate::ast::{Ast, Expr, ExprKind, Path, UnaryOp};
 use crate::builtin;
 use crate::error::Error;
-use crate::ir::{Comparison, IntKind, Missing, Op, Program, Sort, Text};
+use crate::ir::{Comparison, IntKind, Missing, NodeId, Op, Program, Sort, Text};
 use crate::layout;
 use crate::limits;
 use crate::scope::Scope;
@@ -476,6 +476,20 @@ impl Checker<'_> {
             object = self.through_references(inner)?;
         }
         Err(Error::new(object.span, "views that need each other too deeply"))
+    }
+
+    /// What a record is by its view where true or false is wanted.
+    pub(super) fn viewed_truth(&mut self, object: &Typed) -> Result<Option<NodeId>, Error> {
+        let object = self.through_references(object.clone())?;
+        if !matches!(self.strip(&object.ty, &object.span)?.kind, TypeKind::Record(_)) {
+            return Ok(None);
+        }
+        let object = self.stood_for(&object)?;
+        let Some((object, fitted)) = self.fitted(&object)? else { return Ok(None) };
+        let view = fitted.view.clone();
+        let Some(truth) = &view.truth else { return Ok(None) };
+        let truth = self.in_view(&object, &fitted, truth)?;
+        self.truth(truth).map(Some)
     }
 
     /// The number that a record stands for; `None` where it stands for none.

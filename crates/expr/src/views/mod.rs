@@ -63,6 +63,8 @@ pub(crate) struct View {
     pub(crate) text: Option<TextOf>,
     /// What the object stands for.
     pub(crate) is: Option<Ast>,
+    /// What it is where true or false is wanted.
+    pub(crate) truth: Option<Ast>,
     /// What the object points to, for `*` and `->`: a pointer, and when it leads
     /// anywhere.
     pub(crate) target: Option<(Ast, Option<Ast>)>,
@@ -81,6 +83,7 @@ impl View {
             shows: Vec::new(),
             text: None,
             is: None,
+            truth: None,
             target: None,
             items: Vec::new(),
         }

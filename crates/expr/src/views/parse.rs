@@ -152,6 +152,7 @@ impl Reader {
                 self.view(word)?.shows.push(show);
             }
             "is" => self.view(word)?.is = Some(expression(rest)?),
+            "truth" => self.view(word)?.truth = Some(expression(rest)?),
             "target" => {
                 let (target, condition) = conditional(rest)?;
                 self.view(word)?.target = Some((target, condition));
