@@ -2,28 +2,23 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
+mod support;
+
 use std::process::Command;
 
+use support::Driver;
+use trapline::command::{Reply, ValueFormat};
 use trapline_testkit::Debuggee;
 
-/// Where the classes are used.
-const IN_MAIN: (&str, &[&str]) = ("cpp_classes", &["break look", "run", "up"]);
-
-/// What a debugger prints of each expression after some commands, or why it
-/// does not.
-fn printed(
-    debugger: &mut Command,
-    flag: &str,
-    (program, before): (&str, &[&str]),
-    prints: &[&str],
-) -> Vec<String> {
-    for line in before {
+/// What a debugger prints of each expression in `main`, or why it does not.
+fn printed(debugger: &mut Command, flag: &str, prints: &[&str]) -> Vec<String> {
+    for line in ["break look", "run", "up"] {
         debugger.args([flag, line]);
     }
     for print in prints {
         debugger.args([flag, "echo ==", flag, &format!("print{print}")]);
     }
-    let program = &Debuggee::build(program).path;
+    let program = &Debuggee::build("cpp_classes").path;
     let ran = debugger.arg(program).output().expect("the debugger is installed");
     let said =
         format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
@@ -46,15 +41,10 @@ fn without_stack_addresses(line: &str) -> String {
 /// Checks what is printed where the classes are used.
 #[track_caller]
 fn check(prints: &[&str]) {
-    check_at(IN_MAIN, prints);
-}
-
-#[track_caller]
-fn check_at(place: (&str, &[&str]), prints: &[&str]) {
     let ours = &mut Command::new(env!("CARGO_BIN_EXE_trapline"));
-    let ours = printed(ours.args(["run", "--batch"]), "-e", place, prints);
+    let ours = printed(ours.args(["run", "--batch"]), "-e", prints);
     let gdb = &mut Command::new("gdb");
-    let theirs = printed(gdb.args(["-nx", "-q", "-batch"]), "-ex", place, prints);
+    let theirs = printed(gdb.args(["-nx", "-q", "-batch"]), "-ex", prints);
     assert_eq!((ours.len(), theirs.len()), (prints.len(), prints.len()), "{ours:?} {theirs:?}");
     for ((print, ours), theirs) in prints.iter().zip(&ours).zip(&theirs) {
         assert!(theirs.starts_with('$'), "print{print}: {theirs}");
@@ -97,7 +87,7 @@ fn casts_go_to_base_classes_and_back() {
 fn what_has_no_one_place_is_refused_with_the_reason() {
     let check = |print: &str, expected: &str| {
         let ours = &mut Command::new(env!("CARGO_BIN_EXE_trapline"));
-        let ours = printed(ours.args(["run", "--batch"]), "-e", IN_MAIN, &[print]);
+        let ours = printed(ours.args(["run", "--batch"]), "-e", &[print]);
         assert_eq!(ours, [expected], "print{print}");
     };
     check(
@@ -132,19 +122,23 @@ fn formats_apply_to_what_a_reference_refers_to() {
 
 #[test]
 fn static_data_is_there_before_the_program_runs() {
-    let prints = [
-        " text",
-        " grid",
-        " grid[1]",
-        " ratio",
-        " constants",
-        "/x dword",
-        " unset",
-        " unset[1].y",
-        " &grid",
-        " letter",
-        "/c text[0]",
-        " main",
-    ];
-    check_at(("structs_and_arrays", &[]), &prints);
+    let driver = Driver::launching(&Debuggee::build("structs_and_arrays"), &[]);
+    for (expression, expected) in [
+        ("text", "\"trapline\\000\\000\\000\\000\\000\\000\\000\""),
+        ("grid", "{{1, 2, 3}, {4, 5, 6}}"),
+        ("grid[1]", "{4, 5, 6}"),
+        ("ratio", "0.75"),
+        ("constants", "{10, 20, 30, 40}"),
+        ("dword == 0xee6b2800", "true"),
+        ("unset", "{{x = 0, y = 0}, {x = 0, y = 0}}"),
+        ("unset[1].y", "0"),
+        ("letter", "84 'T'"),
+    ] {
+        let format = ValueFormat::default();
+        let expression = expression.to_owned();
+        let told = driver.ask(trapline::Command::Evaluate { expression, format });
+        let Reply::Text(text) = told else { panic!("{told:?}") };
+        assert_eq!(text, expected);
+    }
+    driver.quit();
 }
