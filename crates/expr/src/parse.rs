@@ -521,16 +521,38 @@ impl<'a> Parser<'a> {
         let global = file.is_none() && self.take("::");
         let mut scopes = Vec::new();
         loop {
-            let name = match self.token() {
-                Token::Ident(name) | Token::Quoted(name) => Box::from(*name),
-                Token::Char(c) => c.to_string().into(),
+            let name = match *self.token() {
+                Token::Ident(name) => {
+                    self.advance();
+                    self.with_arguments(name)
+                }
+                Token::Quoted(name) => {
+                    self.advance();
+                    name.into()
+                }
+                Token::Char(c) => {
+                    self.advance();
+                    c.to_string().into()
+                }
                 _ => return self.unexpected("a name"),
             };
-            self.advance();
             if !self.take("::") {
                 return Ok(Path { file, global, scopes: scopes.into(), name });
             }
             scopes.push(name);
+        }
+    }
+
+    /// A name of a path with the template arguments behind it: only what goes on
+    /// as a path is no comparison.
+    fn with_arguments(&mut self, name: &str) -> Box<str> {
+        let here = self.at;
+        match self.type_arguments() {
+            Some(arguments) if self.at_punct("::") => format!("{name}{arguments}").into(),
+            _ => {
+                (self.at, self.half_angle) = (here, false);
+                name.into()
+            }
         }
     }
 

@@ -90,8 +90,9 @@ impl<'a> Parser<'a> {
             self.advance();
         }
         let words = if tag.is_none() { self.arithmetic_words() } else { Vec::new() };
-        let certain = qualified || tag.is_some() || !words.is_empty();
         let name = if words.is_empty() { self.type_path()? } else { arithmetic_name(&words) };
+        let arguments = name.ends_with('>');
+        let certain = qualified || tag.is_some() || !words.is_empty() || arguments;
         let qualified_after = self.skip_qualifiers();
         let ty = TypeName::Named { tag, name };
         Ok(Guess { ty, certain: certain || qualified_after })
@@ -135,7 +136,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Takes `<...>` if it closes properly; nothing otherwise.
-    fn type_arguments(&mut self) -> Option<String> {
+    pub(super) fn type_arguments(&mut self) -> Option<String> {
         let (here, depth) = (self.at, self.depth);
         let found = self.try_type_arguments();
         if found.is_none() {
