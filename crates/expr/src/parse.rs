@@ -466,7 +466,9 @@ impl<'a> Parser<'a> {
         self.advance();
         self.expect("<")?;
         let ty = self.c_type()?;
-        self.expect(">")?;
+        if !self.close_angle() {
+            return self.unexpected("`>`");
+        }
         if !self.at_punct("(") {
             return self.unexpected("`(`");
         }
@@ -548,7 +550,10 @@ impl<'a> Parser<'a> {
     fn with_arguments(&mut self, name: &str) -> Box<str> {
         let here = self.at;
         match self.type_arguments() {
-            Some(arguments) if self.at_punct("::") => format!("{name}{arguments}").into(),
+            // Quotes within would end those around it, when it is written out.
+            Some(arguments) if self.at_punct("::") && !arguments.contains('\'') => {
+                format!("{name}{arguments}").into()
+            }
             _ => {
                 (self.at, self.half_angle) = (here, false);
                 name.into()

@@ -248,3 +248,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn template_arguments_read_back() {
+    for text in [
+        "a<b>::c",
+        "a<'b c'>::d",
+        "a<'x.c'>::b",
+        "a<b::'c d'>::e",
+        "a<b, 3>::c::d<e>::f",
+        "a<int (*)(char)>::c",
+        "a < b >> ::c",
+        "sizeof a<b>::c",
+        "static_cast<a<b>>(c)",
+        "not a<b>::c",
+    ] {
+        fuzz_parse(text);
+    }
+}

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::types::spelling::canonical;
+
 mod qualifiers;
 
 /// A name to look for.
@@ -108,7 +110,11 @@ pub(crate) const ANONYMOUS: &str = "(anonymous namespace)";
 
 fn component_matches(mine: &str, theirs: &str) -> bool {
     let theirs = &*without_tags(theirs);
-    if base(mine).len() == mine.len() { base(theirs) == mine } else { squeeze(theirs) == mine }
+    if base(mine).len() == mine.len() {
+        return base(theirs) == mine;
+    }
+    // `Box<unsigned long>` is what a compiler calls `Box<long unsigned int>`.
+    base(theirs) == base(mine) && (squeeze(theirs) == mine || canonical(theirs) == canonical(mine))
 }
 
 /// A component without what tells versions of a library apart, which not every

@@ -171,7 +171,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Takes `>`, or half of a `>>` that closes two lists.
-    fn close_angle(&mut self) -> bool {
+    pub(super) fn close_angle(&mut self) -> bool {
         if self.at_punct(">>") && !self.half_angle {
             self.half_angle = true;
             return true;

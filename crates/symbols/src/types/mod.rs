@@ -10,7 +10,7 @@ mod record;
 pub(crate) mod scalar;
 pub(crate) mod scopes;
 pub(crate) mod size;
-mod spelling;
+pub(crate) mod spelling;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

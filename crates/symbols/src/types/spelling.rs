@@ -85,7 +85,7 @@ fn integer_spellings(words: &[&str]) -> Option<Vec<String>> {
 
 /// A name of a class as demanglers and compilers both would write it: they
 /// differ in the words of integer types, the suffixes of numbers and blanks.
-pub(super) fn canonical(name: &str) -> String {
+pub(crate) fn canonical(name: &str) -> String {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut out = String::with_capacity(name.len());
     let mut words: Vec<&str> = Vec::new();
