@@ -74,10 +74,9 @@ impl<'a> Cursor<'a> {
         before
     }
 
-    /// What is left from the next `end` on, or nothing.
-    pub(crate) fn from_next(&self, end: u8) -> Self {
-        let at = self.rest.iter().position(|&byte| byte == end).unwrap_or(self.rest.len());
-        Self { rest: self.rest.get(at..).unwrap_or(&[]) }
+    /// Steps over everything in front of the next `end`.
+    pub(crate) fn skip_to(&mut self, end: u8) {
+        self.run(|byte| byte != end);
     }
 
     fn run(&mut self, keep: impl Fn(u8) -> bool) -> &'a [u8] {

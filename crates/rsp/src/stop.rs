@@ -172,7 +172,7 @@ fn process(args: &mut Cursor<'_>) -> Result<Option<u64>, Malformed> {
         if args.eat("process:") {
             found = Some(args.number()?);
         }
-        *args = args.from_next(b';');
+        args.skip_to(b';');
     }
     Ok(found)
 }

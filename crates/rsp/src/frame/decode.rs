@@ -1,7 +1,7 @@
 //! Finding packets in a stream that may start anywhere, break off anywhere and
 //! hold anything.
 
-use super::{checksum, expand, unescape};
+use super::{BadRuns, checksum, expand, unescape};
 use crate::hex;
 
 /// The byte that asks for a stop when it comes outside of a packet.
@@ -172,10 +172,11 @@ impl Decoder {
         }
         match self.side {
             Side::Server => Ok(unescape(payload)),
-            Side::Client => {
-                let expanded = expand(payload, self.max_packet).ok_or(Incoming::Corrupt)?;
-                Ok(unescape(&expanded))
-            }
+            Side::Client => match expand(payload, self.max_packet) {
+                Ok(expanded) => Ok(unescape(&expanded)),
+                Err(BadRuns::Malformed) => Err(Incoming::Corrupt),
+                Err(BadRuns::TooLong) => Err(Incoming::Oversized),
+            },
         }
     }
 }
@@ -271,7 +272,8 @@ mod tests {
     fn only_a_client_writes_runs_out() {
         check(b"$0* #7a", &[packet(b"0* ")]);
         check_with(Decoder::for_side(Side::Client, 16), b"$0* #7a", &[packet(b"0000")]);
-        check_with(Decoder::for_side(Side::Client, 16), b"$0*~#d8", &[Corrupt]);
+        check_with(Decoder::for_side(Side::Client, 16), b"$0*~#d8", &[Oversized]);
+        check_with(Decoder::for_side(Side::Client, 16), b"$0*\x1d#77", &[Corrupt]);
     }
 
     proptest! {

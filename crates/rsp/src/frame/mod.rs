@@ -11,7 +11,7 @@ mod decode;
 mod runs;
 
 pub use decode::{Decoder, Incoming, Side};
-pub use runs::{compress, expand};
+pub use runs::{BadRuns, compress, expand};
 
 use crate::hex;
 

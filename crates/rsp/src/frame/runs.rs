@@ -49,24 +49,43 @@ fn push_run(byte: u8, rest: &[u8], out: &mut Vec<u8>) -> usize {
     }
 }
 
-/// The payload with its runs written out, still with its escapes; `None` when
-/// it is not well formed or longer than `limit` bytes.
-pub fn expand(payload: &[u8], limit: usize) -> Option<Vec<u8>> {
+/// Why runs cannot be written out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BadRuns {
+    /// A run without a byte before it or without a count, or a count that there
+    /// cannot be.
+    Malformed,
+    /// The payload is longer than the limit.
+    TooLong,
+}
+
+/// The payload with its runs written out, still with its escapes.
+///
+/// # Errors
+/// The runs are not well formed, or there are more than `limit` bytes.
+pub fn expand(payload: &[u8], limit: usize) -> Result<Vec<u8>, BadRuns> {
     let mut out = Vec::with_capacity(payload.len().min(limit));
     let mut bytes = payload.iter();
     while let Some(&byte) = bytes.next() {
         let (repeated, times) = if byte == RUN {
-            let count = usize::from(*bytes.next()?).checked_sub(COUNT_BASE)?;
-            (*out.last()?, (FEWEST..=MOST).contains(&count).then_some(count)?)
+            let repeated = out.last().copied();
+            repeated
+                .zip(bytes.next().and_then(|&count| repeats(count)))
+                .ok_or(BadRuns::Malformed)?
         } else {
             (byte, 1)
         };
         if limit - out.len() < times {
-            return None;
+            return Err(BadRuns::TooLong);
         }
         out.resize(out.len() + times, repeated);
     }
-    Some(out)
+    Ok(out)
+}
+
+/// How many repeats a count stands for.
+fn repeats(count: u8) -> Option<usize> {
+    usize::from(count).checked_sub(COUNT_BASE).filter(|count| (FEWEST..=MOST).contains(count))
 }
 
 #[cfg(test)]
@@ -80,7 +99,7 @@ mod tests {
     fn check(payload: &[u8], compressed: &[u8]) {
         let found = compress(payload);
         assert_eq!(found, compressed, "{}", String::from_utf8_lossy(&found));
-        assert_eq!(expand(compressed, payload.len()).as_deref(), Some(payload));
+        assert_eq!(expand(compressed, payload.len()).as_deref(), Ok(payload));
     }
 
     #[test]
@@ -99,9 +118,14 @@ mod tests {
     #[test]
     fn what_is_no_run() {
         for bad in [b"*\"".as_slice(), b"0*", b"0*\x1d", b"0*\x7f", b"0*\x1f"] {
-            assert_eq!(expand(bad, 1000), None, "{}", String::from_utf8_lossy(bad));
+            assert_eq!(
+                expand(bad, 1000),
+                Err(BadRuns::Malformed),
+                "{}",
+                String::from_utf8_lossy(bad)
+            );
         }
-        assert_eq!(expand(b"0*~0*~", 150), None);
+        assert_eq!(expand(b"0*~0*~", 150), Err(BadRuns::TooLong));
     }
 
     proptest! {
@@ -113,7 +137,7 @@ mod tests {
             let compressed = compress(&escaped);
             prop_assert!(compressed.len() <= escaped.len());
             prop_assert!(!compressed.iter().any(|byte| b"#$".contains(byte)));
-            prop_assert_eq!(expand(&compressed, escaped.len()), Some(escaped));
+            prop_assert_eq!(expand(&compressed, escaped.len()), Ok(escaped));
         }
     }
 }

@@ -173,7 +173,7 @@ fn launch_arguments(args: &mut Cursor<'_>) -> Result<Vec<(u32, Vec<u8>)>, Malfor
         args.expect(",")?;
         let index = args.decimal()?;
         args.expect(",")?;
-        if digits % 2 != 0 {
+        if !digits.is_multiple_of(2) {
             return Err(Malformed { expected: "even number of digits" });
         }
         arguments.push((index, args.exactly(digits / 2)?));

@@ -1,7 +1,7 @@
 //! Settings: what is agreed between the two sides, and how programs are to be
 //! started and told about.
 
-use super::{Parsed, after_colon};
+use super::Parsed;
 use crate::cursor::{Cursor, Malformed};
 use crate::put::{Put, list};
 
@@ -29,11 +29,10 @@ pub enum Setting {
     NonStop(bool),
     /// `QThreadEvents`: whether births and deaths of threads are told.
     ThreadEvents(bool),
-    /// `QDisableRandomization`, and lldb's `QSetDisableASLR` (see
-    /// [`Setting::FixedAddressesLldb`]): whether programs are put at the same
-    /// addresses every time.
+    /// `QDisableRandomization`: whether programs are put at the same addresses
+    /// every time.
     FixedAddresses(bool),
-    /// `QSetDisableASLR`: the same for lldb.
+    /// lldb's `QSetDisableASLR`: the same.
     FixedAddressesLldb(bool),
     /// `QStartupWithShell`: whether programs are started through a shell.
     StartWithShell(bool),
@@ -83,17 +82,13 @@ const BARE: &[(&str, Setting)] = &[
 
 impl Setting {
     pub(super) fn parse(name: &[u8], args: Cursor<'_>) -> Parsed<Self> {
-        match after_colon(args) {
-            Ok(values) => Self::with_values(name, values),
-            Err(missing) if Self::needs_values(name) => Err(missing),
-            Err(_) => super::bare(BARE, name, args),
+        let mut values = args;
+        let colon = values.eat(":");
+        match Self::with_values(name, values)? {
+            Some(_) if !colon => Err(Malformed { expected: ":" }),
+            Some(found) => Ok(Some(found)),
+            None => super::bare(BARE, name, args),
         }
-    }
-
-    /// Whether a setting has this name that means nothing without values.
-    fn needs_values(name: &[u8]) -> bool {
-        !matches!(Self::with_values(name, Cursor::new(&[])), Ok(None))
-            && !BARE.iter().any(|(known, _)| known.as_bytes() == name)
     }
 
     fn with_values(name: &[u8], mut args: Cursor<'_>) -> Parsed<Self> {
