@@ -369,6 +369,7 @@ mod tests {
 
     #[test]
     fn what_others_write() {
+        check_read("W7;process:1f", StopReply::Exited { code: 7, process: Some(0x1f) });
         check_read("S05", StopReply::Stopped(stopped(5)));
         check_read("T05swbreak:1;", {
             StopReply::Stopped(Stop { notes: vec![StopNote::SoftwareBreak], ..stopped(5) })

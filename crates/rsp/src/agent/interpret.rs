@@ -24,7 +24,8 @@ pub struct Limits {
     pub steps: u32,
     /// Values on the stack.
     pub stack: usize,
-    /// Bytes that one `printf` may make, and that it reads of a string.
+    /// Bytes that every `printf` of a run may make together, and the most that
+    /// one reads of a string.
     pub text: usize,
 }
 
@@ -59,7 +60,7 @@ pub enum Fault {
     Unsupported,
     /// A format that is none, or does not fit its arguments.
     Format,
-    /// A `printf` made more text than the limit.
+    /// There was more to print than the limit.
     TooMuchText,
 }
 
@@ -75,7 +76,7 @@ impl fmt::Display for Fault {
             Self::NoEnd => f.write_str("the code does not end"),
             Self::Unsupported => f.write_str("an instruction is not supported"),
             Self::Format => f.write_str("a printf format does not fit"),
-            Self::TooMuchText => f.write_str("a printf makes too much text"),
+            Self::TooMuchText => f.write_str("there is too much to print"),
         }
     }
 }
@@ -205,6 +206,7 @@ impl Run<'_> {
             arguments.push(self.pop()?);
         }
         let text = printf::format(format, &arguments, self.limits.text, self.machine)?;
+        self.limits.text -= text.len();
         self.machine.print(&String::from_utf8_lossy(&text));
         Ok(())
     }

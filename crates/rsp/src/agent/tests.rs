@@ -80,6 +80,18 @@ fn a_condition_as_gdb_sends_it() {
 }
 
 #[test]
+fn commands_as_gdb_sends_them() {
+    // dprintf, where total is in our memory: the last argument comes first,
+    // then channel and function.
+    let sent = "25 0000000000001010 19 16 20 26 0006 22 10 02 22 ec 16 08 02 19 16 20 \
+                22 00 22 00 34 02 000d 693d256420743d2535645c6e00 27";
+    let mut machine = machine();
+    let program = Program::decode(&code(sent)).unwrap();
+    assert_eq!(program.run(&mut machine, Limits::default()), Ok(None));
+    assert_eq!(machine.printed, "i=5 t=    5\n");
+}
+
+#[test]
 fn two_values() {
     check_binary(0x02, 7, -3, 4);
     check_binary(0x02, i64::MAX, 1, i64::MIN);
@@ -276,6 +288,10 @@ fn printf_refuses() {
     check_not_printed("%999999999d", &[1], Fault::TooMuchText);
     check_not_printed("%.999999999d", &[1], Fault::TooMuchText);
     check_not_printed("%60d%60d", &[1, 1], Fault::TooMuchText);
+    // Again and again.
+    let endless = Program::decode(&code("22 00 22 00 34 00 0002 78 00 21 0000")).unwrap();
+    let limits = Limits { text: 3, ..Limits::default() };
+    assert_eq!(endless.run(&mut machine(), limits), Err(Fault::TooMuchText));
     check_not_printed("%s", &[0x10], Fault::Memory { address: 0x10 });
     check_not_printed("%s", &[BASE + 0xf8], Fault::Memory { address: BASE + 0x100 });
 }
