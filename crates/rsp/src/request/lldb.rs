@@ -187,6 +187,8 @@ impl LldbQuery {
 fn speed_test(mut args: Cursor<'_>) -> Result<LldbQuery, crate::Malformed> {
     args.expect(":response_size:")?;
     let response_size = args.decimal()?;
-    args.expect(";data:")?;
+    // As the documentation has it there is no data; lldb sends some.
+    args.expect(";")?;
+    args.eat("data:");
     Ok(LldbQuery::SpeedTest { response_size, data: args.all().to_vec() })
 }

@@ -197,6 +197,8 @@ fn spellings_that_are_not_ours() {
     check("m00AB,10", Request::Memory(read));
     check("qMemoryRegionInfo:", Request::Memory(MemoryRequest::Region { address: None }));
     check("qWatchpointSupportInfo:", Request::Lldb(LldbQuery::WatchpointSupport));
+    let speed = LldbQuery::SpeedTest { response_size: 16, data: vec![] };
+    check("qSpeedTest:response_size:16;", Request::Lldb(speed));
     check("R", Request::Process(ProcessRequest::Restart));
     let thread = Some(ThreadId::of_thread(0x1f));
     check("g;thread:001f", Request::Registers(RegisterRequest::ReadAll { thread }));
