@@ -6,7 +6,9 @@
 
 mod bench;
 mod corpus;
+mod debian;
 mod fuzz;
+mod gdb_suite;
 mod packages;
 mod scenarios;
 mod steps;
@@ -25,6 +27,9 @@ cargo xtask COMMAND
   scenarios                   debug git and redis at work; builds them first
   soundness                   run CPython's own tests with a jump at every statement;
                               builds it first
+  gdb-suite [--server PATH]... [--board NAME] [--only PATTERN] [--jobs N]
+                              run gdb's own tests against the stock gdbserver and
+                              ours, or others (the first is the measure)
   fuzz NAME SECONDS           run one fuzz target
   bench [--only NAME] [--runs N] [--json FILE] [--list]
                               measure, beside the peers
@@ -59,6 +64,7 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["corpus", rest @ ..] => corpus::run(rest),
         ["scenarios"] => scenarios::run(),
         ["soundness"] => scenarios::run_soundness(),
+        ["gdb-suite", rest @ ..] => gdb_suite::run(rest),
         ["fuzz", name, seconds] => fuzz::run(name, seconds),
         ["bench", rest @ ..] => bench::run(rest),
         _ => Err(format!("not a command: {}\n\n{USAGE}", words.join(" "))),

@@ -41,6 +41,13 @@ pub(crate) const FOR_CORPUS: &[Package] = &[
     package("libsimde-dev", "z3's vector arithmetic"),
 ];
 
+/// What `cargo xtask gdb-suite` needs on top of [`FOR_TESTS`].
+pub(crate) const FOR_GDB_SUITE: &[Package] = &[
+    package("dejagnu", "runs gdb's own tests"),
+    package("expect", "talks to gdb in them"),
+    package("xz-utils", "unpacks gdb's source package"),
+];
+
 /// Installs what is missing of `wanted` when we are root; otherwise names it.
 pub(crate) fn ensure(wanted: &[Package]) -> Outcome {
     let missing: Vec<&Package> = wanted.iter().filter(|it| !is_installed(it.name)).collect();
@@ -84,7 +91,7 @@ mod tests {
 
     #[test]
     fn every_package_is_listed_once_and_says_why() {
-        let all: Vec<&Package> = FOR_TESTS.iter().chain(FOR_CORPUS).collect();
+        let all: Vec<&Package> = FOR_TESTS.iter().chain(FOR_CORPUS).chain(FOR_GDB_SUITE).collect();
         for (index, package) in all.iter().enumerate() {
             assert!(!package.reason.is_empty(), "{}", package.name);
             assert!(all[..index].iter().all(|it| it.name != package.name), "{}", package.name);

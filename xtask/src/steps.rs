@@ -1,6 +1,7 @@
 //! Running the steps of a long command: a heading, the step, its seconds; every
 //! step runs even when an earlier one failed, and the end names all failures.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -75,6 +76,14 @@ pub(crate) fn command(words: &[&str]) -> Command {
     command.args(words.get(1..).unwrap_or_default());
     command.current_dir(trapline_testkit::workspace_root());
     command
+}
+
+/// The release build of the program.
+pub(crate) fn build_trapline() -> Result<PathBuf, String> {
+    let words = ["cargo", "build", "--release", "--package", "trapline", "--bins", "--quiet"];
+    output(&mut command(&words))?;
+    let path = trapline_testkit::target_dir().join("release").join("trapline");
+    if path.exists() { Ok(path) } else { Err(format!("there is no {}", path.display())) }
 }
 
 fn show(command: &Command) -> String {

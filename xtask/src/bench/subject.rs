@@ -7,7 +7,7 @@ use std::time::Duration;
 use trapline_testkit::{Finished, run, target_dir, workspace_root};
 
 use crate::packages;
-use crate::steps::{call, command, output};
+use crate::steps::{build_trapline, call, command, output};
 
 /// A debugger, or the least that one could be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,13 +86,6 @@ impl Context {
         }
         Ok(command)
     }
-}
-
-fn build_trapline() -> Result<PathBuf, String> {
-    let words = ["cargo", "build", "--release", "--package", "trapline", "--bins", "--quiet"];
-    output(&mut command(&words))?;
-    let path = target_dir().join("release").join("trapline");
-    if path.exists() { Ok(path) } else { Err(format!("there is no {}", path.display())) }
 }
 
 /// No sample takes longer than this.
