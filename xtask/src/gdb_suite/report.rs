@@ -56,9 +56,10 @@ fn table(servers: &[Server], files: &[String], results: &Board) -> String {
         }
         rows.push(row);
     }
-    let sums = sums.iter().map(Counts::to_string);
-    rows.push(std::iter::once(format!("{} files", files.len())).chain(sums).collect());
-    aligned(&rows)
+    // Below the table: they are wider than any of its cells.
+    let sum = |(server, sum): (&Server, &Counts)| format!("with {}: {sum}\n", server.label);
+    let sums = servers.iter().zip(&sums).map(sum).collect::<String>();
+    format!("{}{} files\n{sums}", aligned(&rows), files.len())
 }
 
 fn aligned(rows: &[Vec<String>]) -> String {
@@ -108,7 +109,10 @@ impl Compared<'_> {
         explanations: &[Explanation],
     ) -> Report {
         let (worse, better): (Vec<_>, Vec<_>) = found.iter().partition(|(_, it)| it.is_worse());
-        let mut text = format!("passes with {}, not (as often) with {}:\n", self.first, self.other);
+        let mut text = String::new();
+        if !worse.is_empty() {
+            text = format!("passes with {}, not (as often) with {}:\n", self.first, self.other);
+        }
         let mut unexplained = 0;
         for (file, it) in &worse {
             let why = explanations.iter().find(|why| why.covers(self.board, file, &it.test));
@@ -173,7 +177,7 @@ mod tests {
     fn one_server_is_shown_and_not_compared() {
         let report = report(&["PASS: x\nFAIL: y"], "");
         let wanted = "\n== board\n                server-0\n\
-                      gdb.base/a.exp  1 PASS, 1 FAIL\n1 files         1 PASS, 1 FAIL\n";
+                      gdb.base/a.exp  1 PASS, 1 FAIL\n1 files\nwith server-0: 1 PASS, 1 FAIL\n";
         assert_eq!((report.text.as_str(), report.unexplained), (wanted, 0));
     }
 
