@@ -23,7 +23,7 @@ use crate::ids::{Pid, Tid};
 use crate::memory::ReadMemory;
 use crate::stop::{ExitStatus, Signal, SignalInfo, StopCause};
 use crate::x64::debug::{DebugRegisters, DebugStatus};
-use crate::x64::{Registers, VectorState};
+use crate::x64::{ExtendedState, Registers, VectorState};
 
 /// Proof that a thread is stopped and waits for us. Neither `Clone` nor
 /// `Copy`: resuming the thread takes it away. Made by targets only.
@@ -383,6 +383,54 @@ pub trait Target {
 
     /// Changes the SSE registers.
     fn set_vector_state(&mut self, thread: &Stopped, state: &VectorState) -> Result<()>;
+
+    /// Every register beside the integer ones that the processor has.
+    ///
+    /// # Errors
+    /// The thread died, or the target has no such registers.
+    fn extended_state(&mut self, _: &Stopped) -> Result<ExtendedState> {
+        Err(TargetError::Unsupported("read the vector registers"))
+    }
+
+    /// Changes them.
+    ///
+    /// # Errors
+    /// As [`Target::extended_state`], or the system refuses a value.
+    fn set_extended_state(&mut self, _: &Stopped, _: &ExtendedState) -> Result<()> {
+        Err(TargetError::Unsupported("change the vector registers"))
+    }
+
+    /// Everything that the system says of the signal that a thread stopped for,
+    /// in its own format (`siginfo_t` on Linux).
+    ///
+    /// # Errors
+    /// The thread died, or did not stop for a signal.
+    fn signal_details(&mut self, _: &Stopped) -> Result<Vec<u8>> {
+        Err(TargetError::Unsupported("tell what it knows of signals"))
+    }
+
+    /// Changes what that signal will say when it is delivered.
+    ///
+    /// # Errors
+    /// As [`Target::signal_details`], or the bytes are not of that format.
+    fn set_signal_details(&mut self, _: &Stopped, _: &[u8]) -> Result<()> {
+        Err(TargetError::Unsupported("change what signals say"))
+    }
+
+    /// Whether the threads of a process stop at the entry and at the exit of
+    /// every system call from when they are resumed next:
+    /// [`StopCause::SystemCall`].
+    ///
+    /// # Errors
+    /// The process is gone, or the target cannot do it.
+    fn catch_system_calls(&mut self, _: Pid, _on: bool) -> Result<()> {
+        Err(TargetError::Unsupported("stop at system calls"))
+    }
+
+    /// The processor that a thread ran on last; `None` where that is not known.
+    fn processor_of(&self, _: Pid, _: Tid) -> Option<u32> {
+        None
+    }
 
     /// Arms the thread's debug registers.
     fn set_debug_registers(&mut self, thread: &Stopped, to: &DebugRegisters) -> Result<()>;

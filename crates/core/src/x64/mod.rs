@@ -3,9 +3,11 @@
 
 mod code;
 pub mod debug;
+mod extended;
 mod registers;
 
 pub use code::CodeBytes;
+pub use extended::{Component, ExtendedLayout, ExtendedReg, ExtendedState};
 pub use registers::{Reg, RegClass, RegView, Registers, VectorState};
 
 /// The one-byte breakpoint instruction, `int3`. Intel SDM volume 2, INT3: the

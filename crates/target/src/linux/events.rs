@@ -8,8 +8,8 @@ use trapline_core::x64::debug::DebugStatus;
 use trapline_core::{Pid, Tid, VirtAddr};
 
 use super::resume::take_signals_again;
-use super::sys::{self, Errno};
-use super::threads::{KernelStop, State, Substitute, Thread, Way};
+use super::sys::{self, CallStop, Errno};
+use super::threads::{Calls, KernelStop, State, Substitute, Thread, Way};
 use super::wait::{self, Status, Stop, Trap};
 use super::{LinuxTarget, failed, processes, registers};
 use crate::layout::clone::{self, CloneFlags};
@@ -226,11 +226,26 @@ impl LinuxTarget {
             Stop::NewChild => self.new_child(tid),
             Stop::Exec => self.executed(tid),
             Stop::Exit => Ok(self.report(tid, KernelStop::Exit, StopCause::Exiting)),
-            Stop::SystemCall | Stop::OtherEvent(_) => {
+            Stop::SystemCall => self.call_stop(tid),
+            Stop::OtherEvent(_) => {
                 self.books.threads.entry(tid).and_modify(|thread| thread.at = KernelStop::Event);
                 self.go_on_as_before(tid).map(|()| None)
             }
         }
+    }
+
+    /// The entry or the exit of a system call.
+    fn call_stop(&mut self, tid: Tid) -> Handled {
+        self.books.threads.entry(tid).and_modify(|thread| thread.at = KernelStop::Event);
+        let told = self.books.threads.get(&tid).is_some_and(|it| it.calls == Calls::Told);
+        let (entry, number) = match sys::call_stop(tid.get())? {
+            CallStop::Entry(number) if told => (true, number),
+            CallStop::Exit if told => (false, registers::read(tid)?.orig_rax),
+            _ => return self.go_on_as_before(tid).map(|()| None),
+        };
+        let event = self.report(tid, KernelStop::Event, StopCause::SystemCall { entry, number });
+        self.books.threads.entry(tid).and_modify(|thread| thread.before_call = entry);
+        Ok(event)
     }
 
     /// Notes the stop and makes the event. What comes before a thread's first
@@ -388,7 +403,9 @@ impl LinuxTarget {
         let born = State::Born { attached: false };
         if flags.thread {
             let child = Tid::new(child);
-            self.books.threads.entry(child).or_insert_with(|| Thread::new(parent, born));
+            let calls = self.books.threads[&tid].calls;
+            let born = || Thread { calls, ..Thread::new(parent, born) };
+            self.books.threads.entry(child).or_insert_with(born);
             return Ok(self.report(tid, KernelStop::Event, StopCause::Cloned { child }));
         }
         let child = Pid::new(child);
@@ -426,7 +443,8 @@ impl LinuxTarget {
             self.statuses.retain(|(raw, _)| *raw != gone.get());
             self.ready.push_back(TargetEvent::ThreadExited { pid, tid: gone });
         }
-        self.books.threads.insert(tid, Thread::new(pid, State::Running));
+        let calls = self.books.threads[&tid].calls;
+        self.books.threads.insert(tid, Thread { calls, ..Thread::new(pid, State::Running) });
         let ours = self.books.processes.get(&pid).is_some_and(|process| process.ours);
         self.add_process(pid, tid, ours);
         self.child_let_go(pid);

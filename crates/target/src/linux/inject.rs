@@ -83,7 +83,7 @@ impl LinuxTarget {
         let instruction = self.syscall_instruction(proof.pid())?;
         let tid = proof.tid();
         let thread = self.books.stopped(proof).ok_or(TargetError::Gone)?;
-        if thread.at == KernelStop::Exit {
+        if thread.at == KernelStop::Exit || thread.before_call {
             return Err(TargetError::Gone);
         }
         if let Some(child) = thread.vfork_child {

@@ -13,8 +13,10 @@
 
 mod attach;
 mod core_file;
+mod details;
 mod events;
 mod inject;
+pub mod input;
 mod launch;
 mod memory;
 mod processes;
@@ -38,7 +40,7 @@ use trapline_core::target::{
     Target, TargetError, TargetEvent, Wait, Waker,
 };
 use trapline_core::x64::debug::{DebugRegisters, DebugStatus, SLOTS};
-use trapline_core::x64::{Registers, VectorState};
+use trapline_core::x64::{ExtendedState, Registers, VectorState};
 use trapline_core::{AddrRange, Pid, Tid, VirtAddr};
 
 pub use requests::Requests;
@@ -204,6 +206,30 @@ impl Target for LinuxTarget {
 
     fn set_vector_state(&mut self, thread: &Stopped, state: &VectorState) -> Result<()> {
         self.change_vector_state(thread, state)
+    }
+
+    fn extended_state(&mut self, thread: &Stopped) -> Result<ExtendedState> {
+        self.read_extended_state(thread)
+    }
+
+    fn set_extended_state(&mut self, thread: &Stopped, state: &ExtendedState) -> Result<()> {
+        self.change_extended_state(thread, state)
+    }
+
+    fn signal_details(&mut self, thread: &Stopped) -> Result<Vec<u8>> {
+        self.read_signal_details(thread)
+    }
+
+    fn set_signal_details(&mut self, thread: &Stopped, bytes: &[u8]) -> Result<()> {
+        self.change_signal_details(thread, bytes)
+    }
+
+    fn catch_system_calls(&mut self, pid: Pid, on: bool) -> Result<()> {
+        self.tell_system_calls(pid, on)
+    }
+
+    fn processor_of(&self, pid: Pid, tid: Tid) -> Option<u32> {
+        details::processor_of(pid, tid)
     }
 
     fn set_debug_registers(&mut self, thread: &Stopped, to: &DebugRegisters) -> Result<()> {

@@ -13,7 +13,7 @@ use trapline_core::{Pid, Tid, VirtAddr};
 use super::attach::options;
 use super::inject::SYSCALL;
 use super::sys::{self, Errno, Sys};
-use super::threads::{KernelStop, State, Substitute, Thread, Way};
+use super::threads::{Calls, KernelStop, State, Substitute, Thread, Way};
 use super::{LinuxTarget, failed, registers};
 use crate::layout::siginfo::{RawSigInfo, SI_TKILL};
 
@@ -86,19 +86,17 @@ impl LinuxTarget {
             }
             return stay_in_group_stop(tid, thread, stop, signal);
         }
-        go(tid, how.step, signal)
+        go(tid, thread, signal)
     }
 
     /// Resumes a thread as it was last resumed, delivering nothing.
     pub(super) fn go_on_as_before(&mut self, tid: Tid) -> Sys<()> {
-        let stepping = self.books.threads.get(&tid).is_some_and(|thread| thread.stepping);
-        go(tid, stepping, None)
+        self.books.threads.get(&tid).map_or(Ok(()), |thread| go(tid, thread, None))
     }
 
     /// Delivers the signal that a thread stopped for and resumes it as it was.
     pub(super) fn deliver_and_go_on(&mut self, tid: Tid, signal: Signal) -> Sys<()> {
-        let stepping = self.books.threads.get(&tid).is_some_and(|thread| thread.stepping);
-        go(tid, stepping, Some(signal))
+        self.books.threads.get(&tid).map_or(Ok(()), |thread| go(tid, thread, Some(signal)))
     }
 
     pub(super) fn interrupt_thread(&mut self, pid: Pid, tid: Tid) -> Result<()> {
@@ -225,9 +223,14 @@ fn detach(tid: Tid, thread: &mut Thread, signal: Option<Signal>) -> Sys<()> {
     sys::detach(tid.get(), signal.map_or(0, |signal| signal.0))
 }
 
-fn go(tid: Tid, step: bool, signal: Option<Signal>) -> Sys<()> {
+/// Lets a thread go as it is noted to go.
+fn go(tid: Tid, thread: &Thread, signal: Option<Signal>) -> Sys<()> {
     let signal = signal.map_or(0, |signal| signal.0);
-    if step { sys::step(tid.get(), signal) } else { sys::cont(tid.get(), signal) }
+    match (thread.stepping, thread.calls) {
+        (true, _) => sys::step(tid.get(), signal),
+        (false, Calls::Told) => sys::to_call(tid.get(), signal),
+        (false, Calls::Quiet) => sys::cont(tid.get(), signal),
+    }
 }
 
 /// Prepares the delivery of a signal; returns what is to go with the resuming
@@ -300,5 +303,5 @@ fn stay_in_group_stop(
     }
     thread.group_stop = Some(stop);
     sys::interrupt(tid.get())?;
-    go(tid, false, signal)
+    go(tid, thread, signal)
 }

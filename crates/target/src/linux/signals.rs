@@ -24,7 +24,7 @@ use crate::layout::status::Status;
 /// The signal that ends a wait. Ignored by default, so that one which arrives
 /// at a thread that has stopped tracing does no harm (a real-time signal would
 /// kill us), and without another use in this process.
-const WAKE: i32 = libc::SIGURG;
+pub(super) const WAKE: i32 = libc::SIGURG;
 
 /// The time between looks at the children while the process has other tracers:
 /// a net under the passing on of signals, which a lone tracer (the rule outside
@@ -167,6 +167,11 @@ impl Sleeper {
     fn sleep_at_most(&self, limit: Option<Duration>) -> bool {
         self.quiet.set(false);
         let Some(taken) = ours().wait(limit) else { return false };
+        if taken.signal == WAKE {
+            // Sent by a waker, whose flag may have been seen already, or by the
+            // kernel for input: see `input`.
+            self.flag.raised.store(true, Ordering::Release);
+        }
         if taken.signal == libc::SIGCHLD && !taken.to_this_thread && others_exist() {
             sys::forward_child_signal();
         }

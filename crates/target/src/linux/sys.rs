@@ -6,20 +6,25 @@
 #![expect(clippy::disallowed_methods, reason = "this is the file where they belong")]
 
 mod child;
+mod input;
 mod lost_pages;
 mod pages;
 
 use std::arch::asm;
+use std::arch::x86_64::__cpuid_count;
 use std::ffi::{c_int, c_long, c_ulong, c_void};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::Duration;
 use std::{fmt, io, mem, ptr};
 
+use trapline_core::x64::Component;
+
 use crate::layout::registers::{FXSAVE_SIZE, WORDS};
 use crate::layout::siginfo::{RawSigInfo, SIZE as SIGINFO_SIZE};
 
 pub(super) use child::{Child, ChildPlan, Failure};
+pub(super) use input::{Readiness, duplicate, signal_on_input, wait_until_ready};
 pub use lost_pages::{LostAt, survive_lost_pages};
 pub use pages::give_back_pages;
 
@@ -36,6 +41,11 @@ impl Errno {
     pub(super) const NOENT: Self = Self(libc::ENOENT);
     pub(super) const NOTDIR: Self = Self(libc::ENOTDIR);
     pub(super) const NOEXEC: Self = Self(libc::ENOEXEC);
+
+    /// The same for those who read and write files.
+    pub(super) fn into_io(self) -> io::Error {
+        io::Error::from_raw_os_error(self.0)
+    }
 
     fn last() -> Self {
         Self(io::Error::last_os_error().raw_os_error().unwrap_or(0))
@@ -130,6 +140,9 @@ plain_requests! {
     listen(libc::PTRACE_LISTEN as c_int);
     /// Lets a thread run on, with a signal or 0.
     cont(libc::PTRACE_CONT as c_int, signal);
+    /// Lets a thread run on to the next entry or exit of a system call, with a
+    /// signal or 0.
+    to_call(libc::PTRACE_SYSCALL as c_int, signal);
     /// Lets a thread execute one instruction, with a signal or 0.
     step(libc::PTRACE_SINGLESTEP as c_int, signal);
     /// Lets a thread go, with a signal or 0.
@@ -221,6 +234,52 @@ pub(super) fn xsave(tid: i32) -> Sys<Vec<u8>> {
     unsafe { ptrace(libc::PTRACE_GETREGSET as c_int, tid, kind, data) }?;
     area.truncate(room.iov_len);
     Ok(area)
+}
+
+/// Changes the XSAVE area.
+pub(super) fn set_xsave(tid: i32, area: &[u8]) -> Sys<()> {
+    let mut from = libc::iovec { iov_base: area.as_ptr().cast_mut().cast(), iov_len: area.len() };
+    let data = (&raw mut from).expose_provenance();
+    let kind = crate::layout::core_notes::XSTATE as usize;
+    // SAFETY: the request reads at most `iov_len` bytes from `iov_base`, which has as many.
+    unsafe { ptrace(libc::PTRACE_SETREGSET as c_int, tid, kind, data) }
+}
+
+/// Where in the XSAVE area this processor keeps a component, if it has that and
+/// the system saves it. Intel SDM volume 1, section 13.5.
+pub(super) fn xsave_offset(component: Component) -> Option<u32> {
+    const XSAVE_LEAF: u32 = 0xd;
+    let saved = __cpuid_count(XSAVE_LEAF, 0).eax & (1 << component as u32) != 0;
+    saved.then(|| __cpuid_count(XSAVE_LEAF, component as u32).ebx)
+}
+
+/// Where a thread that stopped for a system call stands in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum CallStop {
+    /// Before it, with its number.
+    Entry(u64),
+    /// Behind it.
+    Exit,
+    /// In none.
+    None,
+}
+
+/// Asks where a thread stands in a system call. ptrace(2),
+/// `PTRACE_GET_SYSCALL_INFO`: the operation is the first byte, what belongs to
+/// it begins at byte 24.
+pub(super) fn call_stop(tid: i32) -> Sys<CallStop> {
+    const INFO: usize = 88;
+    let mut info = [0u8; INFO];
+    let data = info.as_mut_ptr().expose_provenance();
+    // SAFETY: the request writes at most INFO bytes, which `info` has.
+    unsafe { ptrace(libc::PTRACE_GET_SYSCALL_INFO as c_int, tid, INFO, data) }?;
+    let mut number = [0; 8];
+    number.copy_from_slice(&info[24..32]);
+    Ok(match info[0] {
+        1 => CallStop::Entry(u64::from_le_bytes(number)),
+        2 => CallStop::Exit,
+        _ => CallStop::None,
+    })
 }
 
 /// Changes the FXSAVE area.

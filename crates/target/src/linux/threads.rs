@@ -46,6 +46,15 @@ pub(super) enum KernelStop {
     Exit,
 }
 
+/// What becomes of the system calls that a thread makes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Calls {
+    /// Nobody hears of them.
+    Quiet,
+    /// It stops at the entry and at the exit of each.
+    Told,
+}
+
 /// How a [`Substitute`] comes to its thread.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Way {
@@ -102,6 +111,12 @@ pub(super) struct Thread {
     pub(super) after_start: Option<StopCause>,
     /// The process that borrows its memory while it waits.
     pub(super) vfork_child: Option<Pid>,
+    /// As its process has it.
+    pub(super) calls: Calls,
+    /// Whether it is stopped at the entry of a system call, which the kernel
+    /// makes with what its registers hold when it is resumed: it cannot make
+    /// another one first.
+    pub(super) before_call: bool,
 }
 
 impl Thread {
@@ -124,6 +139,8 @@ impl Thread {
             substitutes: VecDeque::new(),
             after_start: None,
             vfork_child: None,
+            calls: Calls::Quiet,
+            before_call: false,
         }
     }
 
@@ -136,6 +153,7 @@ impl Thread {
         self.signal = None;
         self.signal_lost = false;
         self.interrupt_asked = false;
+        self.before_call = false;
     }
 }
 
