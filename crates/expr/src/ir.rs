@@ -14,8 +14,10 @@ use trapline_core::location::{self, Place};
 use trapline_core::types::{BitField, Type};
 use trapline_core::x64::{Reg, RegView};
 
+mod build;
 mod verify;
 
+pub use build::ConditionBuilder;
 pub use verify::{VerifyError, verify};
 
 /// A checked expression.
