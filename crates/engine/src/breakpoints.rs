@@ -63,6 +63,9 @@ pub(crate) struct Location {
     pub(crate) file: Option<Arc<str>>,
     pub(crate) line: Option<u32>,
     pub(crate) enabled: bool,
+    /// Whether a client has taken it out: it says nothing any more, and goes
+    /// when threads run.
+    pub(crate) leaving: bool,
     pub(crate) say: Say,
     pub(crate) watch: Option<Box<Watch>>,
     pub(crate) service: Service,
@@ -437,7 +440,9 @@ impl Breakpoints {
         match reason {
             StopReason::Breakpoint { id, .. }
             | StopReason::Data { id, .. }
-            | StopReason::ConditionError { id, .. } => self.get(*id).is_some(),
+            | StopReason::ConditionError { id, .. } => {
+                self.get(*id).is_some_and(|breakpoint| !breakpoint.is_leaving())
+            }
             _ => true,
         }
     }
@@ -465,6 +470,11 @@ impl Breakpoint {
         // They are numbered in the order they stand in; there may be very many.
         let at = self.locations.binary_search_by_key(&id, |location| location.id).ok()?;
         self.locations.get(at)
+    }
+
+    /// Whether a client has taken it out.
+    fn is_leaving(&self) -> bool {
+        !self.locations.is_empty() && self.locations.iter().all(|location| location.leaving)
     }
 
     /// Whether it ever had a location.
@@ -605,6 +615,7 @@ impl Location {
             file: self.file.clone(),
             line: self.line,
             enabled: self.enabled,
+            leaving: self.leaving,
             say: self.say.copy(),
             watch: self.watch.as_ref().map(|watch| Box::new(watch.copy())),
             service: self.service.clone(),
@@ -703,6 +714,16 @@ pub(crate) fn describe_reasons(reasons: &[StopReason]) -> String {
             StopReason::RunnerEnded => "locked while another thread ran".to_owned(),
             StopReason::Started => "stopped before its first instruction".to_owned(),
             StopReason::Executed => "stopped after exec".to_owned(),
+            StopReason::Forked { vfork: false, .. } => "stopped after fork".to_owned(),
+            StopReason::Forked { vfork: true, .. } => "stopped after vfork".to_owned(),
+            StopReason::VforkDone => "stopped after its vfork child".to_owned(),
+            StopReason::SystemCall { entry: true, number } => {
+                format!("stopped before system call {number}")
+            }
+            StopReason::SystemCall { entry: false, number } => {
+                format!("stopped after system call {number}")
+            }
+            StopReason::Born => "stopped before its first instruction".to_owned(),
         })
         .collect();
     words.join(", ")

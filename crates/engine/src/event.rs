@@ -214,6 +214,24 @@ pub enum StopReason {
     Started,
     /// The process became another program and breakpoints were set anew.
     Executed,
+    /// The thread has made a process, and neither has gone on.
+    Forked {
+        /// The new process.
+        child: Pid,
+        /// Whether the thread waits until that has left its memory.
+        vfork: bool,
+    },
+    /// The process that the thread made has left its memory.
+    VforkDone,
+    /// The thread stands at a system call that is caught.
+    SystemCall {
+        /// Before it; else behind it.
+        entry: bool,
+        /// Its number.
+        number: u64,
+    },
+    /// The thread is new and has not run.
+    Born,
 }
 
 /// A frame of a call stack.

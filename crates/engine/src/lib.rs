@@ -9,6 +9,7 @@
 
 mod arena;
 mod breakpoints;
+pub mod client;
 pub mod command;
 pub mod event;
 mod handle;
@@ -26,6 +27,7 @@ mod space;
 mod stream;
 mod tls;
 
+pub use client::ClientSession;
 pub use command::{Command, CommandError, Reply};
 pub use event::Event;
 pub use handle::{SessionHandle, spawn};

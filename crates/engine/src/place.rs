@@ -20,6 +20,8 @@ pub(crate) enum Sought {
     Functions(Regex),
     /// Data, whose expression is read where it is watched.
     Data,
+    /// Nothing: its locations are given.
+    Given,
 }
 
 /// A place, read but not yet looked up.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use trapline_core::stop::Signal;
 use trapline_core::target::Stopped;
-use trapline_core::{Pid, Tid, VirtAddr};
+use trapline_core::{AddrRange, Pid, Tid, VirtAddr};
 
 use crate::event::StopReason;
 use crate::rows::Seat;
@@ -96,6 +96,8 @@ pub(crate) struct Thread {
     pub(crate) seat: Seat,
     /// How the present stop may be told in `info threads`.
     pub(crate) stopped_for: String,
+    /// Whether it waits for the client to let it go.
+    pub(crate) parked: bool,
 }
 
 /// Whether a thread runs. Looking at a thread needs the [`Stopped`] in here.
@@ -143,9 +145,33 @@ pub(crate) struct Step {
     /// Instructions still to execute, the present one included.
     pub(crate) remaining: u64,
     pub(crate) over_calls: bool,
+    /// Code in which it goes on, however many instructions that takes.
+    pub(crate) within: Option<AddrRange>,
     /// A call being stepped over: where it returns to, and below which stack
     /// pointer it is still a deeper recursion.
     pub(crate) returns_to: Option<ReturnPoint>,
+}
+
+impl Step {
+    /// So many instructions.
+    pub(crate) fn of(count: u64, over_calls: bool) -> Self {
+        Self { remaining: count, over_calls, within: None, returns_to: None }
+    }
+
+    /// Instructions until one outside of a range.
+    pub(crate) fn out_of(range: AddrRange) -> Self {
+        Self { within: Some(range), ..Self::of(1, false) }
+    }
+
+    /// Takes note of an executed instruction, after which the thread stands at
+    /// `pc`. Whether the step is over.
+    pub(crate) fn advance(&mut self, pc: VirtAddr) -> bool {
+        if self.within.is_some_and(|range| range.contains(pc)) {
+            return false;
+        }
+        self.remaining -= 1;
+        self.remaining == 0
+    }
 }
 
 /// A movement of a thread to another line, out of a frame or to a place.
@@ -206,6 +232,7 @@ impl Thread {
             exiting: false,
             seat: Seat::None,
             stopped_for: "running".to_owned(),
+            parked: false,
         }
     }
 

@@ -106,7 +106,7 @@ impl Session {
 
     /// Puts a new process into the books; all its threads are about to stop by
     /// themselves.
-    fn enter(&mut self, pid: Pid, origin: Origin, tids: Vec<Tid>) {
+    pub(super) fn enter(&mut self, pid: Pid, origin: Origin, tids: Vec<Tid>) {
         let space = self.new_space();
         self.spaces.insert(space, Space::new());
         // Threads are numbered anew with each run, as gdb does it.
@@ -129,7 +129,7 @@ impl Session {
     }
 
     /// Waits until every thread of a process has stopped, or it is gone.
-    fn await_stopped(&mut self, pid: Pid) {
+    pub(super) fn await_stopped(&mut self, pid: Pid) {
         self.take_until(|session| {
             session
                 .processes
@@ -140,14 +140,14 @@ impl Session {
 
     /// Takes events, letting nothing go on, until `done` or until nothing can
     /// come any more.
-    fn take_until(&mut self, done: impl Fn(&Self) -> bool) {
+    pub(super) fn take_until(&mut self, done: impl Fn(&Self) -> bool) {
         self.motion = Motion::Holding;
         while !done(self) && self.take_all_there_is() {}
         self.motion = Motion::Held;
     }
 
     /// Reads what a new process has loaded and sets what was asked for.
-    fn settle_in(&mut self, pid: Pid) {
+    pub(super) fn settle_in(&mut self, pid: Pid) {
         let death = self.target.process_info(pid).ok().and_then(|info| info.death);
         let leader = death.map_or(pid.leader(), |death| death.tid);
         let tid = self
@@ -163,7 +163,9 @@ impl Session {
             .copied()
             .unwrap_or(leader);
         self.selection = Some(Selected { pid, tid, frame: 0 });
-        self.update_libraries(pid);
+        if self.client.is_none() {
+            self.update_libraries(pid);
+        }
         self.sync_sites();
     }
 
@@ -186,7 +188,7 @@ impl Session {
     }
 
     /// Cleans and releases processes, those that share a memory together.
-    fn leave(&mut self, pids: &[Pid]) {
+    pub(super) fn leave(&mut self, pids: &[Pid]) {
         for &pid in pids {
             let Some(process) = self.processes.get(&pid) else { continue };
             let id = process.space;
@@ -255,7 +257,7 @@ impl Session {
 
     /// Kills processes and waits for their ends. Children that only share
     /// their memory are let go.
-    fn kill_all(&mut self, pids: &[Pid]) {
+    pub(super) fn kill_all(&mut self, pids: &[Pid]) {
         for &pid in pids {
             if self.processes.get(&pid).is_some_and(|process| !process.is_debuggee()) {
                 continue;

@@ -43,7 +43,7 @@ impl Asked {
     /// where a frame, or who is asked first, says what is meant.
     pub(super) fn search_ahead<'a>(&self, modules: &'a Modules) -> Option<Ahead<'a>> {
         let fixed = match &self.sought {
-            Sought::Place(PlaceText::Address(_)) | Sought::Data => false,
+            Sought::Place(PlaceText::Address(_)) | Sought::Data | Sought::Given => false,
             Sought::Place(place) => place.is_settled(),
             Sought::Functions(_) => true,
         };
@@ -258,6 +258,9 @@ impl Session {
         self.source_ages.clear();
         for id in self.breakpoints.ids() {
             let Some(breakpoint) = self.breakpoints.get(id) else { continue };
+            if matches!(*breakpoint.sought, Sought::Given) {
+                continue;
+            }
             if breakpoint.is_watch() {
                 self.rebind_watch(id, pid, among);
                 continue;
@@ -627,6 +630,7 @@ fn new_location(
         file,
         line,
         enabled: breakpoint.enables(found.anchor),
+        leaving: false,
         say,
         watch: None,
         service: idle(),

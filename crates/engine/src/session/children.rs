@@ -28,7 +28,8 @@ impl Session {
     ) -> Verdict {
         let Some(process) = self.processes.get(&parent) else { return Verdict::GoOn };
         let (parent_space, origin, name) = (process.space, process.origin, process.name.clone());
-        let followed = self.settings.follow_children && process.is_debuggee();
+        let told = process.is_debuggee() && self.tells_fork(vfork);
+        let followed = told || (self.settings.follow_children && process.is_debuggee());
         let space = if shares_memory { parent_space } else { self.copy_space(parent_space) };
         let role = match (followed, shares_memory) {
             (true, _) => Role::Debuggee,
@@ -36,7 +37,8 @@ impl Session {
             (false, false) => Role::Leaving,
         };
         let mut threads = std::collections::BTreeMap::new();
-        let leader = self.new_thread(child.leader());
+        let mut leader = self.new_thread(child.leader());
+        leader.parked = told;
         threads.insert(child.leader(), leader);
         self.processes
             .insert(child, Process { pid: child, space, origin, role, threads, name, dying: None });
@@ -51,9 +53,9 @@ impl Session {
             if let Some(thread) = self.thread_mut(parent, tid) {
                 thread.waits_for = Some(child);
             }
-            return Verdict::Stay;
+            return self.fork_told(told, child, vfork).join(Verdict::Stay);
         }
-        Verdict::GoOn
+        self.fork_told(told, child, vfork)
     }
 
     /// Gives a followed child the breakpoints of its parent. Watches on frames
@@ -98,7 +100,7 @@ impl Session {
             Some(Role::Debuggee) => {
                 self.sync_child(pid);
                 self.arm_slots_of(pid, tid);
-                Verdict::GoOn
+                self.birth_told(pid, tid)
             }
             Some(Role::Passenger) => Verdict::GoOn,
             Some(Role::Leaving) => {
@@ -177,9 +179,11 @@ impl Session {
             }
             self.emit(Event::Executed { pid, executable: info.executable_name });
         }
-        self.update_libraries(pid);
+        if self.client.is_none() {
+            self.update_libraries(pid);
+        }
         self.sync_sites();
-        Verdict::GoOn
+        self.exec_told(pid)
     }
 
     fn keep_only_thread(&mut self, pid: Pid, tid: Tid, former: Tid) {
@@ -220,7 +224,8 @@ impl Session {
             )
         });
         if let Some((pid, tid)) = waiting {
-            self.act(pid, tid, Verdict::GoOn);
+            let verdict = self.vfork_done_told(pid);
+            self.act(pid, tid, verdict);
         }
     }
 

@@ -182,7 +182,7 @@ impl Session {
                 Leg::Run => Leg::Step { back: call, stub: 0 },
             };
         }
-        thread.step = Some(Step { remaining: 1, over_calls: false, returns_to: None });
+        thread.step = Some(Step::of(1, false));
         self.expect_residue(pid, tid);
     }
 

@@ -150,8 +150,10 @@ impl Session {
         registers: &Registers,
         mechanism: Mechanism,
     ) -> Option<StopReason> {
+        let every_time = self.client.is_some();
         let (mut context, breakpoints) = self.pass(pid, tid, registers)?;
         let (spec, tally, told, location) = breakpoints.location_mut(id)?;
+        *told &= !every_time;
         let answer = consider(&mut context, spec, tally, told, location);
         self.reason_for(pid, tid, id, answer, registers, mechanism)
     }
@@ -308,6 +310,9 @@ pub(super) fn consider(
     told: &mut bool,
     location: &mut Location,
 ) -> Answer {
+    if location.leaving {
+        return Answer::Quiet;
+    }
     tally.passes += 1;
     match predicates_hold(context, tally, location) {
         Ok(true) => {}

@@ -178,7 +178,8 @@ impl Session {
         let Some(process) = self.processes.get(&pid) else { return };
         let id = process.space;
         let Some(space) = self.spaces.get(&id) else { return };
-        if space.linker_trap.is_some() || !self.target.capabilities().can_run {
+        let unasked = self.client.is_some() || !self.target.capabilities().can_run;
+        if space.linker_trap.is_some() || unasked {
             return;
         }
         let Some(hook) = linker_hook(&space.modules) else { return };

@@ -9,7 +9,7 @@ use trapline_core::{Pid, Tid};
 use super::{Motion, Session};
 use crate::command::SchedulerLocking;
 use crate::event::StopReason;
-use crate::process::{Process, RunState};
+use crate::process::{Process, RunState, Thread};
 
 /// Which threads run until the next stop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,6 +18,9 @@ pub(super) enum Runners {
     All,
     /// This one, and who has to for it to get on.
     Alone { pid: Pid, tid: Tid },
+    /// Those that the client has let go, those that were born since, and who has
+    /// to for them to get on.
+    Unparked,
 }
 
 /// How the user lets the program go.
@@ -48,12 +51,17 @@ impl Session {
     /// it waits for in the kernel: its child in vfork, and its process's threads
     /// that are ending.
     pub(super) fn may_run(&self, pid: Pid, tid: Tid) -> bool {
-        let Runners::Alone { pid: alone, tid: runner } = self.runners else { return true };
-        let runs = |pid, tid| self.thread(pid, tid);
-        (pid, tid) == (alone, runner)
+        let awaited = |runner: &Thread| runner.waits_for == Some(pid);
+        let chosen = match self.runners {
+            Runners::All => true,
+            Runners::Alone { pid: alone, tid: runner } => {
+                (pid, tid) == (alone, runner) || self.thread(alone, runner).is_some_and(awaited)
+            }
+            Runners::Unparked => !self.thread(pid, tid).is_some_and(|thread| thread.parked),
+        };
+        chosen
             || !self.processes.get(&pid).is_some_and(Process::is_debuggee)
-            || runs(pid, tid).is_some_and(|thread| thread.exiting)
-            || runs(alone, runner).is_some_and(|thread| thread.waits_for == Some(pid))
+            || self.thread(pid, tid).is_some_and(|thread| thread.exiting)
     }
 
     /// Whether somebody who may run has something to tell.
@@ -87,6 +95,9 @@ impl Session {
     /// Tells the user when the thread that ran alone has ended: nobody else would
     /// ever stop. The threads of a process that ends are not locked but dying.
     pub(super) fn tell_if_nobody_runs(&mut self) {
+        if self.runners == Runners::Unparked {
+            return self.tell_if_all_are_parked();
+        }
         let Runners::Alone { pid, tid } = self.runners else { return };
         let ending = self
             .thread(pid, tid)

@@ -121,7 +121,7 @@ impl Session {
     }
 
     /// Marks the spaces that a breakpoint has locations in.
-    fn replan_for(&mut self, id: BreakpointId) {
+    pub(super) fn replan_for(&mut self, id: BreakpointId) {
         let Some(breakpoint) = self.breakpoints.get(id) else { return };
         let spaces: Vec<_> = breakpoint.locations.iter().filter_map(|l| l.space).collect();
         for space in spaces {

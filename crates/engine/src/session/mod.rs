@@ -10,6 +10,7 @@ mod arming;
 mod attach;
 mod binding;
 mod children;
+mod client;
 mod code_io;
 mod core_file;
 mod course;
@@ -34,6 +35,7 @@ mod locking;
 mod machine;
 mod manage;
 mod own_traps;
+mod points;
 mod predicates;
 mod release;
 mod resume;
@@ -69,7 +71,7 @@ use trapline_core::{ModuleId, Pid, Tid};
 use trapline_patch::jump::Tactics;
 
 use crate::breakpoints::Breakpoints;
-use crate::command::{Command, CommandError, ResumePolicy, SchedulerLocking, Setting};
+use crate::command::{Command, CommandError, Reply, ResumePolicy, SchedulerLocking, Setting};
 use crate::event::Event;
 use crate::handle::Envelope;
 use crate::images::{Images, SourceAges};
@@ -106,6 +108,8 @@ pub(crate) struct Session {
     next_load_order: u32,
     known: values::Known,
     source_ages: SourceAges,
+    /// The books of the client whose session this is.
+    client: Option<client::Client>,
     began: Instant,
     /// First stop of the hold under way, for its duration.
     hold_began: Option<Instant>,
@@ -218,6 +222,7 @@ impl Session {
             next_load_order: 1,
             known: values::Known::default(),
             source_ages: SourceAges::default(),
+            client: None,
             began: Instant::now(),
             hold_began: None,
             over: false,
@@ -294,16 +299,21 @@ impl Session {
     }
 
     fn answer(&mut self, envelope: Envelope) {
-        let reply = match self.needs_life(&envelope.command) {
+        let reply = self.do_command(envelope.command);
+        // A front end that went away does not want its answer any more.
+        let _ = envelope.answer.send(reply);
+        self.report_if_due();
+    }
+
+    fn do_command(&mut self, command: Command) -> Result<Reply, CommandError> {
+        let reply = match self.needs_life(&command) {
             true => Err(CommandError::new(DEAD)),
-            false => self.dispatch(envelope.command),
+            false => self.dispatch(command),
         };
         // Before the answer that may be incomplete, and so before the front end
         // goes on, perhaps to its end.
         self.warn_of_cut_files();
-        // A front end that went away does not want its answer any more.
-        let _ = envelope.answer.send(reply);
-        self.report_if_due();
+        reply
     }
 
     /// Whether a command would have a dead program do something.

@@ -276,7 +276,7 @@ impl Session {
         }
     }
 
-    fn settle_slot(&mut self, pid: Pid, tid: Tid) {
+    pub(super) fn settle_slot(&mut self, pid: Pid, tid: Tid) {
         let Some(space) = self.space_of(pid) else { return };
         if space.arena.is_empty() {
             return;

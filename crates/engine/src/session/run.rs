@@ -128,9 +128,8 @@ impl Session {
                 }
                 Verdict::GoOn
             }
-            StopCause::GroupStop(_) | StopCause::Interrupted | StopCause::SystemCall { .. } => {
-                Verdict::GoOn
-            }
+            StopCause::SystemCall { entry, number } => self.judge_call(pid, *entry, *number),
+            StopCause::GroupStop(_) | StopCause::Interrupted => Verdict::GoOn,
         }
     }
 
@@ -169,6 +168,9 @@ impl Session {
     /// something to tell and the debuggee moves.
     pub(super) fn report_if_due(&mut self) {
         self.tell_if_nobody_runs();
+        if self.is_non_stop() {
+            return self.report_singly();
+        }
         while self.motion == Motion::Running && (self.has_reports() || !self.chores.is_empty()) {
             self.hold();
             if !self.deliver() {
@@ -252,8 +254,11 @@ impl Session {
             }
             self.cancel_steps();
             self.verify_armed();
-            reasons.extend(self.data_changed_from_outside(&reasons));
-            self.find_lost_watches(pid, tid);
+            if self.client.is_none() {
+                reasons.extend(self.data_changed_from_outside(&reasons));
+                self.find_lost_watches(pid, tid);
+            }
+            self.park_all();
             self.selection = Some(Selected { pid, tid, frame: 0 });
             self.note_calls_not_entered(pid, tid, &reasons);
             self.emit_stop(pid, tid, reasons);
@@ -262,13 +267,17 @@ impl Session {
         false
     }
 
-    fn emit_stop(&mut self, pid: Pid, tid: Tid, reasons: Vec<StopReason>) {
+    pub(super) fn emit_stop(&mut self, pid: Pid, tid: Tid, reasons: Vec<StopReason>) {
         let (commands, auto_continue) = self.finish_stops(&reasons);
-        let frame = self.innermost_frame(pid, tid);
+        let frame = match &self.client {
+            Some(_) => self.bare_frame(pid, tid),
+            None => self.innermost_frame(pid, tid),
+        };
         let words = crate::breakpoints::describe_reasons(&reasons);
         // A site that is already there and has not been counted is still to be
         // passed; one that the user sets here from now on is not, as in gdb.
         let due = self.space_of(pid).is_some_and(|space| space.has_site(tid, frame.pc));
+        let due = due || self.client.is_some();
         let number = match self.thread_mut(pid, tid) {
             Some(thread) => {
                 thread.stopped_for = words;

@@ -111,7 +111,7 @@ pub(super) fn search(
                 search.reasons.push(format!("no function matches `{pattern}`"));
             }
         }
-        Sought::Data => {}
+        Sought::Data | Sought::Given => {}
     }
     search
 }

@@ -37,7 +37,7 @@ impl Session {
         let thread = self
             .thread_mut(pid, tid)
             .ok_or_else(|| CommandError::new("the selected thread is gone"))?;
-        thread.step = Some(Step { remaining: count, over_calls, returns_to: None });
+        thread.step = Some(Step::of(count, over_calls));
         self.choose_runners(Leave::Stepping);
         self.prepare_step(pid, tid);
         self.continue_for_user();
@@ -46,7 +46,7 @@ impl Session {
 
     /// Before an instruction is stepped: notes what the step would leave behind
     /// and, for `nexti`, turns a call into a run to its return.
-    fn prepare_step(&mut self, pid: Pid, tid: Tid) {
+    pub(super) fn prepare_step(&mut self, pid: Pid, tid: Tid) {
         let Some(registers) = self.program_registers(pid, tid) else { return };
         let pc = VirtAddr::new(registers.rip);
         let Some(instruction) = self.instruction_at(pid, pc) else { return };
@@ -172,9 +172,8 @@ impl Session {
         if let Some(point) = step.returns_to.take() {
             return self.run_to_return(pid, tid, point);
         }
-        step.remaining -= 1;
-        let finished = step.remaining == 0;
         self.leave_slot(pid, tid);
+        let finished = self.has_stepped(pid, tid);
         let landing = self.land(pid, tid);
         let on_course = finished && self.thread(pid, tid).is_some_and(|it| it.course.is_some());
         match landing {
@@ -189,6 +188,14 @@ impl Session {
             _ if finished => Verdict::Report(vec![StopReason::Stepped]),
             other => other.join(self.prepare_next_step(pid, tid)),
         }
+    }
+
+    /// Takes note of an instruction that a thread has executed; whether it was
+    /// the last to execute.
+    fn has_stepped(&mut self, pid: Pid, tid: Tid) -> bool {
+        let pc = self.raw_registers(pid, tid).map(|now| VirtAddr::new(now.rip));
+        let step = self.thread_mut(pid, tid).and_then(|thread| thread.step.as_mut());
+        step.zip(pc).is_some_and(|(step, pc)| step.advance(pc))
     }
 
     /// Prepares a step amid others. A trap at the return from a call has to be

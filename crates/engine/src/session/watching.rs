@@ -110,6 +110,7 @@ impl Session {
             file: None,
             line: None,
             enabled: true,
+            leaving: false,
             say,
             watch: Some(Box::new(watch)),
             service: Err("not armed yet".into()),

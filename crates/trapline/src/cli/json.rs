@@ -259,6 +259,10 @@ impl Line {
             StopReason::RunnerEnded => "runner-ended",
             StopReason::Started => "started",
             StopReason::Executed => "executed",
+            StopReason::Forked { .. } => "forked",
+            StopReason::VforkDone => "vfork-done",
+            StopReason::SystemCall { .. } => "system-call",
+            StopReason::Born => "born",
         });
     }
 }

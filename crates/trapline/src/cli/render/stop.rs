@@ -88,6 +88,19 @@ fn reason_text(reason: &StopReason, who: &str) -> Option<String> {
                                     locked (`set scheduler-locking off` lets them run)."
             .to_owned(),
         StopReason::Executed => "The program became another one.".to_owned(),
+        StopReason::Forked { child, vfork } => {
+            format!(
+                "{}{} of process {child}",
+                subject("made a"),
+                if *vfork { "vfork" } else { "fork" }
+            )
+        }
+        StopReason::VforkDone => "The vfork child has left the memory of its parent.".to_owned(),
+        StopReason::SystemCall { entry, number } => {
+            let side = if *entry { "entry to" } else { "return from" };
+            format!("{}{side} system call {number}", subject("reached"))
+        }
+        StopReason::Born => "A new thread stands before its first instruction.".to_owned(),
         StopReason::Stepped
         | StopReason::Line { .. }
         | StopReason::Place
