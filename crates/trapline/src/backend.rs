@@ -1,6 +1,12 @@
 //! The one place that names a concrete target: this machine's.
 
+pub(crate) mod files;
+pub(crate) mod system;
+
+use std::net::TcpStream;
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::{fs, io};
 
@@ -11,6 +17,7 @@ use trapline_engine::command::BreakpointInfo;
 use trapline_engine::{Command, CommandError, Events, Reply, SessionHandle};
 use trapline_target::core_file::CoreTarget;
 pub(crate) use trapline_target::linux::Requests;
+pub(crate) use trapline_target::linux::input::{Taken, WakingStream};
 use trapline_target::linux::{self, LinuxTarget, terminal};
 
 use crate::cli::Session;
@@ -67,6 +74,50 @@ pub fn core_session(
 pub(crate) fn local_target() -> trapline_core::target::Result<Box<dyn Target>> {
     prepare_mappings();
     Ok(Box::new(LinuxTarget::new()?))
+}
+
+/// A file that whoever started us has left open under a number.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn inherited_file(number: i32) -> io::Result<fs::File> {
+    linux::input::inherited(number).map(fs::File::from)
+}
+
+/// A connection that whoever started us has left open under a number.
+///
+/// # Errors
+/// There is none, or it is none.
+pub(crate) fn inherited_stream(number: i32) -> io::Result<WakingStream> {
+    WakingStream::new(linux::input::inherited(number)?, linux::input::inherited(number)?)
+}
+
+/// Standard input and output as a connection.
+///
+/// # Errors
+/// They are closed, or plain files.
+pub(crate) fn standard_streams() -> io::Result<WakingStream> {
+    let input = io::stdin().as_fd().try_clone_to_owned()?;
+    WakingStream::new(input, io::stdout().as_fd().try_clone_to_owned()?)
+}
+
+/// A connection of the network.
+///
+/// # Errors
+/// The system refuses it.
+pub(crate) fn socket(stream: TcpStream) -> io::Result<WakingStream> {
+    let twin = stream.try_clone()?;
+    WakingStream::new(stream.into(), twin.into())
+}
+
+/// A connection whose other end has gone.
+///
+/// # Errors
+/// The system refuses one.
+pub(crate) fn unused_stream() -> io::Result<WakingStream> {
+    let (ours, _other) = UnixStream::pair()?;
+    let twin = ours.try_clone()?;
+    WakingStream::new(ours.into(), twin.into())
 }
 
 /// Writes a program's file so that it can be run.

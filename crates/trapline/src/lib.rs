@@ -71,6 +71,7 @@
 mod backend;
 pub mod cli;
 mod coverage;
+mod gdbserver;
 
 pub use backend::{core_session, local_session, prepare_process};
 pub use trapline_core::breakpoint;

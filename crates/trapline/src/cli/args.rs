@@ -25,6 +25,9 @@ pub(crate) enum What {
     Attach(AttachArgs),
     /// Look at the core file that a program left when it died.
     Core(CoreArgs),
+    /// Serve a program to gdb or lldb, as gdbserver does.
+    #[command(disable_help_flag = true, disable_version_flag = true)]
+    Gdbserver(GdbserverArgs),
     /// Show everything on a small program that travels inside this one.
     Demo,
     /// Show how many places of a program could decide in the program itself.
@@ -121,6 +124,13 @@ pub(crate) struct CoreArgs {
     /// The program, where it is not where it was.
     #[arg(value_name = "PROGRAM")]
     pub(crate) program: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct GdbserverArgs {
+    /// gdbserver's own command line; `--help` shows it.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    pub(crate) words: Vec<OsString>,
 }
 
 #[derive(Args, Debug)]

@@ -49,6 +49,7 @@ use trapline_core::target::LaunchSpec;
 use trapline_engine::{Command, CommandError, Events, SessionHandle};
 
 use crate::backend;
+use crate::gdbserver;
 
 use args::{CommandLine, CoreArgs, RunArgs, What, Wishes};
 use batch::{Ending, Plan};
@@ -75,6 +76,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             debug(&attach.wishes, LaunchSpec::default(), pids)
         }
         What::Core(dead) => core(&dead),
+        What::Gdbserver(args) => Ok(gdbserver::main(args.words)),
         What::Demo => demo::run(),
         What::Coverage(coverage) => coverage::run(&coverage),
         What::Completions { shell } => {

@@ -1,0 +1,54 @@
+//! The server of gdb's remote protocol: gdb and lldb keep their users, and get
+//! Trapline's breakpoints. It takes the options, says the messages and ends the
+//! ways of gdbserver, so that what starts that can start this.
+//!
+//! `args` reads the command line, `serve` waits for clients, `server` speaks
+//! with one: it reads requests (`trapline-rsp`) and has the session
+//! (`trapline-engine`'s [`ClientSession`](trapline_engine::ClientSession)) do
+//! them. The server runs on the tracer's own thread, so that an answer costs no
+//! hand-off. What families of requests mean is in modules of their own.
+
+mod args;
+mod conditions;
+mod files;
+mod launch;
+mod libraries;
+mod link;
+mod lldb;
+mod monitor;
+mod objects;
+mod points;
+mod registers;
+mod running;
+mod serve;
+mod server;
+mod stops;
+mod thread_state;
+mod threads;
+
+pub(crate) use libraries::escaped;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+/// Runs the server to its end; the answer is the exit code.
+pub(crate) fn main(words: Vec<OsString>) -> u8 {
+    match args::read(words) {
+        Ok(args::Wish::Serve(options)) => serve::run(*options),
+        Ok(args::Wish::Say(text)) => {
+            // Without a standard output there is nobody to tell.
+            let _ = writeln!(io::stdout(), "{text}");
+            0
+        }
+        Err(error) => {
+            say(&error);
+            1
+        }
+    }
+}
+
+/// Says something on standard error, where gdbserver says it.
+fn say(text: &str) {
+    // Without a standard error there is nobody to tell.
+    let _ = writeln!(io::stderr(), "{text}");
+}
