@@ -2,12 +2,12 @@
 //! the one of the exec itself, with none of their code run.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::OpenOptions;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::{env, io};
 
 use trapline_core::Pid;
 use trapline_core::stop::StopCause;
@@ -155,19 +155,29 @@ fn candidates(program: &Path, search: Option<&OsStr>) -> Vec<PathBuf> {
 }
 
 fn streams(spec: &LaunchSpec) -> Result<[Option<OwnedFd>; 3]> {
-    let open = |path: &Option<PathBuf>, options: &OpenOptions| match path {
-        None => Ok(None),
-        Some(path) => {
-            options.open(path).map(|file| Some(file.into())).map_err(|error| TargetError::Refused {
-                what: format!("open {}", path.display()),
-                why: error.to_string(),
-            })
-        }
+    let open = |path: &Option<PathBuf>, options: &OpenOptions| {
+        let Some(path) = path else { return Ok(None) };
+        let opened = own_stream(path).unwrap_or_else(|| options.open(path).map(OwnedFd::from));
+        opened.map(Some).map_err(|error| TargetError::Refused {
+            what: format!("open {}", path.display()),
+            why: error.to_string(),
+        })
     };
     let mut write = OpenOptions::new();
     write.write(true).create(true).truncate(true);
     let input = open(&spec.stdin, OpenOptions::new().read(true))?;
     Ok([input, open(&spec.stdout, &write)?, open(&spec.stderr, &write)?])
+}
+
+/// A stream of ours by the name that it has everywhere: one that is a socket
+/// cannot be opened by it.
+fn own_stream(path: &Path) -> Option<io::Result<OwnedFd>> {
+    match path.to_str()? {
+        "/dev/stdin" => Some(io::stdin().as_fd().try_clone_to_owned()),
+        "/dev/stdout" => Some(io::stdout().as_fd().try_clone_to_owned()),
+        "/dev/stderr" => Some(io::stderr().as_fd().try_clone_to_owned()),
+        _ => None,
+    }
 }
 
 /// Puts a child's failure into words.

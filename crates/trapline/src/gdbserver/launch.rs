@@ -95,9 +95,11 @@ impl Launching {
     /// The words that are executed first, and how many programs they execute
     /// before the one that is meant: a shell, a wrapper.
     fn start(&self) -> Option<Start> {
-        let mut words: Vec<OsString> = self.wrapper.iter().chain(&self.words).cloned().collect();
+        let (program, args) = self.words.split_first()?;
+        let program = [found_here(program)];
+        let all = self.wrapper.iter().chain(&program).chain(args);
+        let mut words: Vec<OsString> = all.cloned().collect();
         let mut execs = u32::from(!self.wrapper.is_empty());
-        self.words.first()?;
         if self.with_shell {
             let shell = std::env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into());
             let line: Vec<OsString> = words.iter().map(|word| quoted(word)).collect();
@@ -118,6 +120,14 @@ impl Launching {
         };
         Some(Start { spec, execs })
     }
+}
+
+/// A program named without a folder is the one of that name here, where there
+/// is one.
+fn found_here(program: &OsStr) -> OsString {
+    let here = std::env::current_dir().unwrap_or_default().join(program);
+    let bare = !program.as_encoded_bytes().contains(&b'/');
+    if bare && here.is_file() { here.into() } else { program.to_owned() }
 }
 
 /// A word as a shell reads it back.

@@ -63,8 +63,8 @@ impl Memory<'_> {
         text
     }
 
-    /// `struct r_debug`, to which the program's dynamic section leads once the
-    /// linker has filled it in.
+    /// `struct r_debug`, to which the program's dynamic section leads; 0 until the
+    /// linker has filled it in. `None` where there is no place for it.
     fn debug(&self, auxv: &[(u64, u64)]) -> Option<u64> {
         let find = |kind| auxv.iter().find(|(it, _)| *it == kind).map(|(_, value)| *value);
         let (headers, size, count) = (find(AT_PHDR)?, find(AT_PHENT)?, find(AT_PHNUM)?);
@@ -81,7 +81,7 @@ impl Memory<'_> {
         let entries = (0..MOST).map(entry).map_while(|at| Some((at, self.word(at)?)));
         let mut entries = entries.take_while(|(_, tag)| *tag != DT_NULL);
         let (at, _) = entries.find(|(_, tag)| *tag == DT_DEBUG)?;
-        self.word(at.wrapping_add(8)).filter(|debug| *debug != 0)
+        self.word(at.wrapping_add(8))
     }
 
     fn link(&self, at: u64) -> Option<Link> {
@@ -124,8 +124,14 @@ impl Beginning {
     }
 }
 
-/// The list of a process, from where the annex says.
-pub(super) fn list(session: &ClientSession, pid: Pid, auxv: &[(u64, u64)], annex: &str) -> String {
+/// The list of a process, from where the annex says. `None` when its program
+/// names none: the client may find one elsewhere.
+pub(super) fn list(
+    session: &ClientSession,
+    pid: Pid,
+    auxv: &[(u64, u64)],
+    annex: &str,
+) -> Option<String> {
     let memory = Memory { session, pid };
     let beginning = Beginning::parse(annex);
     let mut xml = String::from("<library-list-svr4 version=\"1.0\"");
@@ -135,7 +141,7 @@ pub(super) fn list(session: &ClientSession, pid: Pid, auxv: &[(u64, u64)], annex
         add_links(&memory, start, previous, beginning.namespace.unwrap_or(0), None, &mut body);
     } else {
         let mut main = None;
-        for debug in namespaces(&memory, memory.debug(auxv)) {
+        for debug in namespaces(&memory, memory.debug(auxv)?) {
             let first = memory.word(debug.wrapping_add(8)).unwrap_or(0);
             let skip = main.is_none().then_some(first);
             main.get_or_insert(first);
@@ -146,15 +152,15 @@ pub(super) fn list(session: &ClientSession, pid: Pid, auxv: &[(u64, u64)], annex
             let _ = write!(xml, " main-lm=\"0x{main:x}\"");
         }
     }
-    xml + ">" + &body + "</library-list-svr4>"
+    Some(xml + ">" + &body + "</library-list-svr4>")
 }
 
 /// Each namespace's `r_debug`. From version 2 on they are a list: `<link.h>`,
 /// `struct r_debug_extended`.
-fn namespaces(memory: &Memory<'_>, first: Option<u64>) -> Vec<u64> {
+fn namespaces(memory: &Memory<'_>, first: u64) -> Vec<u64> {
     const NEXT: u64 = 40;
     let mut all = Vec::new();
-    let mut at = first;
+    let mut at = Some(first);
     while let Some(debug) = at.filter(|debug| *debug != 0 && all.len() < MOST) {
         let Some(version) = memory.half(debug) else { break };
         all.push(debug);

@@ -39,7 +39,8 @@ impl Server {
             TransferObject::LibrariesSvr4 => {
                 let pid = self.current_process()?;
                 let auxv = self.session.process_info(pid)?.auxv;
-                libraries::list(&self.session, pid, &auxv, annex).into_bytes()
+                let list = libraries::list(&self.session, pid, &auxv, annex);
+                list.ok_or_else(|| Refusal::new("the program has no DT_DEBUG"))?.into_bytes()
             }
             TransferObject::Siginfo => {
                 let thread = self.current_thread()?;

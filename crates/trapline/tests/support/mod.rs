@@ -32,6 +32,7 @@ pub mod beside;
 pub mod bystander;
 pub mod everywhere;
 pub mod gdb;
+pub mod remote;
 pub mod said;
 
 use bystander::Bystander;
