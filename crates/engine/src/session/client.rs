@@ -138,6 +138,12 @@ impl Session {
             self.hold();
             self.let_run();
         }
+        self.tell_each();
+    }
+
+    /// Tells of each thread that has something to tell, and leaves the others as
+    /// they are.
+    pub(super) fn tell_each(&mut self) {
         while let Some((pid, tid)) = self.take_report() {
             self.settle_slot(pid, tid);
             let breakpoints = &self.breakpoints;

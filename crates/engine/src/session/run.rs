@@ -244,6 +244,10 @@ impl Session {
     /// Tells the user about the first thread in the queue that still has
     /// something to tell, and is not locked. `false` when there is none.
     pub(super) fn deliver(&mut self) -> bool {
+        if self.is_non_stop() {
+            self.tell_each();
+            return false;
+        }
         while let Some((pid, tid)) = self.take_report() {
             let Some(thread) = self.thread_mut(pid, tid) else { continue };
             let mut reasons = std::mem::take(&mut thread.pending);

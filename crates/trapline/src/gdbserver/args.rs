@@ -269,6 +269,7 @@ impl Reader {
                 connection(&word.to_string_lossy(), self.reverse)?
             }
         };
+        self.attach |= self.words.next_if(|word| word == "--attach").is_some();
         // lldb separates the program's words.
         self.words.next_if(|word| word == "--");
         if self.attach {
@@ -339,6 +340,7 @@ mod tests {
         check("--once [::1]:0 ls", listen("::1", 0), Subject::Program, &["ls"]);
         let pid = Subject::Process(Pid::new(12));
         check("--attach localhost:1 12", listen("localhost", 1), pid.clone(), &[]);
+        check(":1 --attach 12", listen("", 1), pid.clone(), &[]);
         check("--multi :1", listen("", 1), Subject::None, &[]);
         check("- ls", Where::StandardStreams, Subject::Program, &["ls"]);
         check("--wrapper env X=1 -- :1 ls", listen("", 1), Subject::Program, &["ls"]);

@@ -159,7 +159,7 @@ impl Server {
                     self.launching.words.truncate(1);
                     self.launching.words.extend(arguments.into_iter().map(os));
                 }
-                self.launch().map(|pid| self.first_stop(pid))
+                self.launch().map(|pid| self.stop_of(leader(pid)))
             }
             ProcessRequest::Launch { arguments } => {
                 self.launching.words = arguments.into_iter().map(|(_, word)| os(word)).collect();
@@ -174,7 +174,7 @@ impl Server {
             ProcessRequest::Attach(AttachTo::Process(number)) => {
                 let pid = pid_of(number)?;
                 self.attach(pid)?;
-                Ok(self.first_stop(pid))
+                Ok(self.attached_stop(pid))
             }
             ProcessRequest::Attach(to) => self.attach_by_name(&to),
             ProcessRequest::Detach { process, .. } => self.detach(process),
@@ -198,15 +198,16 @@ impl Server {
         }
     }
 
-    /// What is said of a process that has come.
-    fn first_stop(&mut self, pid: Pid) -> Answer {
-        match self.client.non_stop {
-            true => {
-                self.tell_news();
-                Answer::Done
-            }
-            false => self.stop_of(leader(pid)),
+    /// What is said of a process that was attached to. In non-stop mode its
+    /// threads' stops come as any others.
+    fn attached_stop(&mut self, pid: Pid) -> Answer {
+        if !self.client.non_stop {
+            return self.stop_of(leader(pid));
         }
+        self.stops.forget_process(pid);
+        let threads = self.session.threads();
+        self.tell_of_untold(threads.into_iter().filter(|thread| thread.pid == pid));
+        Answer::Done
     }
 
     /// Starts the program.
@@ -270,7 +271,7 @@ impl Server {
             None => await_process(&name, &before),
         };
         self.attach(pid)?;
-        Ok(self.first_stop(pid))
+        Ok(self.attached_stop(pid))
     }
 
     fn detach(&mut self, process: Option<u64>) -> Answered {

@@ -73,7 +73,12 @@ impl Server {
         self.stops.forget(orders.iter().map(|order| order.thread));
         self.session.resume(&orders)?;
         if !parked.is_empty() {
-            self.session.park(&parked);
+            let runs = |thread: &ThreadKey| {
+                self.session.describe(*thread).is_some_and(|described| described.running)
+            };
+            let (running, standing): (Vec<_>, Vec<_>) = parked.into_iter().partition(runs);
+            self.session.park(&running);
+            self.tell_of_untold(standing);
         }
         if self.client.non_stop {
             return Ok(Answer::Done);
@@ -83,6 +88,7 @@ impl Server {
     }
 
     pub(super) fn interrupt(&mut self) {
+        self.stops.note_interrupt();
         // What it comes to is told as a stop.
         let _told = self.session.request(Command::Interrupt);
     }

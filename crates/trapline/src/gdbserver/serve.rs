@@ -148,6 +148,7 @@ impl Server {
             let _gone = self.session.remove(point.pid, point.key);
         }
         self.client.non_stop = false;
+        self.stops.forget_events();
         self.set_rules();
         self.tell_news();
     }

@@ -73,6 +73,8 @@ pub(super) struct Stops {
     told: BTreeMap<ThreadKey, Told>,
     /// Whether the client waits for a report.
     awaited: bool,
+    /// Whether the client has sent Ctrl-C and not been told of a stop since.
+    interrupted: bool,
     /// Whether a notification is out that the client has not fetched all of.
     notified: bool,
     /// What is told when there is nobody left to tell of.
@@ -86,6 +88,15 @@ impl Stops {
 
     pub(super) fn await_report(&mut self) {
         self.awaited = true;
+    }
+
+    /// Notes that the client wants the program to stop, whichever thread that is.
+    pub(super) fn note_interrupt(&mut self) {
+        self.interrupted = true;
+    }
+
+    fn take_interrupt(&mut self) -> bool {
+        std::mem::take(&mut self.interrupted)
     }
 
     /// Whether a thread has nothing untold.
@@ -108,6 +119,18 @@ impl Stops {
             Report::Ended(ended, _) => *ended != pid,
             Report::NoneResumed => true,
         });
+    }
+
+    /// The next client is told where threads stand, and not of events that this
+    /// one has dealt with.
+    pub(super) fn forget_events(&mut self) {
+        let is_place = |note: &Note| {
+            matches!(note, Note::SoftwareBreak | Note::HardwareBreak | Note::Watch(..))
+        };
+        for told in self.told.values_mut().filter(|told| !is_place(&told.note)) {
+            told.note = Note::None;
+        }
+        (self.awaited, self.notified) = (false, false);
     }
 
     /// What is known of a thread that stands.
@@ -139,7 +162,14 @@ impl Server {
             Event::Stopped(report) => {
                 let thread = ThreadKey { pid: report.pid, tid: report.tid };
                 let report = match told(&report) {
-                    Some(told) => Report::Thread(thread, Box::new(told)),
+                    Some(mut told) => {
+                        let parked = report.reasons.contains(&StopReason::Interrupted);
+                        if parked && self.client.non_stop && !self.stops.take_interrupt() {
+                            // Asked for by name, it stops for no signal.
+                            told.signal = 0;
+                        }
+                        Report::Thread(thread, Box::new(told))
+                    }
                     None => Report::NoneResumed,
                 };
                 self.stops.untold.push_back(report);
@@ -200,6 +230,15 @@ impl Server {
         }
     }
 
+    /// Has it told of threads that stand and nobody was told of.
+    pub(super) fn tell_of_untold(&mut self, threads: impl IntoIterator<Item = ThreadKey>) {
+        for thread in threads {
+            if !self.stops.told.contains_key(&thread) && self.stops.may_go(thread) {
+                self.stops.untold.push_back(Report::Thread(thread, Box::default()));
+            }
+        }
+    }
+
     /// Notifies of the first untold report, unless the client still fetches.
     fn notify(&mut self) {
         if self.stops.notified {
@@ -247,14 +286,13 @@ impl Server {
         }
     }
 
-    /// Begins to tell of all threads that stand anew.
+    /// Begins anew to tell of the threads that stand and were told of. gdb asks
+    /// the others to stop itself, and counts on that.
     fn all_that_stand(&mut self) -> Answer {
         self.tell_news();
         self.stops.untold.clear();
         for thread in self.session.threads() {
-            let stands = self.session.describe(thread).is_some_and(|it| !it.running);
-            if stands {
-                let told = self.stops.told_of(thread);
+            if let Some(told) = self.stops.told.get(&thread).cloned() {
                 self.stops.untold.push_back(Report::Thread(thread, Box::new(told)));
             }
         }
