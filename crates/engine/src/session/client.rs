@@ -17,7 +17,7 @@ use super::{Motion, Session};
 use crate::client::{ClientRules, ClientThread, Order, Start, Stride, ThreadKey};
 use crate::command::{Command, CommandError, Reply};
 use crate::event::{FrameInfo, StopReason};
-use crate::process::{Origin, Process, Step, Thread};
+use crate::process::{Origin, Process, Step};
 use crate::tls;
 
 /// The books of a client.
@@ -118,6 +118,18 @@ impl Session {
             None => client.calls.remove(&pid),
         };
         Ok(())
+    }
+
+    /// A client that has a thread step wants to be asked about every signal: it
+    /// may step into the handler, or over it.
+    pub(super) fn decides_on_signals_while_it_steps(&mut self, pid: Pid, tid: Tid) -> bool {
+        let is_clients = self.client.as_ref().is_some_and(|client| client.execs_to_come == 0);
+        let Some(thread) = self.thread_mut(pid, tid).filter(|_| is_clients) else { return false };
+        let steps = thread.step.is_some();
+        if steps {
+            thread.signal = None;
+        }
+        steps
     }
 
     /// Every other signal stops, and is the client's to pass on.
@@ -357,8 +369,8 @@ impl Session {
         }
     }
 
-    /// A vfork child in its parent's memory is not let go but passed, silently,
-    /// until it leaves that.
+    /// A child in its parent's memory is not let go but passed, silently, until it
+    /// leaves that.
     pub(crate) fn detach_for_client(&mut self, pid: Pid) -> Result<(), CommandError> {
         let ran = self.motion == Motion::Running;
         self.forget_calls(pid);
@@ -375,9 +387,8 @@ impl Session {
 
     fn becomes_passenger(&mut self, pid: Pid) -> bool {
         let Some(id) = self.processes.get(&pid).map(|process| process.space) else { return false };
-        let awaited = |thread: &Thread| thread.waits_for == Some(pid);
-        let parent = |it: &&Process| it.space == id && it.threads.values().any(awaited);
-        if self.processes.values().find(parent).is_none() {
+        let shares = |it: &Process| it.space == id && it.pid != pid && it.is_debuggee();
+        if !self.processes.values().any(shares) {
             return false;
         }
         let Some(process) = self.processes.get_mut(&pid) else { return false };

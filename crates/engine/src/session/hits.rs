@@ -276,7 +276,7 @@ impl Session {
         if !debuggee {
             return Verdict::GoOn;
         }
-        if policy.stop {
+        if policy.stop || self.decides_on_signals_while_it_steps(pid, tid) {
             return Verdict::Report(vec![StopReason::Signal(info)]);
         }
         if policy.print {

@@ -73,8 +73,8 @@ impl LinuxTarget {
             // process along when we go.
             sys::set_options(tid.get(), options(false))?;
         }
-        thread.stepping = how.step;
-        thread.leaving_call = how.step && thread.at == KernelStop::Event;
+        let goes_on_stepping = std::mem::replace(&mut thread.stepping, how.step);
+        thread.leaving_call = how.step && thread.at == KernelStop::Event && !goes_on_stepping;
         thread.state = if exiting { State::Exiting } else { State::Running };
         let mut signal = hand_over_signal(tid, thread, how.signal)?;
         while let Some(info) = (!how.step).then(|| thread.deferred.pop_front()).flatten() {

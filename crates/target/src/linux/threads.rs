@@ -92,8 +92,9 @@ pub(super) struct Thread {
     pub(super) group_stop: Option<Signal>,
     /// Whether it was last resumed for one instruction.
     pub(super) stepping: bool,
-    /// It steps out of an event stop, which lies inside a system call: the
-    /// kernel counts the end of that call as the first step.
+    /// It begins to step in an event stop, which lies inside a system call: the
+    /// kernel counts the end of that call as the first step. Where it was
+    /// stepping before, that is the end of the step over the call.
     pub(super) leaving_call: bool,
     pub(super) armed: DebugRegisters,
     /// The signal it was reported to have stopped for.

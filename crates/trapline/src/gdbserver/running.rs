@@ -94,7 +94,10 @@ impl Server {
     }
 
     pub(super) fn pass_signals(&mut self, passed: &[u8]) {
-        let passed: Vec<Signal> = passed.iter().filter_map(|signal| linux(*signal)).collect();
+        // Of two names that the protocol has for one signal, one counts.
+        let is_passed = |number: &u8| passed.contains(&signals::from_linux(*number));
+        let passed: Vec<Signal> =
+            (1..=64).filter(is_passed).map(|number| Signal(number.into())).collect();
         self.session.pass_signals(&passed);
     }
 }
