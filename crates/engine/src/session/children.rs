@@ -28,7 +28,10 @@ impl Session {
     ) -> Verdict {
         let Some(process) = self.processes.get(&parent) else { return Verdict::GoOn };
         let (parent_space, origin, name) = (process.space, process.origin, process.name.clone());
-        let told = process.is_debuggee() && self.tells_fork(vfork);
+        // A client has no notion of a child that shares its parent's memory and
+        // runs beside it.
+        let beside = shares_memory && !vfork;
+        let told = process.is_debuggee() && self.tells_fork(vfork) && !beside;
         let followed = told || (self.settings.follow_children && process.is_debuggee());
         let space = if shares_memory { parent_space } else { self.copy_space(parent_space) };
         let role = match (followed, shares_memory) {

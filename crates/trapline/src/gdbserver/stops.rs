@@ -99,6 +99,10 @@ impl Stops {
         std::mem::take(&mut self.interrupted)
     }
 
+    fn tells_of_an_end(&self) -> bool {
+        self.untold.iter().any(|report| matches!(report, Report::Ended(..)))
+    }
+
     /// Whether a thread has nothing untold.
     pub(super) fn may_go(&self, thread: ThreadKey) -> bool {
         !self.untold.iter().any(|report| matches!(report, Report::Thread(it, _) if *it == thread))
@@ -170,6 +174,8 @@ impl Server {
                         }
                         Report::Thread(thread, Box::new(told))
                     }
+                    // The end of a process says that nothing of it runs.
+                    None if self.stops.tells_of_an_end() => return,
                     None => Report::NoneResumed,
                 };
                 self.stops.untold.push_back(report);
