@@ -7,7 +7,7 @@ use trapline_engine::client::{Point, PointKey, PointKind};
 use trapline_rsp::request::{self, PointRequest};
 
 use super::conditions;
-use super::server::{Answer, Answered, Server};
+use super::server::{Answer, Answered, Refusal, Server};
 
 impl Server {
     pub(super) fn answer_point(&mut self, request: PointRequest) -> Answered {
@@ -24,7 +24,7 @@ impl Server {
                     .into(),
                 };
                 if commands.is_some() {
-                    return Ok(Answer::Unsupported);
+                    return Err(Refusal::new("commands at breakpoints are not run here"));
                 }
                 self.session.insert(pid, Point { key: key(point), condition })?;
             }

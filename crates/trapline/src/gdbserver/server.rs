@@ -332,7 +332,7 @@ pub(super) fn pid_of(number: u64) -> Result<Pid, Refusal> {
 
 /// What this server can do.
 fn supported() -> String {
-    const FEATURES: [&str; 28] = [
+    const FEATURES: [&str; 27] = [
         "QPassSignals+",
         "QProgramSignals+",
         "QStartupWithShell+",
@@ -357,7 +357,6 @@ fn supported() -> String {
         "QDisableRandomization+",
         "qXfer:threads:read+",
         "ConditionalBreakpoints+",
-        "BreakpointCommands+",
         "swbreak+;hwbreak+",
         "qXfer:exec-file:read+",
         "vContSupported+;QThreadEvents+;no-resumed+",
