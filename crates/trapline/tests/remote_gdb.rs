@@ -148,7 +148,8 @@ fn registers_and_memory() {
         &[
             "break twice",
             "continue",
-            "info registers rip eflags cs ss",
+            "info registers rip cs ss",
+            "p $eflags & 0x200",
             "p $rdi",
             "p $mxcsr",
             "p $fs_base != 0",
