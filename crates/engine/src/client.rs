@@ -276,7 +276,7 @@ impl ClientSession {
         self.session.map_for_client(pid)
     }
 
-    /// Which file a process runs, and by which name that can be opened.
+    /// Which file a process runs, by the name that it had.
     ///
     /// # Errors
     /// It is gone.
@@ -299,7 +299,7 @@ impl ClientSession {
         self.session.write_for_client(pid, addr, bytes)
     }
 
-    /// The integer registers of a thread, which is stopped if it is not.
+    /// The integer registers of a thread that is stopped.
     ///
     /// # Errors
     /// It is gone, or runs.

@@ -1,6 +1,5 @@
 //! Tables of the system as gdb's `info os` shows them: read from /proc.
 
-use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -14,34 +13,20 @@ const TABLES: [(&str, &str, &str); 3] = [
     ("threads", "Listing of all threads", "Threads"),
 ];
 
-/// A table in the protocol's format (GDB manual, "Operating System
-/// Information"); the list of tables when `name` is empty. `None` for one that
-/// is not known.
-pub(crate) fn table(name: &str) -> Option<Vec<u8>> {
-    let rows: Vec<Row> = match name {
-        "" => TABLES.iter().map(|row| table_row(row)).collect(),
+/// A row of a table: columns with their values.
+pub(crate) type Row = Vec<(&'static str, String)>;
+
+/// The rows of a table; the tables that there are when `name` is empty. `None`
+/// for one that is not known.
+pub(crate) fn table(name: &str) -> Option<Vec<Row>> {
+    Some(match name {
+        "" => TABLES.iter().map(table_row).collect(),
         "processes" => processes().into_iter().map(process_row).collect(),
         "process groups" => processes().into_iter().filter_map(group_row).collect(),
         "threads" => processes().into_iter().flat_map(thread_rows).collect(),
         _ => return None,
-    };
-    let kind = if name.is_empty() { "types" } else { name };
-    let mut xml = format!(
-        "<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"osdata.dtd\">\n<osdata type=\"{kind}\">\n"
-    );
-    for row in rows {
-        xml.push_str("<item>");
-        for (column, value) in row {
-            let value = crate::gdbserver::escaped(&value);
-            // Writing to a string does not fail.
-            let _ = write!(xml, "<column name=\"{column}\">{value}</column>");
-        }
-        xml.push_str("</item>\n");
-    }
-    Some((xml + "</osdata>").into_bytes())
+    })
 }
-
-type Row = Vec<(&'static str, String)>;
 
 fn table_row((kind, description, title): &(&str, &str, &str)) -> Row {
     let text = |text: &str| text.to_owned();

@@ -200,7 +200,7 @@ fn add_links(
 }
 
 /// Text within an attribute or an element.
-pub(crate) fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

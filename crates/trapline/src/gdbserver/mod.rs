@@ -26,8 +26,6 @@ mod stops;
 mod thread_state;
 mod threads;
 
-pub(crate) use libraries::escaped;
-
 use std::ffi::OsString;
 use std::io::{self, Write};
 

@@ -7,7 +7,7 @@ use trapline_rsp::request::TransferObject;
 
 use super::libraries::{self, escaped};
 use super::server::{Refusal, Server, pid_of};
-use crate::backend::system;
+use crate::backend::system::{self, Row};
 
 impl Server {
     /// The bytes of an object; `None` when there is no such object.
@@ -48,7 +48,9 @@ impl Server {
             }
             TransferObject::Threads => self.thread_list().into_bytes(),
             TransferObject::OsData => {
-                system::table(annex).ok_or_else(|| Refusal::new("there is no such table"))?
+                let rows = system::table(annex);
+                let rows = rows.ok_or_else(|| Refusal::new("there is no such table"))?;
+                table(annex, &rows).into_bytes()
             }
             _ => return Ok(None),
         }))
@@ -70,4 +72,21 @@ impl Server {
         }
         xml + "</threads>\n"
     }
+}
+
+/// A table of the system (GDB manual, "Operating System Information").
+fn table(name: &str, rows: &[Row]) -> String {
+    let kind = if name.is_empty() { "types" } else { name };
+    let mut xml = format!(
+        "<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"osdata.dtd\">\n<osdata type=\"{kind}\">\n"
+    );
+    for row in rows {
+        xml.push_str("<item>");
+        for (column, value) in row {
+            // Writing to a string does not fail.
+            let _ = write!(xml, "<column name=\"{column}\">{}</column>", escaped(value));
+        }
+        xml.push_str("</item>\n");
+    }
+    xml + "</osdata>"
 }

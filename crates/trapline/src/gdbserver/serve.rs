@@ -1,12 +1,15 @@
 //! Waiting for clients, one after the other, and the ways the server ends.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 
+use trapline_core::Pid;
 use trapline_engine::ClientSession;
 
 use super::args::{Disabled, Options, PortTo, Subject, Where};
+use super::launch::Launching;
 use super::link::Link;
 use super::lldb::Lldb;
 use super::server::{Client, Ending, Server};
@@ -44,10 +47,8 @@ fn serve(mut options: Options) -> Result<(), String> {
         options.launching.input.get_or_insert_with(|| "/dev/null".into());
         options.launching.output.get_or_insert_with(|| "/dev/stderr".into());
     }
-    let mut parts = Parts { session, launching: options.launching };
+    let mut parts = Parts::new(session, options.launching);
     let mut door = None;
-    let mut origins = std::collections::BTreeMap::new();
-    let mut stops = Stops::default();
     // gdbserver has the program before it listens.
     if options.subject != Subject::None {
         let mut server = parts.server(None, manner)?;
@@ -57,7 +58,7 @@ fn serve(mut options: Options) -> Result<(), String> {
                 .map_err(|error| format!("Cannot attach to process {pid}: {}", error.why)),
             _ => server.launch().map(drop).map_err(|error| format!("{}\nExiting", error.why)),
         };
-        (parts, origins, stops) = server.apart();
+        parts = server.apart();
         come?;
     }
     let mut extended = multi;
@@ -68,13 +69,12 @@ fn serve(mut options: Options) -> Result<(), String> {
         };
         let Some(stream) = next_client(door)? else { break };
         let mut server = parts.server(Some(stream), manner)?;
-        (server.origins, server.stops) = (origins, stops);
         server.client.extended = extended;
         let ending = server.converse();
         extended = server.client.extended && multi;
         let running = !server.session.processes().is_empty();
         server.close();
-        (parts, origins, stops) = server.apart();
+        parts = server.apart();
         match ending {
             Ending::Asked | Ending::NothingLeft => break,
             Ending::ConnectionLost if once || !(running || multi) => break,
@@ -96,10 +96,16 @@ fn serve(mut options: Options) -> Result<(), String> {
 /// What outlives a client.
 struct Parts {
     session: ClientSession,
-    launching: super::launch::Launching,
+    launching: Launching,
+    origins: BTreeMap<Pid, bool>,
+    stops: Stops,
 }
 
 impl Parts {
+    fn new(session: ClientSession, launching: Launching) -> Self {
+        Self { session, launching, origins: BTreeMap::new(), stops: Stops::default() }
+    }
+
     fn server(
         self,
         stream: Option<WakingStream>,
@@ -118,13 +124,13 @@ impl Parts {
             lldb: Lldb::default(),
             current: None,
             to_run: None,
-            stops: Stops::default(),
+            stops: self.stops,
             registers: None,
             files: super::files::HostFiles::default(),
             launching: self.launching,
-            origins: std::collections::BTreeMap::new(),
+            origins: self.origins,
             unlisted: Vec::new(),
-            saved: std::collections::BTreeMap::new(),
+            saved: BTreeMap::new(),
             disabled,
             no_thread_locals: None,
             ending: None,
@@ -132,12 +138,10 @@ impl Parts {
     }
 }
 
-type Origins = std::collections::BTreeMap<trapline_core::Pid, bool>;
-
 impl Server {
-    fn apart(self) -> (Parts, Origins, Stops) {
-        let parts = Parts { session: self.session, launching: self.launching };
-        (parts, self.origins, self.stops)
+    fn apart(self) -> Parts {
+        let Self { session, launching, origins, stops, .. } = self;
+        Parts { session, launching, origins, stops }
     }
 
     /// The client has gone: everything stands as it is for the next one.

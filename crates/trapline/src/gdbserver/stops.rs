@@ -168,7 +168,7 @@ impl Server {
                 let report = match told(&report) {
                     Some(mut told) => {
                         let parked = report.reasons.contains(&StopReason::Interrupted);
-                        if parked && self.client.non_stop && !self.stops.take_interrupt() {
+                        if parked && !self.stops.take_interrupt() && self.client.non_stop {
                             // Asked for by name, it stops for no signal.
                             told.signal = 0;
                         }
@@ -296,9 +296,11 @@ impl Server {
     /// the others to stop itself, and counts on that.
     fn all_that_stand(&mut self) -> Answer {
         self.tell_news();
-        self.stops.untold.clear();
         for thread in self.session.threads() {
-            if let Some(told) = self.stops.told.get(&thread).cloned() {
+            // What is untold is told in any case.
+            if let Some(told) = self.stops.told.get(&thread).cloned()
+                && self.stops.may_go(thread)
+            {
                 self.stops.untold.push_back(Report::Thread(thread, Box::new(told)));
             }
         }

@@ -13,8 +13,9 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 /// Says that what follows is what the commands of a test printed.
 const BEGIN: &str = "= BEGIN =";
 
-/// What the program and its environment have, whoever starts it.
-fn quiet_gdb() -> Command {
+/// A gdb that adds nothing of its own to the program's environment, with settings
+/// made before the program is there.
+fn quiet_gdb(before: &[&str]) -> Command {
     let mut gdb = Command::new("gdb");
     gdb.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C.UTF-8").env("SHELL", "/bin/sh");
     gdb.args(["--quiet", "--batch", "--nx", "-iex", "set auto-load no"]);
@@ -26,6 +27,9 @@ fn quiet_gdb() -> Command {
         "unset environment COLUMNS",
     ] {
         gdb.args(["-iex", setting]);
+    }
+    for setting in before {
+        gdb.args(["-ex", setting]);
     }
     gdb
 }
@@ -53,10 +57,7 @@ pub fn through_us(
     before: &[&str],
     commands: &[&str],
 ) -> Finished {
-    let mut gdb = quiet_gdb();
-    for setting in before {
-        gdb.args(["-ex", setting]);
-    }
+    let mut gdb = quiet_gdb(before);
     gdb.args(["-ex", &target(debuggee, args), "-ex", "break main", "-ex", "continue"]);
     finish(gdb, commands, debuggee)
 }
@@ -68,10 +69,7 @@ pub fn natively(
     before: &[&str],
     commands: &[&str],
 ) -> Finished {
-    let mut gdb = quiet_gdb();
-    for setting in before {
-        gdb.args(["-ex", setting]);
-    }
+    let mut gdb = quiet_gdb(before);
     // Through us the program's output is the server's.
     let set = format!("set args {} > /dev/null", args.join(" "));
     gdb.args(["-ex", &set, "-ex", "break main", "-ex", "run"]);
