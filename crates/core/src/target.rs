@@ -441,7 +441,8 @@ pub trait Target {
 
     /// Details of the signal that a thread stopped for may be changed by
     /// [`Self::resume`]; this keeps a signal for later: the thread will stop
-    /// for it again, unchanged, as soon as it is resumed without it.
+    /// for it again, unchanged, as soon as it is resumed without it; from where
+    /// it was deferred, one step goes first.
     ///
     /// Used when a signal arrives while a thread must first leave code of ours.
     fn defer_signal(&mut self, thread: &Stopped) -> Result<()>;

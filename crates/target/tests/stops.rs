@@ -209,6 +209,58 @@ fn memory_can_be_allocated_at_every_kind_of_stop() {
     }
 }
 
+/// Goes from the end of a step in the middle of something to the next step;
+/// whether memory is allocated in between makes no difference.
+#[track_caller]
+fn check_steps_on(body: &str, is_there: fn(&StopCause) -> bool, executes: bool) {
+    let source = format!(
+        "{HEAD}
+        static void handler(int s) {{ (void)s; }}
+        int main(void) {{ signal(SIGUSR1, handler); {body} return 0; }}"
+    );
+    for allocates in [false, true] {
+        let (mut session, pid) = Session::launch(&source);
+        let leader = pid.leader();
+        let seen = session.run_until(
+            |seen| matches!(seen, Seen::Stop(_, cause) if !matches!(cause, StopCause::Started)),
+        );
+        let signal = match seen {
+            Seen::Stop(_, StopCause::Signal(info)) => Some(info.signal),
+            _ => None,
+        };
+        session.resume(leader, Resume { step: true, signal });
+        let seen = session.next();
+        assert!(matches!(&seen, Seen::Stop(_, cause) if is_there(cause)), "{body}: {seen:?}");
+        let there = session.registers(leader);
+        if allocates {
+            let place = VirtAddr::new(0x2_0000_0000);
+            session
+                .with(leader, |target, proof| target.allocate(proof, place, 4096, Protection::Data))
+                .unwrap();
+            assert_eq!(session.registers(leader).rip, there.rip, "{body}");
+        }
+        session.resume(leader, Resume::STEP);
+        let mut seen = session.next();
+        while matches!(seen, Seen::Stop(tid, _) if tid != leader) {
+            seen = session.next();
+        }
+        assert!(matches!(seen, Seen::Stop(_, StopCause::Debug(_))), "{body}: {seen:?}");
+        let moved = session.registers(leader).rip != there.rip;
+        assert_eq!(moved, executes, "{body}, allocates: {allocates}");
+    }
+}
+
+#[test]
+fn calls_that_we_run_neither_take_nor_add_a_step() {
+    let fork = |cause: &StopCause| matches!(cause, StopCause::Forked { .. });
+    let step = |cause: &StopCause| matches!(cause, StopCause::Debug(_));
+    check_steps_on("raise(SIGUSR1);", step, true);
+    check_steps_on("__asm__ volatile(\"int3; nop; nop\");", step, true);
+    let call =
+        "long r; __asm__ volatile(\"int3; syscall\" : \"=a\"(r) : \"a\"(57) : \"rcx\", \"r11\");";
+    check_steps_on(call, fork, false);
+}
+
 fn kind(cause: &StopCause) -> &'static str {
     match cause {
         StopCause::Started => "Started",

@@ -335,23 +335,25 @@ fn a_signal_passes_through_unless_suppressed() {
             sigqueue(getpid(), SIGRTMIN + 2, v);
             return seen * 10 + value;
         }"#;
-    let check = |deliver: bool, defer: bool, expected: i32| {
+    let check = |deliver: bool, deferred_until: Option<Resume>, expected: i32| {
         let (mut session, pid) = Session::launch(source);
         let leader = pid.leader();
         let seen = session.run_until(|seen| matches!(seen, Seen::Stop(_, StopCause::Signal(_))));
-        if defer {
+        if let Some(goes_on) = deferred_until {
             session.with(leader, |target, proof| target.defer_signal(proof)).unwrap();
             session.resume(leader, Resume::STEP);
             assert!(matches!(session.next(), Seen::Stop(_, StopCause::Debug(_))));
-            session.run(leader);
+            session.resume(leader, goes_on);
             assert_eq!(session.next(), seen, "reported again, unchanged");
         }
         let signal = deliver.then_some(Signal(36));
         session.resume(leader, Resume { step: false, signal });
         assert_eq!(session.finish(pid), ExitStatus::Exited(expected));
     };
-    check(true, false, 17);
-    check(false, false, 0);
-    check(true, true, 17);
-    check(false, true, 0);
+    check(true, None, 17);
+    check(false, None, 0);
+    check(true, Some(Resume::RUN), 17);
+    check(false, Some(Resume::RUN), 0);
+    check(true, Some(Resume::STEP), 17);
+    check(false, Some(Resume::STEP), 0);
 }

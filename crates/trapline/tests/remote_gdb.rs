@@ -217,6 +217,42 @@ fn vector_registers_are_written_and_functions_called() {
     assert_eq!(values, expected, "{}", told.stderr);
 }
 
+/// The signal is there before the step over a breakpoint begins.
+#[test]
+fn a_signal_that_waits_for_a_step() {
+    let signal = "python import os; os.kill(gdb.selected_inferior().pid, 14)";
+    check(
+        "awaits_signal",
+        &[],
+        &[
+            "handle SIGALRM nostop noprint pass",
+            "advance waits",
+            signal,
+            "break on_alarm",
+            "step",
+            "bt",
+            "step 2",
+            "next",
+            "p done",
+        ],
+    );
+    check(
+        "awaits_signal",
+        &[],
+        &[
+            "handle SIGALRM nostop noprint pass",
+            "break waits",
+            "continue",
+            "next",
+            signal,
+            "next",
+            "p done",
+            "next",
+            "info breakpoints",
+        ],
+    );
+}
+
 #[test]
 fn signals() {
     check(

@@ -210,7 +210,8 @@ impl Session {
     /// signal itself is reported at its own place, and one that is done at the
     /// place after it. Any other signal waits until the displaced instruction
     /// is done, so that returning from the handler does not run into the trap a
-    /// second time. What may take long does not let it wait: a displaced system
+    /// second time; where that would say nothing, the thread is reported where
+    /// it began. What may take long does not let it wait: a displaced system
     /// call that the signal interrupted, and a repeated string instruction,
     /// stay where they are and go on there.
     pub(super) fn wait_outside_slot(&mut self, pid: Pid, tid: Tid, info: &mut SignalInfo) -> bool {
@@ -232,7 +233,7 @@ impl Session {
             }
             return false;
         }
-        if before {
+        if before && self.stands_at_leaving(pid, tid).is_none() {
             return self.defer_signal(pid, tid);
         }
         self.leave_slot(pid, tid);

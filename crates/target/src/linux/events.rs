@@ -285,7 +285,7 @@ impl LinuxTarget {
             }
             let cause = self.trap_cause(tid, &info)?;
             let at = match wait::trap(&info) {
-                Trap::HandlerBegins => KernelStop::Event,
+                Trap::HandlerBegins => KernelStop::Trap,
                 _ => KernelStop::Delivery,
             };
             return Ok(self.report(tid, at, cause));

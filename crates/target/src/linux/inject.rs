@@ -212,6 +212,7 @@ fn settled_registers(sleeper: &Sleeper, tid: Tid, thread: &mut Thread) -> CallRe
         registers::flush(tid, thread)?;
         step_over(sleeper, tid, thread)?;
         thread.at = KernelStop::Delivery;
+        thread.step_is_over = thread.steps_over_call;
     }
     Ok(registers::cached(tid, thread)?)
 }

@@ -4,10 +4,12 @@
 //! breakpoint's and a step's `SIGTRAP` are such stops). From any other stop,
 //! the signal is sent to the thread, and what it says is put right when it
 //! arrives. A deferred signal is reported again, without running the thread,
-//! when that is next resumed to run and with no other signal.
+//! when that is next resumed to run, or to step from another stop than the one
+//! it was deferred at, and with no other signal.
 
 use trapline_core::stop::{Signal, SignalInfo, StopCause};
 use trapline_core::target::{Result, Resume, Stopped, TargetError, TargetEvent};
+use trapline_core::x64::debug::DebugStatus;
 use trapline_core::{Pid, Tid, VirtAddr};
 
 use super::attach::options;
@@ -50,7 +52,14 @@ impl LinuxTarget {
             self.ready.push_back(TargetEvent::Stopped { thread, cause });
             return Ok(());
         }
-        if how == Resume::RUN
+        if how == Resume::STEP && std::mem::take(&mut thread.step_is_over) {
+            let thread = Stopped::by_target(proof.pid(), proof.tid());
+            let cause = StopCause::Debug(DebugStatus { single_step: true, ..<_>::default() });
+            self.ready.push_back(TargetEvent::Stopped { thread, cause });
+            return Ok(());
+        }
+        if how.signal.is_none()
+            && !(how.step && thread.defers_here)
             && thread.at != KernelStop::Exit
             && let Some(info) = thread.deferred.pop_front()
         {
@@ -73,9 +82,13 @@ impl LinuxTarget {
             // process along when we go.
             sys::set_options(tid.get(), options(false))?;
         }
-        let goes_on_stepping = std::mem::replace(&mut thread.stepping, how.step);
-        thread.leaving_call = how.step && thread.at == KernelStop::Event && !goes_on_stepping;
+        let in_call = thread.at == KernelStop::Event;
+        thread.stepping = how.step;
+        thread.steps_over_call = if in_call { thread.steps_over_call } else { how.step };
+        thread.leaving_call = how.step && in_call && !thread.steps_over_call;
         thread.state = if exiting { State::Exiting } else { State::Running };
+        thread.step_is_over = false;
+        thread.defers_here = false;
         let mut signal = hand_over_signal(tid, thread, how.signal)?;
         while let Some(info) = (!how.step).then(|| thread.deferred.pop_front()).flatten() {
             send_again(tid, thread, &info)?;
@@ -130,6 +143,7 @@ impl LinuxTarget {
             why: "the thread did not stop for one".to_owned(),
         })?;
         thread.deferred.push_back(info);
+        thread.defers_here = true;
         self.hold_back_signals(proof).map_err(|errno| failed("defer a signal", errno))
     }
 

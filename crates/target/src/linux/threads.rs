@@ -37,10 +37,10 @@ pub(super) enum State {
 pub(super) enum KernelStop {
     /// A signal-delivery stop: resuming with a signal delivers that signal.
     Delivery,
-    /// A group stop or an answer to an interrupt: resuming takes no signal;
-    /// listening is possible.
+    /// A group stop, an answer to an interrupt (listening is possible in both),
+    /// or the beginning of a handler: resuming takes no signal.
     Trap,
-    /// An event stop: resuming takes no signal.
+    /// An event stop, inside a system call: resuming takes no signal.
     Event,
     /// The event stop of its exit.
     Exit,
@@ -92,9 +92,14 @@ pub(super) struct Thread {
     pub(super) group_stop: Option<Signal>,
     /// Whether it was last resumed for one instruction.
     pub(super) stepping: bool,
-    /// It begins to step in an event stop, which lies inside a system call: the
-    /// kernel counts the end of that call as the first step. Where it was
-    /// stepping before, that is the end of the step over the call.
+    /// It was stepping when it came into the system call that it is in, if it
+    /// is in an event stop: the end of that call is the end of the step.
+    pub(super) steps_over_call: bool,
+    /// We have brought that call to its end: the step is over as soon as the
+    /// thread is to go on stepping.
+    pub(super) step_is_over: bool,
+    /// It steps from an event stop, which lies inside a system call, and has not
+    /// stepped into that: the kernel counts the end of the call as a step.
     pub(super) leaving_call: bool,
     pub(super) armed: DebugRegisters,
     /// The signal it was reported to have stopped for.
@@ -103,6 +108,8 @@ pub(super) struct Thread {
     pub(super) signal_lost: bool,
     /// Signals to be reported again before it runs on.
     pub(super) deferred: VecDeque<RawSigInfo>,
+    /// The last of them was deferred where the thread still stands.
+    pub(super) defers_here: bool,
     /// The signals it blocks itself, while we have it block more.
     pub(super) own_mask: Option<u64>,
     /// Signals on their way to it that replace others.
@@ -131,11 +138,14 @@ impl Thread {
             interrupt_asked: false,
             group_stop: None,
             stepping: false,
+            steps_over_call: false,
+            step_is_over: false,
             leaving_call: false,
             armed: DebugRegisters::default(),
             signal: None,
             signal_lost: false,
             deferred: VecDeque::new(),
+            defers_here: false,
             own_mask: None,
             substitutes: VecDeque::new(),
             after_start: None,
