@@ -73,15 +73,24 @@ fn line(line: &str) -> Option<(&'static str, String)> {
     Some((kind, stable(name)))
 }
 
-/// A name without what differs from run to run: ports, that is.
+/// A name without what differs from run to run and between servers: ports,
+/// and addresses among libraries, where a server may have memory of its own.
 fn stable(name: &str) -> String {
-    let mut parts = name.split("localhost:");
-    let mut stable = parts.next().unwrap_or_default().to_owned();
+    let name = masked(name, "localhost:", "PORT", |c| c.is_ascii_digit());
+    masked(&name, "0x", "ADDRESS", |c| c.is_ascii_hexdigit())
+}
+
+/// The text with `word` in the place of the digits after each `mark`.
+fn masked(text: &str, mark: &str, word: &str, is_digit: fn(char) -> bool) -> String {
+    let mut parts = text.split(mark);
+    let mut masked = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        stable.push_str("localhost:PORT");
-        stable.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()));
+        masked.push_str(mark);
+        let rest = part.trim_start_matches(is_digit);
+        masked.push_str(if rest.len() < part.len() { word } else { "" });
+        masked.push_str(rest);
     }
-    stable
+    masked
 }
 
 /// How many lines of each kind, and how many files hung.
@@ -148,9 +157,11 @@ mod tests {
     }
 
     #[test]
-    fn a_port_is_no_part_of_a_name() {
+    fn ports_and_addresses_are_no_part_of_a_name() {
         assert_eq!(stable("connect to localhost:2346, again"), "connect to localhost:PORT, again");
         assert_eq!(stable("print 2346"), "print 2346");
+        assert_eq!(stable("break *0x7ffff7e69351 if 0"), "break *0xADDRESS if 0");
+        assert_eq!(stable("print 0xq"), "print 0xq");
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! Text fields hold what their place in a packet can: none of the characters
 //! that end them there.
 
+pub mod examples;
 mod files;
 mod lldb;
 mod memory;

@@ -4,7 +4,8 @@
 //! The bytecode jumps; ours chooses between values. So each place knows under
 //! which circumstances control comes there and what is on the stack then, and
 //! where ways meet, what differs becomes a choice. That takes code that only
-//! jumps forward, which is all that gdb makes.
+//! jumps forward, which is all that gdb makes. What is computed and then dropped
+//! is not computed, so memory that only a dropped value needs may be missing.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,14 @@ use trapline_rsp::hex;
 
 use super::registers::RegisterFile;
 use super::server::Refusal;
+
+/// How much there may be to say about how control comes to a place: more than
+/// any expression that a user types makes.
+const MOST_LITERALS: usize = 4096;
+
+/// How many operations a condition may be made of before it is looked at as a
+/// whole.
+const MOST_OPERATIONS: usize = 1 << 16;
 
 const WORD: Sort = Sort::Int(IntKind::U64);
 const SIGNED: Sort = Sort::Int(IntKind::I64);
@@ -80,6 +89,19 @@ impl Guard {
             rows.push(merged);
         }
         Self(rows)
+    }
+
+    /// These circumstances, among those and `other`: what holds in all of them
+    /// tells nothing.
+    fn against(&self, other: &Self) -> Self {
+        let first = self.0.first().map_or(&[][..], Vec::as_slice);
+        let all = self.0.iter().chain(&other.0);
+        let common = all.map(|row| row.iter().zip(first).take_while(|(a, b)| a == b).count()).min();
+        Self(self.0.iter().map(|row| row[common.unwrap_or(0)..].to_vec()).collect())
+    }
+
+    fn literals(&self) -> usize {
+        self.0.iter().map(|row| row.len() + 1).sum()
     }
 }
 
@@ -159,11 +181,15 @@ impl Maker<'_> {
                 }
                 let test = match chosen {
                     Some(test) => test,
-                    None => *chosen.insert(self.guard(&joined.guard)),
+                    None => *chosen.insert(self.guard(&joined.guard.against(&next.guard))),
                 };
                 stack.push(self.builder.add(Op::Select(test, one, two), WORD));
             }
             joined = Arrival { guard: joined.guard.or(&next.guard), stack };
+            let operations = self.builder.len();
+            if joined.guard.literals() > MOST_LITERALS || operations > MOST_OPERATIONS {
+                return Err(Refusal::new("the code branches in too many ways"));
+            }
         }
         Ok(Some(joined))
     }
@@ -316,7 +342,9 @@ impl Maker<'_> {
             return self.word(cut);
         }
         if bits == 0 {
-            return self.builder.add(Op::Const(0), WORD);
+            // What is cut off is computed still, for it may not be there.
+            let none = self.builder.add(Op::Const(0), WORD);
+            return self.binary(Binary::And, value, none);
         }
         let count = self.builder.add(Op::Const(u64::from(64 - bits)), WORD);
         let high = self.shift(true, value, count);
@@ -369,3 +397,6 @@ fn rearrange(
     how(&mut stack[from..]);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
