@@ -52,8 +52,13 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("strays-{}", std::process::id()));
         let mut child =
             Command::new("setsid").args(["-w", "sleep", "60"]).env(MARK, &folder).spawn().unwrap();
+        // For a moment of its exec a process has no environment.
+        let mark = format!("{MARK}={}", folder.display());
+        while marked(&mark).is_empty() {
+            std::thread::yield_now();
+        }
         kill(&folder).unwrap();
         assert!(!child.wait().unwrap().success());
-        assert_eq!(marked(&format!("{MARK}={}", folder.display())), [""; 0]);
+        assert_eq!(marked(&mark), [""; 0]);
     }
 }
