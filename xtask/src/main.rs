@@ -35,6 +35,8 @@ cargo xtask COMMAND
                               measure, beside the peers
   bench conditions [--runs N] [--json FILE]
                               what a false condition costs a pass, to the nanosecond
+  bench symbols | remote [--only NAME] [--runs N] [--json FILE]
+                              large programs; gdb through our server
 ";
 
 /// What a command ends with: a message for the user when it failed.

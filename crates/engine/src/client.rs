@@ -136,19 +136,6 @@ pub struct PointInfo {
     pub tally: Tally,
 }
 
-/// A thread, as a client lists it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ClientThread {
-    /// Which.
-    pub key: ThreadKey,
-    /// Its name.
-    pub name: String,
-    /// The processor that it ran on last.
-    pub processor: Option<u32>,
-    /// Whether the client has let it go.
-    pub running: bool,
-}
-
 /// How a program is started.
 #[derive(Clone, Debug, Default)]
 pub struct Start {
@@ -255,9 +242,19 @@ impl ClientSession {
         self.session.client_threads()
     }
 
-    /// A thread, to be listed.
-    pub fn describe(&self, thread: ThreadKey) -> Option<ClientThread> {
-        self.session.describe_for_client(thread)
+    /// What a thread is called; empty when it has no name, or has ended.
+    pub fn name_of(&self, thread: ThreadKey) -> String {
+        self.session.name_for_client(thread)
+    }
+
+    /// The processor that a thread ran on last.
+    pub fn processor_of(&self, thread: ThreadKey) -> Option<u32> {
+        self.session.processor_for_client(thread)
+    }
+
+    /// Whether the client has let a thread go.
+    pub fn is_let_go(&self, thread: ThreadKey) -> bool {
+        self.session.is_let_go(thread)
     }
 
     /// Facts of a process.

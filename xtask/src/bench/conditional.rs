@@ -22,7 +22,7 @@ pub(super) const ITEM: Item = Item {
 const fn passes(subject: Subject) -> u32 {
     match subject {
         Subject::Trapline | Subject::Floor => 100_000,
-        Subject::Gdb | Subject::GdbCached => 10_000,
+        Subject::Gdb | Subject::GdbCached | Subject::Gdbserver => 10_000,
         Subject::Lldb | Subject::LldbCached => 2_000,
     }
 }
@@ -69,6 +69,7 @@ fn loop_under(
             let set = "breakpoint set --name body --condition 'i == -1'";
             command.args(["--batch", "-o", set, "-o", "run", "--"]);
         }
+        Subject::Gdbserver => return Err("is measured by bench remote".to_owned()),
         Subject::Floor => {
             for symbol in ["main", "body", "_start"] {
                 command.arg(address(&built.path, symbol)?);

@@ -32,7 +32,7 @@ fn measure(context: &Context, subject: Subject) -> Result<f64, String> {
             command.args(["-o", "process kill", "--"]);
             "stop reason = breakpoint"
         }
-        Subject::Floor => return Err("stops nowhere".to_owned()),
+        Subject::Floor | Subject::Gdbserver => return Err("stops nowhere".to_owned()),
     };
     Ok(timed(command.arg(&built.path), proof)?.elapsed.as_secs_f64() * 1e3)
 }

@@ -61,7 +61,7 @@ fn run_under(context: &Context, subject: Subject, set: u32, hit: u32) -> Result<
         Subject::Gdb | Subject::GdbCached => {
             command.args(["-batch", "-x"]).arg(script).args(["-ex", "run", "--args"])
         }
-        Subject::Lldb | Subject::LldbCached | Subject::Floor => {
+        Subject::Lldb | Subject::LldbCached | Subject::Floor | Subject::Gdbserver => {
             return Err("is not asked".to_owned());
         }
     };

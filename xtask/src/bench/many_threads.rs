@@ -70,7 +70,7 @@ fn attach_and_detach(context: &Context, subject: Subject, threads: u32) -> Resul
             command.args(["--batch", "-p", &pid, "-o", "detach"]);
             "detached"
         }
-        Subject::Floor => return Err("does not attach".to_owned()),
+        Subject::Floor | Subject::Gdbserver => return Err("does not attach".to_owned()),
     };
     Ok(timed(&mut command, proof)?.elapsed.as_secs_f64())
 }

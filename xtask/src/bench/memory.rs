@@ -62,7 +62,7 @@ impl Stopped {
                 let set = format!("breakpoint set --name {function}");
                 command.args(["-o", &set, "-o", "run", "--"])
             }
-            Subject::Floor => return Err("keeps nothing".to_owned()),
+            Subject::Floor | Subject::Gdbserver => return Err("keeps nothing".to_owned()),
         };
         let debugger = Background::spawn_waiting(command.arg(program).args(arguments));
         let program =

@@ -11,6 +11,7 @@ mod first_stop;
 mod many_breakpoints;
 mod many_threads;
 mod memory;
+mod remote;
 mod report;
 mod subject;
 mod symbols;
@@ -75,6 +76,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ITEMS.iter().for_each(|item| println!("{:<20} {} ({})", item.name, item.what, item.unit));
         println!("{:<20} {} (ns; not an item: bench conditions)", "conditions", conditions::WHAT);
         println!("{:<20} {} (not an item: bench symbols)", "symbols", symbols::WHAT);
+        println!("{:<20} {} (not an item: bench remote)", "remote", remote::WHAT);
         return Ok(());
     }
     if let ["conditions", rest @ ..] = words {
@@ -82,6 +84,9 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
     }
     if let ["symbols", rest @ ..] = words {
         return measure_all(symbols::ITEMS, rest);
+    }
+    if let ["remote", rest @ ..] = words {
+        return measure_all(remote::ITEMS, rest);
     }
     measure_all(ITEMS, words)
 }
@@ -208,7 +213,7 @@ mod tests {
 
     #[test]
     fn items_have_names_of_their_own_and_goals_about_their_subjects() {
-        let items: Vec<&Item> = ITEMS.iter().chain(symbols::ITEMS).collect();
+        let items: Vec<&Item> = ITEMS.iter().chain(symbols::ITEMS).chain(remote::ITEMS).collect();
         for (index, item) in items.iter().enumerate() {
             assert!(items[..index].iter().all(|other| other.name != item.name), "{}", item.name);
             for goal in item.goals {

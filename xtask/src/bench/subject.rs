@@ -19,6 +19,8 @@ pub(super) enum Subject {
     GdbCached,
     /// The same for lldb.
     LldbCached,
+    /// gdb's own server, driven by gdb.
+    Gdbserver,
     /// A C loop around ptrace that does nothing but the work of a hit.
     Floor,
 }
@@ -31,6 +33,7 @@ impl Subject {
             Self::Lldb => "lldb",
             Self::GdbCached => "gdb, cached",
             Self::LldbCached => "lldb, cached",
+            Self::Gdbserver => "gdbserver",
             Self::Floor => "ptrace loop",
         }
     }
@@ -61,6 +64,7 @@ impl Context {
             Subject::Trapline => Command::new(self.trapline.as_ref().map_err(Clone::clone)?),
             Subject::Gdb | Subject::GdbCached => Command::new("gdb"),
             Subject::Lldb | Subject::LldbCached => Command::new("lldb-19"),
+            Subject::Gdbserver => Command::new("gdbserver"),
             Subject::Floor => Command::new(&self.floor),
         };
         match subject {
@@ -68,7 +72,7 @@ impl Context {
                 command.args(["-nx", "-q", "-iex", "set debuginfod enabled off"])
             }
             Subject::Lldb | Subject::LldbCached => command.arg("--no-lldbinit"),
-            Subject::Trapline | Subject::Floor => &mut command,
+            Subject::Trapline | Subject::Gdbserver | Subject::Floor => &mut command,
         };
         let cache = target_dir().join("bench").join("indexes");
         let cache = cache.display();

@@ -212,7 +212,7 @@ fn to_breakpoint(
             command.args(["--batch", "-o", &set, "-o", "run", "-o", "process kill", "--"]);
             "stop reason = breakpoint"
         }
-        Subject::Floor => return Err("knows no names".to_owned()),
+        Subject::Floor | Subject::Gdbserver => return Err("knows no names".to_owned()),
     };
     let done = timed(command.arg(&program.path).args(program.arguments), proof)?;
     Ok(done.elapsed.as_secs_f64() * 1e3)

@@ -14,7 +14,7 @@ use super::locking::Runners;
 use super::points::Points;
 use super::run::Verdict;
 use super::{Motion, Session};
-use crate::client::{ClientRules, ClientThread, Order, Start, Stride, ThreadKey};
+use crate::client::{ClientRules, Order, Start, Stride, ThreadKey};
 use crate::command::{Command, CommandError, Reply};
 use crate::event::{FrameInfo, StopReason};
 use crate::process::{Origin, Process, Step};
@@ -442,14 +442,16 @@ impl Session {
         debuggees.flat_map(of).collect()
     }
 
-    pub(crate) fn describe_for_client(&self, key: ThreadKey) -> Option<ClientThread> {
-        let thread = self.thread(key.pid, key.tid)?;
-        Some(ClientThread {
-            key,
-            name: self.target.thread_name(key.pid, key.tid).unwrap_or_default(),
-            processor: self.target.processor_of(key.pid, key.tid),
-            running: !thread.parked,
-        })
+    pub(crate) fn name_for_client(&self, ThreadKey { pid, tid }: ThreadKey) -> String {
+        self.target.thread_name(pid, tid).unwrap_or_default()
+    }
+
+    pub(crate) fn processor_for_client(&self, ThreadKey { pid, tid }: ThreadKey) -> Option<u32> {
+        self.target.processor_of(pid, tid)
+    }
+
+    pub(crate) fn is_let_go(&self, ThreadKey { pid, tid }: ThreadKey) -> bool {
+        self.thread(pid, tid).is_some_and(|thread| !thread.parked)
     }
 
     pub(crate) fn info_for_client(&self, pid: Pid) -> Result<ProcessInfo, CommandError> {

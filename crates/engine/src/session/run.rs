@@ -296,7 +296,11 @@ impl Session {
             .hold_began
             .take()
             .map_or(0, |began| u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
-        let thread_name = self.target.thread_name(pid, tid).unwrap_or_default();
+        // Clients ask for it when they want to know.
+        let thread_name = match &self.client {
+            Some(_) => String::new(),
+            None => self.target.thread_name(pid, tid).unwrap_or_default(),
+        };
         self.emit(Event::Stopped(Box::new(StopReport {
             pid,
             tid,

@@ -3,6 +3,7 @@
 //! calls, and the processor that it ran on.
 
 use std::fs;
+use std::io::{self, Read};
 
 use trapline_core::target::{Result, Stopped, TargetError};
 use trapline_core::x64::{Component, ExtendedLayout, ExtendedState};
@@ -84,7 +85,16 @@ fn extended_layout() -> ExtendedLayout {
     })
 }
 
+/// A file of the kernel's that is made at one reading, and is asked for at every
+/// stop: its length, which the kernel does not know, is not asked for.
+pub(super) fn read_small(path: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; 1024];
+    let count = fs::File::open(path)?.read(&mut bytes)?;
+    bytes.truncate(count);
+    Ok(bytes)
+}
+
 /// The processor that a thread ran on last.
 pub(super) fn processor_of(pid: Pid, tid: Tid) -> Option<u32> {
-    stat::processor(&fs::read(format!("/proc/{pid}/task/{tid}/stat")).ok()?)
+    stat::processor(&read_small(&format!("/proc/{pid}/task/{tid}/stat")).ok()?)
 }

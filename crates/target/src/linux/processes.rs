@@ -125,7 +125,8 @@ fn set_of(signal: Signal) -> u64 {
 
 /// The name of a thread.
 pub(super) fn thread_name(pid: Pid, tid: Tid) -> Result<String> {
-    let bytes = fs::read(format!("/proc/{pid}/task/{tid}/comm")).map_err(|_| TargetError::Gone)?;
+    let path = format!("/proc/{pid}/task/{tid}/comm");
+    let bytes = super::details::read_small(&path).map_err(|_| TargetError::Gone)?;
     let name = String::from_utf8_lossy(&bytes);
     Ok(name.strip_suffix('\n').unwrap_or(&name).to_owned())
 }

@@ -13,6 +13,13 @@ use super::link::MAX_PACKET;
 use super::server::{Answer, Server};
 use crate::backend::files::{self, Opening};
 
+/// The most that one request reads of a file. gdb asks for much and wants a
+/// little of it, now here, now there: it takes longer to receive than we to read.
+const MOST_READ: usize = 8 * 1024;
+
+// Escaped, each byte may take two.
+const _: () = assert!(2 * MOST_READ + 32 < MAX_PACKET);
+
 /// The files that the client has open.
 #[derive(Default)]
 pub(super) struct HostFiles {
@@ -114,8 +121,7 @@ impl HostFiles {
     }
 
     fn read(&self, file: u32, count: u64, offset: u64) -> Outcome {
-        // Escaped, each byte may take two.
-        let most = MAX_PACKET / 2 - 32;
+        let most = MOST_READ;
         let mut bytes = vec![0; usize::try_from(count).unwrap_or(most).min(most)];
         let read = files::read_at(self.file(file)?, &mut bytes, offset)?;
         bytes.truncate(read);

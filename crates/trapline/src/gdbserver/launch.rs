@@ -187,7 +187,11 @@ impl Server {
                 if !self.client.extended {
                     self.ending = Some(Ending::Asked);
                 }
-                Ok(Answer::Later)
+                // gdb waits for nothing, lldb for the end.
+                match self.lldb.thread_suffix {
+                    true => Ok(String::from("X09").into()),
+                    false => Ok(Answer::Later),
+                }
             }
             ProcessRequest::Restart => {
                 self.kill_all();

@@ -63,9 +63,10 @@ impl Memory<'_> {
         text
     }
 
-    /// `struct r_debug`, to which the program's dynamic section leads; 0 until the
-    /// linker has filled it in. `None` where there is no place for it.
-    fn debug(&self, auxv: &[(u64, u64)]) -> Option<u64> {
+    /// Where the program's dynamic section keeps the address of `struct r_debug`,
+    /// which is 0 until the linker has filled it in. `None` where there is no
+    /// place for it.
+    fn debug_place(&self, auxv: &[(u64, u64)]) -> Option<u64> {
         let find = |kind| auxv.iter().find(|(it, _)| *it == kind).map(|(_, value)| *value);
         let (headers, size, count) = (find(AT_PHDR)?, find(AT_PHENT)?, find(AT_PHNUM)?);
         let header = |index: u64| headers.wrapping_add(index.wrapping_mul(size));
@@ -81,7 +82,7 @@ impl Memory<'_> {
         let entries = (0..MOST).map(entry).map_while(|at| Some((at, self.word(at)?)));
         let mut entries = entries.take_while(|(_, tag)| *tag != DT_NULL);
         let (at, _) = entries.find(|(_, tag)| *tag == DT_DEBUG)?;
-        self.word(at.wrapping_add(8))
+        Some(at.wrapping_add(8))
     }
 
     fn link(&self, at: u64) -> Option<Link> {
@@ -124,6 +125,12 @@ impl Beginning {
     }
 }
 
+/// Where the address of the linker's own list is, for clients that read that
+/// themselves.
+pub(super) fn place(session: &ClientSession, pid: Pid, auxv: &[(u64, u64)]) -> Option<u64> {
+    Memory { session, pid }.debug_place(auxv)
+}
+
 /// The list of a process, from where the annex says. `None` when its program
 /// names none: the client may find one elsewhere.
 pub(super) fn list(
@@ -141,7 +148,7 @@ pub(super) fn list(
         add_links(&memory, start, previous, beginning.namespace.unwrap_or(0), None, &mut body);
     } else {
         let mut main = None;
-        for debug in namespaces(&memory, memory.debug(auxv)?) {
+        for debug in namespaces(&memory, memory.word(memory.debug_place(auxv)?)?) {
             let first = memory.word(debug.wrapping_add(8)).unwrap_or(0);
             let skip = main.is_none().then_some(first);
             main.get_or_insert(first);

@@ -7,16 +7,18 @@ use serde_json::{Value, json};
 use trapline_core::stop::Signal;
 use trapline_core::target::Region;
 use trapline_core::x64::debug::SLOTS;
-use trapline_engine::client::{ClientThread, ThreadKey};
+use trapline_engine::client::ThreadKey;
 use trapline_rsp::request::{LldbQuery, UserKind};
 use trapline_rsp::{frame, hex};
 
+use super::libraries;
 use super::server::{Answer, Answered, Refusal, Server, pid_of};
 use super::stops::{Note, Told};
 use super::threads::number;
 use crate::backend::system;
 
-/// What lldb has asked for, and gdb does not.
+/// What lldb has asked for, and gdb does not. That it names threads behind its
+/// requests is how the client is known for lldb.
 #[derive(Default)]
 pub(super) struct Lldb {
     pub(super) thread_suffix: bool,
@@ -37,6 +39,13 @@ impl Server {
                 self.process_info(pid)
             }
             LldbQuery::ProcessInfoOf { process } => self.process_info(pid_of(process)?),
+            LldbQuery::LibrariesAddress => {
+                let pid = self.current_process()?;
+                let auxv = self.session.process_info(pid)?.auxv;
+                let place = libraries::place(&self.session, pid, &auxv);
+                let place = place.ok_or_else(|| Refusal::new("nothing links the program"))?;
+                Ok(format!("{place:x}").into())
+            }
             LldbQuery::WatchpointSupport => Ok(format!("num:{SLOTS};").into()),
             LldbQuery::AttachOrWaitSupported | LldbQuery::StepSupported => Ok(Answer::Done),
             LldbQuery::WorkingDir => {
@@ -144,7 +153,7 @@ impl Server {
                 registers.insert(register.to_string(), hex::encode(&value).into());
             }
         }
-        let name = self.session.describe(thread).map(|it| it.name).unwrap_or_default();
+        let name = self.session.name_of(thread);
         json!({
             "tid": number(thread.tid.get()),
             "name": name,
@@ -155,17 +164,13 @@ impl Server {
     }
 
     /// What lldb wants to read in a stop reply.
-    pub(super) fn lldb_pairs(
-        &mut self,
-        thread: ThreadKey,
-        told: &Told,
-        described: Option<&ClientThread>,
-    ) -> Vec<(String, String)> {
+    pub(super) fn lldb_pairs(&mut self, thread: ThreadKey, told: &Told) -> Vec<(String, String)> {
         if !self.lldb.threads_in_stops {
             return Vec::new();
         }
         let mut pairs = Vec::new();
-        if let Some(name) = described.map(|it| &it.name).filter(|name| !name.is_empty()) {
+        let name = self.session.name_of(thread);
+        if !name.is_empty() {
             pairs.push(("hexname".to_owned(), hex::encode(name.as_bytes())));
         }
         let of_process: Vec<ThreadKey> =

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use trapline_rsp::request::TransferObject;
 
 use super::libraries::{self, escaped};
+use super::registers::Dialect;
 use super::server::{Refusal, Server, pid_of};
 use crate::backend::system::{self, Row};
 
@@ -19,7 +20,11 @@ impl Server {
         Ok(Some(match object {
             TransferObject::Features if annex == "target.xml" => {
                 let thread = self.current_thread()?;
-                self.register_file(thread)?.description().into_bytes()
+                let dialect = match self.lldb.thread_suffix {
+                    true => Dialect::Lldb,
+                    false => Dialect::Gdb,
+                };
+                self.register_file(thread)?.description(dialect).into_bytes()
             }
             TransferObject::Features => return Err(Refusal::new("there is no such description")),
             TransferObject::Auxv => {
@@ -59,16 +64,15 @@ impl Server {
     fn thread_list(&mut self) -> String {
         let mut xml = String::from("<threads>\n");
         for thread in self.session.threads() {
-            let Some(described) = self.session.describe(thread) else { continue };
             let mut id = Vec::new();
             self.id_of(thread).write(&mut id);
             let id = String::from_utf8_lossy(&id).into_owned();
             // Writing to a string does not fail.
             let _ = write!(xml, "<thread id=\"{id}\"");
-            if let Some(core) = described.processor {
+            if let Some(core) = self.session.processor_of(thread) {
                 let _ = write!(xml, " core=\"{core}\"");
             }
-            let _ = writeln!(xml, " name=\"{}\"/>", escaped(&described.name));
+            let _ = writeln!(xml, " name=\"{}\"/>", escaped(&self.session.name_of(thread)));
         }
         xml + "</threads>\n"
     }

@@ -42,6 +42,14 @@ struct Feature {
     numbers: std::ops::Range<usize>,
 }
 
+/// Whose words the description is in: lldb shows what a register points to by
+/// itself, and a second time where its type says that it points.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Dialect {
+    Gdb,
+    Lldb,
+}
+
 /// All registers that the processor has.
 pub(super) struct RegisterFile {
     entries: Vec<Entry>,
@@ -87,7 +95,7 @@ impl RegisterFile {
     }
 
     /// The description, as `target.xml`.
-    pub(super) fn description(&self) -> String {
+    pub(super) fn description(&self, dialect: Dialect) -> String {
         let mut xml = String::from(
             "<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n<target>\n  \
              <architecture>i386:x86-64</architecture>\n  <osabi>GNU/Linux</osabi>\n",
@@ -97,7 +105,7 @@ impl RegisterFile {
             let _ = writeln!(xml, "  <feature name=\"org.gnu.gdb.i386.{name}\">");
             xml.push_str(types);
             for (number, entry) in numbers.clone().zip(&self.entries[numbers.clone()]) {
-                xml.push_str(&entry.element(number));
+                xml.push_str(&entry.element(number, dialect));
             }
             xml.push_str("  </feature>\n");
         }
@@ -157,8 +165,12 @@ impl RegisterFile {
 }
 
 impl Entry {
-    fn element(&self, number: usize) -> String {
+    fn element(&self, number: usize, dialect: Dialect) -> String {
         let Self { name, ty, .. } = self;
+        let ty = match (*ty, dialect) {
+            ("code_ptr" | "data_ptr", Dialect::Lldb) => "int",
+            (ty, _) => ty,
+        };
         let bits = 8 * self.size();
         let group = self.group.map_or(String::new(), |group| format!(" group=\"{group}\""));
         format!(

@@ -73,9 +73,7 @@ impl Server {
         self.stops.forget(orders.iter().map(|order| order.thread));
         self.session.resume(&orders)?;
         if !parked.is_empty() {
-            let runs = |thread: &ThreadKey| {
-                self.session.describe(*thread).is_some_and(|described| described.running)
-            };
+            let runs = |thread: &ThreadKey| self.session.is_let_go(*thread);
             let (running, standing): (Vec<_>, Vec<_>) = parked.into_iter().partition(runs);
             self.session.park(&running);
             self.tell_of_untold(standing);

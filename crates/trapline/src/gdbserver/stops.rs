@@ -369,14 +369,13 @@ impl Server {
             .into_iter()
             .filter_map(|number| Some((number, self.register(thread, number).ok()?)))
             .collect();
-        let described = self.session.describe(thread);
         Stop {
             signal: on_the_wire(Signal(told.signal)),
             thread: (!self.disabled.thread_in_stops).then(|| self.id_of(thread)),
-            core: described.as_ref().and_then(|it| it.processor),
+            core: self.session.processor_of(thread),
             registers,
             notes,
-            extra: self.lldb_pairs(thread, told, described.as_ref()),
+            extra: self.lldb_pairs(thread, told),
         }
     }
 

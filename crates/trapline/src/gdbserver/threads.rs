@@ -30,7 +30,7 @@ impl Server {
             ThreadRequest::ListNext => Ok(self.list_threads()),
             ThreadRequest::Describe { thread } => {
                 let thread = self.find_thread(thread)?;
-                let name = self.session.describe(thread).map(|it| it.name).unwrap_or_default();
+                let name = self.session.name_of(thread);
                 Ok(hex::encode(name.as_bytes()).into())
             }
             ThreadRequest::TlsAddress { thread, offset, module } => {
