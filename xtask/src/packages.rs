@@ -22,7 +22,7 @@ pub(crate) const FOR_TESTS: &[Package] = &[
     package("clang-19", "compiles the debuggees with a second compiler"),
     package("gdb", "the peer in benches, the second opinion in tests"),
     package("gdbserver", "a remote stub for the remote target; its agent is a peer in benches"),
-    package("lldb-19", "the other peer in benches"),
+    package("lldb-19", "the other client of our server, and a peer in benches"),
     package("python3.11-dbg", "a real program as Debian ships it: not PIE, -Og"),
     package("libpython3.11-testsuite", "CPython's own tests, run with a jump at every statement"),
     package("libc6-dbg", "debug information for the C library, found by build-id"),

@@ -42,8 +42,9 @@ struct Feature {
     numbers: std::ops::Range<usize>,
 }
 
-/// Whose words the description is in: lldb shows what a register points to by
-/// itself, and a second time where its type says that it points.
+/// Whose words the description is in: lldb calls the flags by their long name;
+/// and it shows what a register points to by itself, and a second time where its
+/// type says that it points.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Dialect {
     Gdb,
@@ -170,6 +171,10 @@ impl Entry {
         let ty = match (*ty, dialect) {
             ("code_ptr" | "data_ptr", Dialect::Lldb) => "int",
             (ty, _) => ty,
+        };
+        let name = match (name.as_str(), dialect) {
+            ("eflags", Dialect::Lldb) => "rflags",
+            (name, _) => name,
         };
         let bits = 8 * self.size();
         let group = self.group.map_or(String::new(), |group| format!(" group=\"{group}\""));
