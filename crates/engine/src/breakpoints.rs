@@ -15,7 +15,7 @@ use trapline_expr::ir::Object;
 
 use crate::command::{BreakpointInfo, LocationInfo, Selection};
 use crate::event::StopReason;
-use crate::log::LogMessage;
+use crate::log::Log;
 use crate::place::{Effort, Sought};
 use crate::service::{Served, Service};
 use crate::space::{Asked, SpaceId};
@@ -86,7 +86,7 @@ pub(crate) struct Say {
     pub(crate) filter: Option<Arc<Program>>,
     pub(crate) condition: Option<Arc<Program>>,
     pub(crate) changed: Option<Arc<Program>>,
-    pub(crate) log: Option<Arc<LogMessage>>,
+    pub(crate) log: Option<Log>,
     /// Whether addresses were compiled in, which are right in one memory only.
     pub(crate) rooted: bool,
     /// Bytes of the last visit, for `-changed` and `$_changed`.

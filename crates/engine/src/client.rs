@@ -11,10 +11,12 @@
 //! the client owns stepping over. How its words are read is left to the front
 //! end.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use trapline_core::breakpoint::Tally;
+use trapline_core::location::Frame;
 use trapline_core::stop::Signal;
 use trapline_core::target::{LaunchSpec, ProcessInfo, Region, Target};
 use trapline_core::x64::debug::Access;
@@ -117,8 +119,20 @@ impl PointKind {
 pub struct Point {
     /// Where and what.
     pub key: PointKey,
-    /// Stops only when this is true.
+    /// Counts only when this is true.
     pub condition: Option<Arc<Program>>,
+    /// What is done at a hit instead of a stop.
+    pub commands: Option<Arc<dyn Commands>>,
+}
+
+/// What a client has done at every hit of a point instead of a stop.
+pub trait Commands: fmt::Debug + Send + Sync {
+    /// What was asked for: commands with the same source do the same.
+    fn source(&self) -> &[Vec<u8>];
+
+    /// Looks at the thread that hits, and makes the text that is to be told.
+    /// What cannot be had shows in the text.
+    fn run(&self, frame: &dyn Frame) -> String;
 }
 
 /// What became of a point, for people.

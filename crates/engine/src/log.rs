@@ -8,12 +8,37 @@ use trapline_expr::format::{FormatOptions, Letter, format_value};
 use trapline_expr::template::{self, Macro, Segment};
 use trapline_expr::{Program, Purpose, check, evaluate};
 
+use crate::client::Commands;
 use crate::command::CommandError;
 use crate::session::{CodeScope, Known, PassContext, activations, symbolic};
 use crate::space::Modules;
 
 /// Frames that `$CALLSTACK` shows.
 const STACK_LIMIT: usize = 64;
+
+/// What is told at a hit instead of a stop.
+#[derive(Clone)]
+pub(crate) enum Log {
+    /// A message of ours.
+    Message(Arc<LogMessage>),
+    /// What a client's commands make.
+    Commands(Arc<dyn Commands>),
+}
+
+impl Log {
+    /// The text for one hit.
+    pub(crate) fn render(
+        &self,
+        context: &mut PassContext<'_>,
+        tally: &Tally,
+        remembered: &mut Vec<Option<Box<[u8]>>>,
+    ) -> String {
+        match self {
+            Self::Message(message) => message.render(context, tally, remembered),
+            Self::Commands(commands) => commands.run(&context.machine(tally, remembered)),
+        }
+    }
+}
 
 /// A log message, ready to be filled in at each hit.
 #[derive(Clone)]
@@ -55,7 +80,7 @@ impl LogMessage {
 
     /// The message for one hit. What cannot be evaluated shows as `<why>` in
     /// its place.
-    pub(crate) fn render(
+    fn render(
         &self,
         context: &mut PassContext<'_>,
         tally: &Tally,

@@ -5,6 +5,8 @@
 
 mod support;
 
+use std::path::Path;
+
 use support::remote::{comparable, natively, through_us};
 use trapline_testkit::{Build, Debuggee, Linkage};
 
@@ -349,4 +351,127 @@ fn libraries_that_come_and_go() {
             "continue",
         ],
     );
+}
+
+#[test]
+fn threads() {
+    check(
+        "idle_threads",
+        &["3", "idle", "1"],
+        &[
+            "break sleep",
+            "continue",
+            "info threads",
+            "thread 3",
+            "bt",
+            "up",
+            "frame function live",
+            "p mine",
+            "thread apply all -ascending -q p $_thread",
+            "thread apply 2-4 frame 0",
+            "thread 1",
+            "finish",
+            "kill",
+        ],
+    );
+    check(
+        "many_threads_one_function",
+        &["3", "4"],
+        &[
+            "set scheduler-locking step",
+            "break visit thread 1 if pass == 2",
+            "break visit if thread == 1 && pass == 2",
+            "delete 2",
+            "continue",
+            "next",
+            "next",
+            "p mine",
+            "info breakpoints",
+            "delete",
+            "set scheduler-locking replay",
+            "continue",
+        ],
+    );
+}
+
+#[test]
+fn thread_local_variables() {
+    check(
+        "thread_locals",
+        &[],
+        &[
+            "tbreak looked_at",
+            "continue",
+            "p plain",
+            "p &kept == &kept",
+            "p wide",
+            "tbreak looked_at",
+            "continue",
+            "p plain",
+            "p $_thread",
+            "set var kept = 50",
+            "continue",
+        ],
+    );
+}
+
+#[test]
+fn what_the_server_prints_at_hits() {
+    let commands = |style: &'static str| {
+        [
+            style,
+            "dprintf twice,\"twice %d\\n\", number",
+            "dprintf factorial,\"factorial %ld of %d\\n\", (long)number * 1000, sink",
+            "condition 2 number > 2 && number != 4",
+            "condition 3 number < 3",
+            "break choose",
+            "continue",
+            "delete 4",
+            "continue",
+            "info breakpoints",
+        ]
+    };
+    let debuggee = Debuggee::build("walks");
+    let alone = natively(&debuggee, &[], &[], &commands("set dprintf-style gdb"));
+    let ours = through_us(&debuggee, &[], &[], &commands("set dprintf-style agent"));
+    let printed = |text: &str| -> Vec<String> {
+        let is_ours = |line: &&str| line.starts_with("twice ") || line.starts_with("factorial ");
+        text.lines().filter(is_ours).map(str::to_owned).collect()
+    };
+    let (expected, actual) = (printed(&alone.stdout), printed(&ours.stderr));
+    assert!(expected.len() >= 5, "{expected:?}");
+    assert_eq!(expected, actual, "{}\n{}", ours.stdout, ours.stderr);
+    assert!(printed(&ours.stdout).is_empty(), "gdb printed itself:\n{}", ours.stdout);
+}
+
+#[test]
+fn a_core_file_that_is_written() {
+    let debuggee = Debuggee::build("many_threads_one_function");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let seen = |by: &str| {
+        let core = folder.join(format!("remote_gdb-{by}.core"));
+        let gcore = format!("gcore {}", core.display());
+        let commands = ["break visit if thread == 1 && pass == 2", "continue", &gcore, "kill"];
+        let written = match by {
+            "alone" => natively(&debuggee, &["2", "4"], &[], &commands),
+            _ => through_us(&debuggee, &["2", "4"], &[], &commands),
+        };
+        let read = support::remote::with_core(
+            &debuggee,
+            &core,
+            &[
+                "bt",
+                "info locals",
+                "p thread",
+                "p passes",
+                "x/2i $pc",
+                "info registers rax rip",
+                "p $xmm0",
+            ],
+        );
+        assert!(written.stdout.contains("Saved corefile"), "{}{}", written.stdout, written.stderr);
+        std::fs::remove_file(&core).expect("the core file");
+        comparable(&read)
+    };
+    assert_eq!(seen("alone"), seen("through_us"));
 }

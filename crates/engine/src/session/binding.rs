@@ -22,7 +22,7 @@ use super::values::Known;
 use crate::breakpoints::{Anchor, Breakpoint, Location, Say, idle, is_searched};
 use crate::command::CommandError;
 use crate::event::Event;
-use crate::log::LogMessage;
+use crate::log::{Log, LogMessage};
 use crate::place::{Effort, PlaceText, Sought};
 use crate::space::{Module, Modules, SpaceId};
 
@@ -669,7 +669,7 @@ pub(super) fn compile_say(
         log: spec
             .log
             .as_ref()
-            .map(|text| LogMessage::compile(text, scope).map(Arc::new))
+            .map(|text| LogMessage::compile(text, scope).map(Arc::new).map(Log::Message))
             .transpose()?,
         rooted: scope.is_rooted(),
         ..Say::default()

@@ -12,12 +12,14 @@ use std::sync::Arc;
 
 use trapline_core::breakpoint::{BreakpointSpec, DataTrigger, Mechanism, Subject};
 use trapline_core::{AddrRange, BreakpointId, LocationId, Pid, Tid, VirtAddr};
+use trapline_expr::Program;
 
 use super::arming::region_at;
 use super::{Motion, Session};
 use crate::breakpoints::{Anchor, Location, Say, Watch};
 use crate::client::{Point, PointInfo, PointKey, PointKind};
 use crate::command::CommandError;
+use crate::log::Log;
 use crate::place::Sought;
 use crate::space::SpaceId;
 
@@ -47,11 +49,13 @@ impl Session {
     /// Whether a point is there and says what is wanted, or is leaving and stays.
     fn is_as_wanted(&mut self, space: SpaceId, point: &Point) -> bool {
         let Some(location) = self.point_location(space, point.key) else { return false };
-        let same = match (&location.say.condition, &point.condition) {
-            (None, None) => true,
-            (Some(now), Some(wanted)) => now.source == wanted.source,
-            _ => false,
+        let condition = |it: &Option<Arc<Program>>| it.as_ref().map(|it| it.source.clone());
+        let now = match &location.say.log {
+            Some(Log::Commands(commands)) => Some(commands.source()),
+            _ => None,
         };
+        let same = condition(&location.say.condition) == condition(&point.condition)
+            && now == point.commands.as_ref().map(|wanted| wanted.source());
         if same {
             location.leaving = false;
         }
@@ -93,7 +97,11 @@ impl Session {
             line: None,
             enabled: true,
             leaving: false,
-            say: Say { condition: point.condition, ..Say::default() },
+            say: Say {
+                condition: point.condition,
+                log: point.commands.map(Log::Commands),
+                ..Say::default()
+            },
             watch,
             service: Err("not armed yet".into()),
         };

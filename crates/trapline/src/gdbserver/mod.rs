@@ -9,6 +9,7 @@
 //! hand-off. What families of requests mean is in modules of their own.
 
 mod args;
+mod commands;
 mod conditions;
 mod files;
 mod launch;
@@ -42,6 +43,27 @@ pub(crate) fn main(words: Vec<OsString>) -> u8 {
             say(&error);
             1
         }
+    }
+}
+
+/// Where what the client has printed goes: gdbserver's standard output.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Printed {
+    ToOutput,
+    /// The client speaks through standard output.
+    ToError,
+}
+
+impl Printed {
+    fn print(self, text: &str) {
+        // Without the stream there is nobody to tell.
+        let _ = match self {
+            Self::ToOutput => {
+                let mut output = io::stdout().lock();
+                output.write_all(text.as_bytes()).and_then(|()| output.flush())
+            }
+            Self::ToError => io::stderr().write_all(text.as_bytes()),
+        };
     }
 }
 

@@ -4,29 +4,33 @@ use std::sync::Arc;
 
 use trapline_core::VirtAddr;
 use trapline_engine::client::{Point, PointKey, PointKind};
-use trapline_rsp::request::{self, PointRequest};
+use trapline_rsp::request::{self, Commands, PointRequest};
 
+use super::commands::AgentCommands;
 use super::conditions;
-use super::server::{Answer, Answered, Refusal, Server};
+use super::server::{Answer, Answered, Server};
 
 impl Server {
     pub(super) fn answer_point(&mut self, request: PointRequest) -> Answered {
         let pid = self.current_process()?;
         match request {
             PointRequest::Insert { point, conditions, commands } => {
+                let thread = self.current_thread()?;
+                let file = self.register_file(thread)?;
                 let condition = match conditions.is_empty() {
                     true => None,
-                    false => {
-                        let thread = self.current_thread()?;
-                        let file = self.register_file(thread)?;
-                        conditions::any_of(&conditions, file).map(Arc::new)?
-                    }
-                    .into(),
+                    false => Some(Arc::new(conditions::any_of(&conditions, file)?)),
                 };
-                if commands.is_some() {
-                    return Err(Refusal::new("commands at breakpoints are not run here"));
-                }
-                self.session.insert(pid, Point { key: key(point), condition })?;
+                // Whether they stay when the client goes makes no difference:
+                // without one the program stands.
+                let commands = match commands {
+                    Some(Commands { bytecode, .. }) if !bytecode.is_empty() => {
+                        Some(AgentCommands::new(&bytecode, file)?)
+                    }
+                    _ => None,
+                };
+                let commands = commands.map(|it| Arc::new(it) as Arc<_>);
+                self.session.insert(pid, Point { key: key(point), condition, commands })?;
             }
             PointRequest::Remove { point } => self.session.remove(pid, key(point))?,
         }

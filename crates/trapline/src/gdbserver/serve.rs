@@ -13,7 +13,8 @@ use super::launch::Launching;
 use super::link::Link;
 use super::lldb::Lldb;
 use super::server::{Client, Ending, Server};
-use super::{say, stops::Stops};
+use super::stops::Stops;
+use super::{Printed, say};
 use crate::backend::{self, WakingStream};
 
 /// Where connections come from.
@@ -47,7 +48,8 @@ fn serve(mut options: Options) -> Result<(), String> {
         options.launching.input.get_or_insert_with(|| "/dev/null".into());
         options.launching.output.get_or_insert_with(|| "/dev/stderr".into());
     }
-    let mut parts = Parts::new(session, options.launching);
+    let printed = if uses_streams { Printed::ToError } else { Printed::ToOutput };
+    let mut parts = Parts::new(session, options.launching, printed);
     let mut door = None;
     // gdbserver has the program before it listens.
     if options.subject != Subject::None {
@@ -99,11 +101,12 @@ struct Parts {
     launching: Launching,
     origins: BTreeMap<Pid, bool>,
     stops: Stops,
+    printed: Printed,
 }
 
 impl Parts {
-    fn new(session: ClientSession, launching: Launching) -> Self {
-        Self { session, launching, origins: BTreeMap::new(), stops: Stops::default() }
+    fn new(session: ClientSession, launching: Launching, printed: Printed) -> Self {
+        Self { session, launching, origins: BTreeMap::new(), stops: Stops::default(), printed }
     }
 
     fn server(
@@ -125,6 +128,7 @@ impl Parts {
             current: None,
             to_run: None,
             stops: self.stops,
+            printed: self.printed,
             registers: None,
             files: super::files::HostFiles::default(),
             launching: self.launching,
@@ -140,8 +144,8 @@ impl Parts {
 
 impl Server {
     fn apart(self) -> Parts {
-        let Self { session, launching, origins, stops, .. } = self;
-        Parts { session, launching, origins, stops }
+        let Self { session, launching, origins, stops, printed, .. } = self;
+        Parts { session, launching, origins, stops, printed }
     }
 
     /// The client has gone: everything stands as it is for the next one.

@@ -11,6 +11,7 @@ use trapline_rsp::request::{
     FeatureValue, ProcessRequest, Query, Setting, TransferObject, TransferRequest,
 };
 
+use super::Printed;
 use super::files::HostFiles;
 use super::launch::Launching;
 use super::link::{Link, MAX_PACKET, Received};
@@ -97,6 +98,7 @@ pub(super) struct Server {
     /// The thread that `s` and `c` are about; all when there is none.
     pub(super) to_run: Option<ThreadKey>,
     pub(super) stops: Stops,
+    pub(super) printed: Printed,
     pub(super) registers: Option<RegisterFile>,
     pub(super) files: HostFiles,
     pub(super) launching: Launching,
@@ -332,7 +334,7 @@ pub(super) fn pid_of(number: u64) -> Result<Pid, Refusal> {
 
 /// What this server can do.
 fn supported() -> String {
-    const FEATURES: [&str; 27] = [
+    const FEATURES: [&str; 28] = [
         "QPassSignals+",
         "QProgramSignals+",
         "QStartupWithShell+",
@@ -357,6 +359,7 @@ fn supported() -> String {
         "QDisableRandomization+",
         "qXfer:threads:read+",
         "ConditionalBreakpoints+",
+        "BreakpointCommands+",
         "swbreak+;hwbreak+",
         "qXfer:exec-file:read+",
         "vContSupported+;QThreadEvents+;no-resumed+",

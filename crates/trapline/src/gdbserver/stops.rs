@@ -186,6 +186,7 @@ impl Server {
             }
             Event::ProcessExited { pid, status, .. } => self.process_ended(pid, status),
             Event::ThreadExited { pid, tid, .. } => self.thread_ended(ThreadKey { pid, tid }),
+            Event::Log(record) => self.printed.print(&record.message),
             Event::Warning(text) => say(&text),
             _ => {}
         }

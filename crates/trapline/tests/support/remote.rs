@@ -1,6 +1,7 @@
 //! gdb as a client of our server, beside gdb on its own: the same program, the
 //! same commands, and what was printed.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -76,6 +77,13 @@ pub fn natively(
     finish(gdb, commands, debuggee)
 }
 
+/// What gdb prints about a core file.
+pub fn with_core(debuggee: &Debuggee, core: &Path, commands: &[&str]) -> Finished {
+    let mut gdb = quiet_gdb(&[]);
+    gdb.arg("--core").arg(core);
+    finish(gdb, commands, debuggee)
+}
+
 /// What is the same whoever serves gdb: numbers of processes and threads, how
 /// threads are called, and where libraries and stacks lie are taken out.
 pub fn comparable(finished: &Finished) -> String {
@@ -85,7 +93,7 @@ pub fn comparable(finished: &Finished) -> String {
     let mut text = text.to_owned();
     let rules = [
         (r"(?m)^\[Switching to .*\n", ""),
-        (r"(?m)^\[New (Thread|inferior).*\n", ""),
+        (r"(?m)^\[New (Thread|inferior|process).*\n", ""),
         (r"(?m)^\[Thread .* exited\]\n", ""),
         (r"(?m)^\[(Attaching|Detaching).*\n", ""),
         (r"(?m)^(process \d+ is executing new program|Reading symbols).*\n", ""),
@@ -93,6 +101,8 @@ pub fn comparable(finished: &Finished) -> String {
         (r"Thread 0x[0-9a-f]+ \(LWP \d+\)", "Thread N"),
         (r"(Thread|process|LWP) \d+(\.\d+)?", "$1 N"),
         (r#"Thread N "[^"]*""#, "Thread N"),
+        (r" \(target evals\)", ""),
+        (r"Target Id +Frame", "Target Id Frame"),
         (r"\(process N\)", "(N)"),
         (r"\bpid([ =])\d+", "pid${1}N"),
         (r"0x0*7ff[0-9a-f]+", "ADDRESS"),
