@@ -269,6 +269,8 @@ pub enum Protection {
     Code,
     /// Read and write.
     Data,
+    /// Read, write and execute: for clients that ask for it.
+    All,
 }
 
 /// Everything the debugger asks of an operating system or a remote stub.

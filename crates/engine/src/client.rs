@@ -18,7 +18,7 @@ use std::sync::Arc;
 use trapline_core::breakpoint::Tally;
 use trapline_core::location::Frame;
 use trapline_core::stop::Signal;
-use trapline_core::target::{LaunchSpec, ProcessInfo, Region, Target};
+use trapline_core::target::{LaunchSpec, ProcessInfo, Protection, Region, Target};
 use trapline_core::x64::debug::Access;
 use trapline_core::x64::{ExtendedState, Registers};
 use trapline_core::{AddrRange, Pid, Tid, VirtAddr};
@@ -391,6 +391,27 @@ impl ClientSession {
     /// There is no such point.
     pub fn remove(&mut self, pid: Pid, key: PointKey) -> Result<(), CommandError> {
         self.session.remove_point(pid, key)
+    }
+
+    /// Makes memory in a process, of whole pages, for whoever is the client.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn allocate(
+        &mut self,
+        pid: Pid,
+        bytes: u64,
+        protection: Protection,
+    ) -> Result<VirtAddr, CommandError> {
+        self.session.allocate_for_client(pid, bytes, protection)
+    }
+
+    /// Gives memory of [`ClientSession::allocate`] back.
+    ///
+    /// # Errors
+    /// None was made there, or the process is gone.
+    pub fn release(&mut self, pid: Pid, start: VirtAddr) -> Result<(), CommandError> {
+        self.session.release_for_client(pid, start)
     }
 
     /// The points of all processes.

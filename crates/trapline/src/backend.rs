@@ -89,7 +89,9 @@ pub(crate) fn inherited_file(number: i32) -> io::Result<fs::File> {
 /// # Errors
 /// There is none, or it is none.
 pub(crate) fn inherited_stream(number: i32) -> io::Result<WakingStream> {
-    WakingStream::new(linux::input::inherited(number)?, linux::input::inherited(number)?)
+    let input = linux::input::inherited(number)?;
+    let output = input.try_clone()?;
+    WakingStream::new(input, output)
 }
 
 /// Standard input and output as a connection.

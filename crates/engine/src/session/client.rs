@@ -10,6 +10,7 @@ use trapline_core::target::{ProcessInfo, Region, Stopped, Target, TargetError, W
 use trapline_core::x64::Registers;
 use trapline_core::{AddrRange, Pid, Tid, VirtAddr};
 
+use super::allocations::Allocations;
 use super::locking::Runners;
 use super::points::Points;
 use super::run::Verdict;
@@ -28,6 +29,8 @@ pub(super) struct Client {
     /// Programs that a process still executes before it is the one that is
     /// meant.
     execs_to_come: u32,
+    /// Memory that it has made.
+    pub(super) allocations: Allocations,
     /// The system calls at which processes stop; all when there are none.
     calls: BTreeMap<Pid, Vec<u64>>,
 }
@@ -274,8 +277,12 @@ impl Session {
     fn obey(&mut self, order: &Order) {
         let ThreadKey { pid, tid } = order.thread;
         let leaving = self.stands_at_leaving(pid, tid);
-        let Some(thread) = self.thread_mut(pid, tid) else { return };
+        let breakpoints = &self.breakpoints;
+        let process = self.processes.get_mut(&pid);
+        let Some(thread) = process.and_then(|it| it.threads.get_mut(&tid)) else { return };
         thread.parked = false;
+        // What it stopped for and nobody was told of may be gone meanwhile.
+        thread.pending.retain(|reason| breakpoints.still_wants(reason));
         if !thread.pending.is_empty() || thread.is_running() {
             return;
         }

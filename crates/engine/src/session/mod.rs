@@ -6,6 +6,7 @@
 //! means, `sites` arms and disarms, and so on.
 
 pub(crate) mod activations;
+mod allocations;
 mod arming;
 mod attach;
 mod binding;

@@ -41,7 +41,7 @@ impl Session {
         self.while_held(|session| session.insert_held(space, pid, point))
     }
 
-    fn space_id(&self, pid: Pid) -> Result<SpaceId, CommandError> {
+    pub(super) fn space_id(&self, pid: Pid) -> Result<SpaceId, CommandError> {
         let process = self.processes.get(&pid);
         process.map(|it| it.space).ok_or_else(|| CommandError::new(format!("no process {pid}")))
     }

@@ -50,6 +50,7 @@ impl LinuxTarget {
         let protection = match protection {
             Protection::Code => libc::PROT_READ | libc::PROT_EXEC,
             Protection::Data => libc::PROT_READ | libc::PROT_WRITE,
+            Protection::All => libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC,
         };
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
         let [protection, flags] = [protection, flags].map(|bits| u64::from(bits.cast_unsigned()));

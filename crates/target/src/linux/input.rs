@@ -9,12 +9,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use super::signals::WAKE;
 use super::sys::{self, Errno, Readiness};
 
-/// A file that whoever started us has left open under a number.
+/// The file that whoever started us has left open under a number, which can be
+/// had once.
 ///
 /// # Errors
 /// There is none.
 pub fn inherited(number: i32) -> io::Result<OwnedFd> {
-    sys::duplicate(number).map_err(Errno::into_io)
+    sys::take_inherited(number).map_err(Errno::into_io)
 }
 
 /// A file to be spoken through. Reading never waits.

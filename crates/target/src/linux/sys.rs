@@ -24,7 +24,7 @@ use crate::layout::registers::{FXSAVE_SIZE, WORDS};
 use crate::layout::siginfo::{RawSigInfo, SIZE as SIGINFO_SIZE};
 
 pub(super) use child::{Child, ChildPlan, Failure};
-pub(super) use input::{Readiness, duplicate, signal_on_input, wait_until_ready};
+pub(super) use input::{Readiness, signal_on_input, take_inherited, wait_until_ready};
 pub use lost_pages::{LostAt, survive_lost_pages};
 pub use pages::give_back_pages;
 
@@ -34,6 +34,7 @@ pub(super) struct Errno(pub(super) i32);
 
 impl Errno {
     pub(super) const PERM: Self = Self(libc::EPERM);
+    pub(super) const BADF: Self = Self(libc::EBADF);
     pub(super) const SRCH: Self = Self(libc::ESRCH);
     pub(super) const INTR: Self = Self(libc::EINTR);
     pub(super) const CHILD: Self = Self(libc::ECHILD);

@@ -153,6 +153,11 @@ pub(super) fn read(words: Vec<OsString>) -> Result<Wish, String> {
     if let Some(said) = reader.options()? {
         return Ok(Wish::Say(said));
     }
+    reader.read_address();
+    // lldb's platform has options there.
+    if let Some(said) = reader.options()? {
+        return Ok(Wish::Say(said));
+    }
     reader.rest().map(|options| Wish::Serve(Box::new(options)))
 }
 
@@ -162,6 +167,7 @@ struct Reader {
     attach: bool,
     reverse: bool,
     file: Option<i32>,
+    address: Option<String>,
 }
 
 impl Reader {
@@ -177,7 +183,7 @@ impl Reader {
             port_to: None,
         };
         let words = words.into_iter().peekable();
-        Self { words, options, attach: false, reverse: false, file: None }
+        Self { words, options, attach: false, reverse: false, file: None, address: None }
     }
 
     /// Reads options; the answer is something to say instead of serving.
@@ -260,18 +266,20 @@ impl Reader {
         Ok(())
     }
 
-    /// Reads where the client is and what is served.
+    /// Reads where clients come from, unless an option has said it.
+    fn read_address(&mut self) {
+        if self.file.is_none() {
+            self.address = self.words.next().map(|word| word.to_string_lossy().into_owned());
+        }
+    }
+
+    /// Reads what is served.
     fn rest(mut self) -> Result<Options, String> {
-        self.options.at = match self.file {
-            Some(file) => Where::File(file),
-            None => {
-                let word = self.words.next().ok_or(USAGE)?;
-                connection(&word.to_string_lossy(), self.reverse)?
-            }
+        self.options.at = match (self.file, &self.address) {
+            (Some(file), _) => Where::File(file),
+            (None, Some(address)) => connection(address, self.reverse)?,
+            (None, None) => return Err(USAGE.to_owned()),
         };
-        self.attach |= self.words.next_if(|word| word == "--attach").is_some();
-        // lldb separates the program's words.
-        self.words.next_if(|word| word == "--");
         if self.attach {
             let word = self.words.next().ok_or(USAGE)?;
             self.options.subject = Subject::Process(process(&word.to_string_lossy())?);
@@ -350,6 +358,9 @@ mod tests {
         let there = Where::Connect { host: "127.0.0.1".to_owned(), port: 9 };
         check("--reverse-connect 127.0.0.1:9", there, Subject::None, &[]);
         check("--pipe 4 127.0.0.1:0", listen("127.0.0.1", 0), Subject::None, &[]);
+        let platforms = "tcp://[127.0.0.1]:0 --native-regs --pipe 5";
+        check(platforms, listen("127.0.0.1", 0), Subject::None, &[]);
+        check(":1 -- -ls", listen("", 1), Subject::Program, &["-ls"]);
     }
 
     #[test]

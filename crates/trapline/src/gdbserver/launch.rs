@@ -14,7 +14,7 @@ use trapline_rsp::request::{AttachTo, ProcessRequest, Setting, Stream};
 
 use super::say;
 use super::server::{Answer, Answered, Ending, Refusal, Server, pid_of};
-use super::stops::{Told, leader};
+use super::stops::{Note, Told, leader};
 use crate::backend::files::os_string as os;
 use crate::backend::system;
 
@@ -122,6 +122,13 @@ impl Launching {
     }
 }
 
+/// That a process was not attached to, in gdbserver's words.
+pub(super) fn cannot_attach(pid: Pid, error: &Refusal) -> Refusal {
+    let said = format!("cannot attach to process {pid}: ");
+    let why = error.why.strip_prefix(&said).unwrap_or(&error.why);
+    Refusal::new(format!("Cannot attach to process {pid}: {why}"))
+}
+
 /// A program named without a folder is the one of that name here, where there
 /// is one.
 fn found_here(program: &OsStr) -> OsString {
@@ -159,7 +166,8 @@ impl Server {
                     self.launching.words.truncate(1);
                     self.launching.words.extend(arguments.into_iter().map(os));
                 }
-                self.launch().map(|pid| self.stop_of(leader(pid)))
+                let pid = self.launch().inspect_err(Refusal::say)?;
+                Ok(self.stop_of(leader(pid)))
             }
             ProcessRequest::Launch { arguments } => {
                 self.launching.words = arguments.into_iter().map(|(_, word)| os(word)).collect();
@@ -173,10 +181,15 @@ impl Server {
             },
             ProcessRequest::Attach(AttachTo::Process(number)) => {
                 let pid = pid_of(number)?;
-                self.attach(pid)?;
+                self.attach(pid)
+                    .map_err(|error| cannot_attach(pid, &error))
+                    .inspect_err(Refusal::say)?;
                 Ok(self.attached_stop(pid))
             }
             ProcessRequest::Attach(to) => self.attach_by_name(&to),
+            ProcessRequest::Detach { stay_stopped: true, .. } => {
+                Err(Refusal::new("a process that is let go runs"))
+            }
             ProcessRequest::Detach { process, .. } => self.detach(process),
             ProcessRequest::KillOne { process } => {
                 self.kill(pid_of(process)?)?;
@@ -255,9 +268,10 @@ impl Server {
 
     fn arrived(&mut self, pid: Pid, signal: Signal) {
         self.launching.has_run = true;
-        let thread = leader(pid);
-        self.stops.note(thread, Told { signal: signal.0, ..Told::default() });
-        self.current = Some(thread);
+        for thread in self.session.threads().into_iter().filter(|thread| thread.pid == pid) {
+            self.stops.note(thread, Told { signal: signal.0, note: Note::Arrived });
+        }
+        self.current = Some(leader(pid));
     }
 
     fn attach_by_name(&mut self, to: &AttachTo) -> Answered {
@@ -272,10 +286,25 @@ impl Server {
             None if matches!(to, AttachTo::Name(_)) => {
                 return Err(Refusal::new(format!("no process runs {name}")));
             }
-            None => await_process(&name, &before),
+            None => self.await_process(&name, &before)?,
         };
         self.attach(pid)?;
         Ok(self.attached_stop(pid))
+    }
+
+    /// Waits for a process that runs a program of this name and is not one of
+    /// those before, for as long as the client waits too.
+    fn await_process(&mut self, name: &str, before: &[Pid]) -> Result<Pid, Refusal> {
+        loop {
+            let all = system::processes_named(name);
+            if let Some(new) = all.into_iter().find(|pid| !before.contains(pid)) {
+                return Ok(new);
+            }
+            if self.link.receive().is_some() || self.link.has_ended() {
+                return Err(Refusal::new("the wait was given up"));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
     }
 
     fn detach(&mut self, process: Option<u64>) -> Answered {
@@ -317,18 +346,6 @@ impl Server {
         for pid in pids {
             // One that is gone already needs no killing.
             let _gone = self.kill(pid);
-        }
-    }
-}
-
-/// Waits for a process that runs a program of this name and is not one of those
-/// before.
-fn await_process(name: &str, before: &[Pid]) -> Pid {
-    loop {
-        let new = system::processes_named(name).into_iter().find(|pid| !before.contains(pid));
-        match new {
-            Some(pid) => return pid,
-            None => std::thread::sleep(std::time::Duration::from_millis(1)),
         }
     }
 }

@@ -9,9 +9,10 @@ use trapline_core::target::Region;
 use trapline_core::x64::debug::SLOTS;
 use trapline_engine::client::ThreadKey;
 use trapline_rsp::request::{LldbQuery, UserKind};
-use trapline_rsp::{frame, hex};
+use trapline_rsp::{frame, hex, signals};
 
 use super::libraries;
+use super::link::MAX_PACKET;
 use super::server::{Answer, Answered, Refusal, Server, pid_of};
 use super::stops::{Note, Told};
 use super::threads::number;
@@ -24,6 +25,36 @@ pub(super) struct Lldb {
     pub(super) thread_suffix: bool,
     pub(super) threads_in_stops: bool,
     pub(super) error_strings: bool,
+}
+
+impl Lldb {
+    /// A signal's number on the wire. A server that takes threads behind
+    /// requests is one of lldb's to it, and those have the system's numbers.
+    pub(super) fn wire_signal(&self, signal: Signal) -> u8 {
+        let number = u8::try_from(signal.0);
+        match self.thread_suffix {
+            true => number.unwrap_or(signals::UNKNOWN),
+            false => number.map_or(signals::UNKNOWN, signals::from_linux),
+        }
+    }
+
+    /// The signal that a client is told. To lldb a process that arrives has been
+    /// stopped.
+    pub(super) fn signal_told(&self, told: &Told) -> Signal {
+        match told.note {
+            Note::Arrived if self.thread_suffix => Signal::STOP,
+            _ => Signal(told.signal),
+        }
+    }
+
+    /// The signal that a number on the wire means; `None` for none.
+    pub(super) fn signal(&self, number: u8) -> Option<Signal> {
+        let number = match self.thread_suffix {
+            true => Some(number),
+            false => signals::to_linux(number),
+        };
+        number.filter(|number| *number > 0).map(|number| Signal(number.into()))
+    }
 }
 
 /// The triple of this machine.
@@ -54,6 +85,11 @@ impl Server {
             }
             LldbQuery::ServerVersion => {
                 Ok(format!("name:trapline;version:{};", env!("CARGO_PKG_VERSION")).into())
+            }
+            LldbQuery::ServerPid => Ok(format!("{:x}", std::process::id()).into()),
+            LldbQuery::SpeedTest { response_size, .. } => {
+                let size = usize::try_from(response_size).unwrap_or(MAX_PACKET);
+                Ok(format!("data:{}", "a".repeat(size.min(MAX_PACKET - 16))).into())
             }
             LldbQuery::Echo { words } => {
                 Ok(Answer::Payload([b"qEcho:".as_slice(), &words].concat()))
@@ -158,7 +194,7 @@ impl Server {
             "tid": number(thread.tid.get()),
             "name": name,
             "reason": reason(&told),
-            "signal": told.signal,
+            "signal": self.lldb.signal_told(&told).0,
             "registers": registers,
         })
     }
@@ -203,6 +239,7 @@ fn reason(told: &Told) -> &'static str {
         Note::Fork(_) => "fork",
         Note::Vfork(_) => "vfork",
         Note::VforkDone => "vforkdone",
+        Note::Arrived => "signal",
         _ if told.signal == 0 => "none",
         _ if told.signal == Signal::TRAP.0 => "trace",
         _ => "signal",

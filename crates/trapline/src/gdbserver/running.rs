@@ -5,8 +5,8 @@ use trapline_core::{AddrRange, VirtAddr};
 use trapline_engine::Command;
 use trapline_engine::client::{Order, Stride, ThreadKey};
 use trapline_rsp::request::{Action, Resume, RunRequest};
-use trapline_rsp::signals;
 
+use super::lldb::Lldb;
 use super::server::{Answer, Answered, Refusal, Server};
 use super::threads::matches;
 
@@ -61,7 +61,7 @@ impl Server {
         for thread in self.session.threads() {
             let named = |action: &&Action| action.thread.is_none_or(|id| matches(id, thread));
             let Some(action) = actions.iter().find(named) else { continue };
-            match order(thread, &action.resume)? {
+            match order(&self.lldb, thread, &action.resume) {
                 Some(order) => orders.push(order),
                 None => parked.push(thread),
             }
@@ -93,31 +93,25 @@ impl Server {
 
     pub(super) fn pass_signals(&mut self, passed: &[u8]) {
         // Of two names that the protocol has for one signal, one counts.
-        let is_passed = |number: &u8| passed.contains(&signals::from_linux(*number));
-        let passed: Vec<Signal> =
-            (1..=64).filter(is_passed).map(|number| Signal(number.into())).collect();
+        let is_passed = |signal: &Signal| passed.contains(&self.lldb.wire_signal(*signal));
+        let passed: Vec<Signal> = (1..=64).map(Signal).filter(is_passed).collect();
         self.session.pass_signals(&passed);
     }
 }
 
-/// A signal of the system's by its number on the wire; `None` for none.
-fn linux(signal: u8) -> Option<Signal> {
-    signals::to_linux(signal).filter(|signal| *signal > 0).map(|signal| Signal(signal.into()))
-}
-
 /// What a thread is to do; `None` to stop.
-fn order(thread: ThreadKey, resume: &Resume) -> Result<Option<Order>, Refusal> {
+fn order(lldb: &Lldb, thread: ThreadKey, resume: &Resume) -> Option<Order> {
     let (stride, signal) = match *resume {
         Resume::Continue => (Stride::Run, None),
-        Resume::ContinueWith(signal) => (Stride::Run, linux(signal)),
+        Resume::ContinueWith(signal) => (Stride::Run, lldb.signal(signal)),
         Resume::Step => (Stride::Step, None),
-        Resume::StepWith(signal) => (Stride::Step, linux(signal)),
+        Resume::StepWith(signal) => (Stride::Step, lldb.signal(signal)),
         Resume::Range { start, end } if start < end => {
             let range = AddrRange::between(VirtAddr::new(start), VirtAddr::new(end));
             (Stride::StepWhileIn(range), None)
         }
         Resume::Range { .. } => (Stride::Step, None),
-        Resume::Stop => return Ok(None),
+        Resume::Stop => return None,
     };
-    Ok(Some(Order { thread, stride, signal }))
+    Some(Order { thread, stride, signal })
 }

@@ -9,7 +9,7 @@ use trapline_core::Pid;
 use trapline_engine::ClientSession;
 
 use super::args::{Disabled, Options, PortTo, Subject, Where};
-use super::launch::Launching;
+use super::launch::{Launching, cannot_attach};
 use super::link::Link;
 use super::lldb::Lldb;
 use super::server::{Client, Ending, Server};
@@ -23,6 +23,17 @@ enum Door {
     Listener(TcpListener),
     /// There is one connection.
     Open(Option<WakingStream>),
+}
+
+impl Door {
+    /// Says where clients can come to.
+    fn announce(&self) {
+        if let Self::Listener(listener) = self
+            && let Ok(address) = listener.local_addr()
+        {
+            say(&format!("Listening on port {}", address.port()));
+        }
+    }
 }
 
 /// Serves; the answer is the exit code.
@@ -55,9 +66,9 @@ fn serve(mut options: Options) -> Result<(), String> {
     if options.subject != Subject::None {
         let mut server = parts.server(None, manner)?;
         let come = match options.subject {
-            Subject::Process(pid) => server
-                .attach(pid)
-                .map_err(|error| format!("Cannot attach to process {pid}: {}", error.why)),
+            Subject::Process(pid) => {
+                server.attach(pid).map_err(|error| cannot_attach(pid, &error).why)
+            }
             _ => server.launch().map(drop).map_err(|error| format!("{}\nExiting", error.why)),
         };
         parts = server.apart();
@@ -85,6 +96,7 @@ fn serve(mut options: Options) -> Result<(), String> {
                 say(
                     "Remote side has terminated connection.  GDBserver will reopen the connection.",
                 );
+                door.announce();
             }
         }
     }

@@ -43,6 +43,11 @@ impl Refusal {
     pub(super) fn new(why: impl Into<String>) -> Self {
         Self { code: 1, why: why.into() }
     }
+
+    /// Says it on standard error too, since few clients show it.
+    pub(super) fn say(&self) {
+        super::say(&format!("gdbserver: {}", self.why));
+    }
 }
 
 impl From<trapline_engine::CommandError> for Refusal {
@@ -257,7 +262,12 @@ impl Server {
             // for; there is no need to be told which it handles.
             Setting::ProgramSignals(_) => {}
             Setting::CatchSyscalls(numbers) => return self.catch_system_calls(numbers),
-            Setting::ThreadSuffix => self.lldb.thread_suffix = true,
+            Setting::ThreadSuffix => {
+                self.lldb.thread_suffix = true;
+                // lldb does not ask for it, and its servers tell it.
+                self.client.exec_events = true;
+                self.set_rules();
+            }
             Setting::ThreadsInStopReply => self.lldb.threads_in_stops = true,
             Setting::ErrorStrings => self.lldb.error_strings = true,
             Setting::DetachOnError(_) => {}

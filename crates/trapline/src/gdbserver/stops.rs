@@ -15,7 +15,6 @@ use trapline_engine::Event;
 use trapline_engine::client::ThreadKey;
 use trapline_engine::event::{StopReason, StopReport};
 use trapline_rsp::StopReply;
-use trapline_rsp::signals;
 use trapline_rsp::stop::{Stop, StopNote};
 
 use super::say;
@@ -51,6 +50,8 @@ pub(super) struct Told {
 pub(super) enum Note {
     #[default]
     None,
+    /// It has been started or attached to.
+    Arrived,
     SoftwareBreak,
     HardwareBreak,
     Watch(Access, u64),
@@ -219,10 +220,12 @@ impl Server {
     /// Tells the first untold report as the answer that is awaited.
     pub(super) fn tell_next(&mut self) {
         let Some(report) = self.stops.untold.pop_front() else { return };
+        self.stops.awaited = false;
         if matches!(report, Report::NoneResumed) && !self.client.none_resumed {
+            // As gdbserver does: the client knows no word for it, and waits.
+            self.link.send(b"E.No unwaited-for children left.");
             return;
         }
-        self.stops.awaited = false;
         let reply = self.reply_for(report);
         let payload = self.payload_of(&reply);
         self.link.send(&payload);
@@ -341,7 +344,7 @@ impl Server {
         match status {
             ExitStatus::Exited(code) => StopReply::Exited { code: code.cast_unsigned(), process },
             ExitStatus::Signalled { signal, .. } => {
-                StopReply::Signalled { signal: on_the_wire(signal), process }
+                StopReply::Signalled { signal: self.lldb.wire_signal(signal), process }
             }
         }
     }
@@ -371,7 +374,7 @@ impl Server {
             .filter_map(|number| Some((number, self.register(thread, number).ok()?)))
             .collect();
         Stop {
-            signal: on_the_wire(Signal(told.signal)),
+            signal: self.lldb.wire_signal(self.lldb.signal_told(told)),
             thread: (!self.disabled.thread_in_stops).then(|| self.id_of(thread)),
             core: self.session.processor_of(thread),
             registers,
@@ -383,7 +386,7 @@ impl Server {
     fn note_on_the_wire(&mut self, thread: ThreadKey, note: &Note) -> Option<StopNote> {
         let leader = |pid: Pid| self.id_of(ThreadKey { pid, tid: pid.leader() });
         Some(match *note {
-            Note::None => return None,
+            Note::None | Note::Arrived => return None,
             Note::SoftwareBreak => {
                 return self.client.software_breaks.then_some(StopNote::SoftwareBreak);
             }
@@ -405,11 +408,6 @@ impl Server {
             Note::Born => StopNote::Create,
         })
     }
-}
-
-/// A signal's number on the wire.
-fn on_the_wire(signal: Signal) -> u8 {
-    u8::try_from(signal.0).map_or(signals::UNKNOWN, signals::from_linux)
 }
 
 /// What a client hears of a stop: one thing. `None` when nothing that was let go

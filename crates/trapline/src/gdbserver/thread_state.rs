@@ -1,6 +1,7 @@
 //! Requests about the registers and the memory that a thread sees.
 
 use trapline_core::VirtAddr;
+use trapline_core::target::Protection;
 use trapline_engine::client::ThreadKey;
 use trapline_rsp::request::{MemoryRequest, RegisterRequest};
 use trapline_rsp::{ThreadId, frame, hex};
@@ -140,8 +141,15 @@ impl Server {
             }
             MemoryRequest::Crc { address, length } => self.checksum(address, length),
             MemoryRequest::Region { address } => self.region(address),
-            MemoryRequest::Allocate { .. } | MemoryRequest::Deallocate { .. } => {
-                Ok(Answer::Unsupported)
+            MemoryRequest::Allocate { size, permissions } => {
+                let pid = self.current_process()?;
+                let start = self.session.allocate(pid, size, protection(&permissions))?;
+                Ok(format!("{:x}", start.get()).into())
+            }
+            MemoryRequest::Deallocate { address } => {
+                let pid = self.current_process()?;
+                self.session.release(pid, VirtAddr::new(address))?;
+                Ok(Answer::Done)
             }
         }
     }
@@ -231,6 +239,15 @@ fn crc_step(crc: u32, byte: u8) -> u32 {
         0 => crc << 1,
         _ => crc << 1 ^ POLYNOMIAL,
     })
+}
+
+/// What may be done with memory that a client makes: at least what it asks for.
+fn protection(permissions: &str) -> Protection {
+    match (permissions.contains('w'), permissions.contains('x')) {
+        (true, true) => Protection::All,
+        (false, true) => Protection::Code,
+        (_, false) => Protection::Data,
+    }
 }
 
 #[cfg(test)]

@@ -77,6 +77,13 @@ pub fn natively(
     finish(gdb, commands, debuggee)
 }
 
+/// What gdb prints with a server that somebody started.
+pub fn with_server(debuggee: &Debuggee, target: &str, commands: &[&str]) -> Finished {
+    let mut gdb = quiet_gdb(&[]);
+    gdb.args(["-ex", target]);
+    finish(gdb, commands, debuggee)
+}
+
 /// What gdb prints about a core file.
 pub fn with_core(debuggee: &Debuggee, core: &Path, commands: &[&str]) -> Finished {
     let mut gdb = quiet_gdb(&[]);
@@ -105,7 +112,7 @@ pub fn comparable(finished: &Finished) -> String {
         (r"Target Id +Frame", "Target Id Frame"),
         (r"\(process N\)", "(N)"),
         (r"\bpid([ =])\d+", "pid${1}N"),
-        (r"0x0*7ff[0-9a-f]+", "ADDRESS"),
+        (r"0x0*7[0-9a-f]{11}\b", "ADDRESS"),
     ];
     for (pattern, by) in rules {
         text = Regex::new(pattern).expect("a pattern").replace_all(&text, by).into_owned();

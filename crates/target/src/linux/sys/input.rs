@@ -34,11 +34,24 @@ pub(in super::super) fn signal_on_input(file: BorrowedFd<'_>, tid: i32, signal: 
     check(unsafe { libc::fcntl(fd, libc::F_SETFL, flags) }.into()).map(|_| ())
 }
 
-/// Another number for the file that has a number, which `exec` closes.
-pub(in super::super) fn duplicate(fd: i32) -> Sys<OwnedFd> {
+/// Takes over the file that whoever started us has left open under a number; the
+/// number is closed, so that its other end sees when we have done with it.
+pub(in super::super) fn take_inherited(fd: i32) -> Sys<OwnedFd> {
+    // SAFETY: takes a plain number.
+    let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFD) }.into())?;
+    if flags & i64::from(libc::FD_CLOEXEC) != 0 {
+        // It did not come through `exec`: it is a file of our own.
+        return Err(Errno::BADF);
+    }
     // SAFETY: takes plain numbers.
     let new = check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) }.into())?;
     let new = libc::c_int::try_from(new).map_err(|_| Errno::PERM)?;
+    // Standard streams stay, which everybody may use.
+    if fd > 2 {
+        // SAFETY: every file that is opened here is closed by `exec`, so nobody
+        // here owns this number.
+        let _closed = unsafe { libc::close(fd) };
+    }
     // SAFETY: the number is new, and nobody else's.
     Ok(unsafe { OwnedFd::from_raw_fd(new) })
 }
