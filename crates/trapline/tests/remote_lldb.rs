@@ -359,8 +359,8 @@ fn programs_are_started_through_a_platform() {
 }
 
 /// A process that is named as nobody else, which starts after a while.
-fn awaited(debuggee: &Debuggee, whose: Whose) -> (PathBuf, JoinHandle<Server>) {
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("awaited{whose:?}"));
+fn awaited(debuggee: &Debuggee, name: &str) -> (PathBuf, JoinHandle<Server>) {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::copy(&debuggee.path, &program).expect("a copy");
     let mut idle = Command::new(&program);
     idle.args(["2", "idle", "20"]).stdout(Stdio::piped());
@@ -375,7 +375,7 @@ fn awaited(debuggee: &Debuggee, whose: Whose) -> (PathBuf, JoinHandle<Server>) {
 fn a_process_is_attached_to() {
     let debuggee = Debuggee::build("idle_threads");
     let seen = |whose: Whose| {
-        let (program, started) = awaited(&debuggee, whose);
+        let (program, started) = awaited(&debuggee, &format!("awaited{whose:?}"));
         let mut idle = started.join().expect("a process");
         let mut ready = [0; 5];
         let output = idle.0.stdout.as_mut().expect("its output");
@@ -389,9 +389,9 @@ fn a_process_is_attached_to() {
 #[test]
 fn a_process_is_awaited() {
     let debuggee = Debuggee::build("idle_threads");
-    let (program, started) = awaited(&debuggee, Whose::Ours);
+    let (program, started) = awaited(&debuggee, "awaitedByName");
     let commands = [
-        "process attach --waitfor --name awaitedOurs",
+        "process attach --waitfor --name awaitedByName",
         "breakpoint set --name pause",
         "continue",
         "bt 2",

@@ -1,6 +1,8 @@
-//! gdb in non-stop mode: one thread stops and the others run on. The same
-//! conversation through gdbserver and through us, over gdb's machine interface,
-//! where stops come as they happen.
+//! gdb in non-stop mode: one thread stops and the others run on, as its manual
+//! says. Over gdb's machine interface, where stops come as they happen.
+//!
+//! gdbserver is no measure here: with the registers of newer processors it fails
+//! now and then to write those of a thread.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -46,7 +48,9 @@ impl Gdb {
     /// Has a command done.
     fn done(&mut self, command: &str) -> String {
         self.say(command);
-        self.hear(r"^\^(done|running|connected)")
+        let answer = self.hear(r"^\^(done|running|connected|error)");
+        assert!(!answer.starts_with("^error"), "{command}: {answer}\n{}", self.heard.join("\n"));
+        answer
     }
 
     fn say(&mut self, command: &str) {
@@ -88,8 +92,9 @@ fn stopped_in(function: &str, thread: u32) -> String {
     format!(r#"^\*stopped,.*func="{function}".*thread-id="{thread}""#)
 }
 
-/// Both kinds of servers have to say the same to this.
-fn threads_run_on_through(server: &str) {
+#[test]
+fn threads_run_on() {
+    let server = concat!(env!("CARGO_BIN_EXE_trapline"), " gdbserver");
     let debuggee = Debuggee::build("many_threads_one_function");
     let mut gdb = Gdb::start(&debuggee);
     gdb.done("-gdb-set mi-async on");
@@ -132,11 +137,4 @@ fn threads_run_on_through(server: &str) {
     gdb.hear(r#"^\*stopped,reason="exited-normally""#);
     gdb.say("-gdb-exit");
     gdb.hear(r"^\^exit");
-}
-
-#[test]
-fn threads_run_on() {
-    for server in ["gdbserver", concat!(env!("CARGO_BIN_EXE_trapline"), " gdbserver")] {
-        threads_run_on_through(server);
-    }
 }

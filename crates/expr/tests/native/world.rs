@@ -15,6 +15,7 @@ use trapline_core::x64::Reg;
 use trapline_expr::native::{Environment, InputPlace, cell};
 use trapline_expr::{Binding, Input, Path, Scope, Value};
 
+#[path = "world/kinds.rs"]
 mod kinds;
 
 use super::random::Random;
