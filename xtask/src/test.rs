@@ -31,6 +31,10 @@ pub(crate) fn run(extent: Extent) -> Outcome {
     if extent == Extent::Full {
         steps.step("licences, bans, sources", deny);
         steps.step("documentation", document);
+        // They are no members of the workspace, and share sources with its tests.
+        steps.step("fuzz targets", || {
+            cargo(&["check", "--manifest-path", "fuzz/Cargo.toml", "--quiet"])
+        });
         steps.step("build", || cargo(&["build", "--workspace", "--all-targets", "--quiet"]));
     }
     steps.step("tests", || test(extent));
