@@ -39,6 +39,12 @@ impl LinuxTarget {
                 self.handle(Tid::new(tid), status)?;
                 continue;
             }
+            if how == Wait::Block
+                && let Some(status) = self.steps.await_end()
+            {
+                self.statuses.push_back(status);
+                continue;
+            }
             let quiet = self.sleeper.take_quiet();
             if !(quiet && how == Wait::Block) && self.collect()? {
                 continue;

@@ -24,6 +24,7 @@ mod registers;
 mod requests;
 mod resume;
 mod signals;
+mod steps;
 mod sys;
 pub mod terminal;
 mod threads;
@@ -49,6 +50,7 @@ pub use sys::{LostAt, give_back_pages, survive_lost_pages};
 
 use crate::layout::restart;
 use signals::Sleeper;
+use steps::StepWatch;
 use sys::{Errno, Scheduling};
 use threads::Books;
 
@@ -64,6 +66,7 @@ pub struct LinuxTarget {
     /// Events that are ready to be handed out.
     ready: VecDeque<TargetEvent>,
     sleeper: Sleeper,
+    steps: StepWatch,
     /// The scheduling this thread had, which launched programs get.
     scheduling: Scheduling,
     raised: bool,
@@ -86,6 +89,7 @@ impl LinuxTarget {
             awaited: VecDeque::new(),
             ready: VecDeque::new(),
             sleeper: Sleeper::new()?,
+            steps: StepWatch::default(),
             raised: Scheduling::REAL_TIME.apply() || Scheduling::AHEAD.apply(),
             scheduling,
             kill_on_exit: true,

@@ -84,6 +84,9 @@ impl LinuxTarget {
         }
         let in_call = thread.at == KernelStop::Event;
         thread.stepping = how.step;
+        if how.step {
+            self.steps.begin();
+        }
         thread.steps_over_call = if in_call { thread.steps_over_call } else { how.step };
         thread.leaving_call = how.step && in_call && !thread.steps_over_call;
         thread.state = if exiting { State::Exiting } else { State::Running };

@@ -15,6 +15,8 @@ pub(super) const MAX_PACKET: usize = 0x20000;
 pub(super) struct Link {
     stream: WakingStream,
     decoder: Decoder,
+    /// Room for what is read.
+    bytes: Box<[u8]>,
     acknowledges: bool,
     /// The last packet sent, to be sent again.
     last: Vec<u8>,
@@ -38,6 +40,7 @@ impl Link {
         Self {
             stream,
             decoder: Decoder::new(MAX_PACKET),
+            bytes: vec![0; 16 * 1024].into(),
             acknowledges: true,
             last: Vec::new(),
             traced: false,
@@ -69,9 +72,8 @@ impl Link {
                     return Some(received);
                 }
             }
-            let mut bytes = [0; 16 * 1024];
-            match self.stream.take(&mut bytes) {
-                Taken::Some(count) => self.decoder.feed(&bytes[..count]),
+            match self.stream.take(&mut self.bytes) {
+                Taken::Some(count) => self.decoder.feed(&self.bytes[..count]),
                 Taken::Nothing => return None,
                 Taken::End => {
                     self.ended = true;
