@@ -118,29 +118,28 @@ impl Session {
         }
     }
 
-    /// Sites that are not as they were armed, read page by page.
+    /// Sites that are not as they were armed. Those of a page are read together.
     fn altered_traps(&self, id: SpaceId, pid: Pid) -> Vec<(VirtAddr, Altered)> {
         const PAGE: u64 = 4096;
         let Some(space) = self.spaces.get(&id) else { return Vec::new() };
         let mut altered = Vec::new();
-        let mut page = AddrRange::default();
-        let mut raw = Vec::new();
-        let mut own = Vec::new();
-        for armed in space.overlay.armed() {
-            if !page.contains(armed.addr) {
-                page = AddrRange::sized(VirtAddr::new(armed.addr.get() & !(PAGE - 1)), PAGE);
-                raw.resize((PAGE + DEPTH) as usize, 0);
-                let read = self.target.read_memory(pid, page.start, &mut raw);
-                raw.truncate(read);
-                own.clone_from(&raw);
-                space.overlay.restore_view(page.start, &mut own);
+        let (mut raw, mut own) = (Vec::new(), Vec::new());
+        let armed: Vec<_> = space.overlay.armed().collect();
+        for sites in armed.chunk_by(|one, next| one.addr.get() / PAGE == next.addr.get() / PAGE) {
+            let (Some(first), Some(last)) = (sites.first(), sites.last()) else { continue };
+            let start = first.addr;
+            raw.resize((last.addr.get().saturating_sub(start.get()) + DEPTH) as usize, 0);
+            let read = self.target.read_memory(pid, start, &mut raw);
+            raw.truncate(read);
+            own.clone_from(&raw);
+            space.overlay.restore_view(start, &mut own);
+            for site in sites {
+                let offset = site.addr.checked_sub(start).unwrap_or(0) as usize;
+                let (raw, own) = (raw.get(offset..), own.get(offset..));
+                let seen = Seen { raw: raw.unwrap_or_default(), own: own.unwrap_or_default() };
+                let found = compare(space.made_for(site.addr), site.ours, &seen);
+                altered.extend(found.map(|found| (site.addr, found)));
             }
-            let offset = armed.addr.checked_sub(page.start).unwrap_or(0) as usize;
-            let made_for = space.made_for(armed.addr);
-            let (raw, own) = (raw.get(offset..), own.get(offset..));
-            let seen = Seen { raw: raw.unwrap_or_default(), own: own.unwrap_or_default() };
-            let found = compare(made_for, armed.ours, &seen);
-            altered.extend(found.map(|found| (armed.addr, found)));
         }
         altered
     }
